@@ -1,0 +1,48 @@
+// Opens libtorch's libraries by full path before the addon is loaded. The addon's own needs (DT_NEEDED) are then
+// answered by what is already in the process, so that ld.so never searches and never finds another libtorch.
+// Plain C and no libtorch, so that it loads wherever Node does and can report what is wrong.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#if defined(__x86_64__) && defined(__GLIBC__)
+// glibc 2.34 moved these two into libc under a new version; ask for the old one, which every glibc still has.
+__asm__(".symver dlopen,dlopen@GLIBC_2.2.5");
+__asm__(".symver dlerror,dlerror@GLIBC_2.2.5");
+#endif
+
+// preload(path: string, global?: boolean): undefined - throws ERR_DLOPEN_FAILED with ld.so's own words.
+static napi_value Preload(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2];
+  size_t length = 0;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 1 ||
+      napi_get_value_string_utf8(env, argv[0], NULL, 0, &length) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "Expected a string for path");
+    return NULL;
+  }
+  char* path = malloc(length + 1);
+  if (path == NULL) {
+    napi_throw_error(env, "ERR_DLOPEN_FAILED", "Out of memory");
+    return NULL;
+  }
+  napi_get_value_string_utf8(env, argv[0], path, length + 1, &length);
+  bool global = false;
+  if (argc > 1) napi_get_value_bool(env, argv[1], &global);
+  void* handle = dlopen(path, RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
+  free(path);
+  if (handle == NULL) napi_throw_error(env, "ERR_DLOPEN_FAILED", dlerror());
+  // never closed: libtorch does not survive being unloaded
+  return NULL;
+}
+
+NAPI_MODULE_INIT() {
+  napi_value preload;
+  if (napi_create_function(env, "preload", NAPI_AUTO_LENGTH, Preload, NULL, &preload) != napi_ok ||
+      napi_set_named_property(env, exports, "preload", preload) != napi_ok) {
+    return NULL;
+  }
+  return exports;
+}
