@@ -1,0 +1,127 @@
+// Compiles binding/ through cmake-js, and knows when that is not necessary.
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { missingTools, parallelJobs } from './toolchain.mjs'
+
+/** @import { Libtorch } from '../libtorch/find.mjs' */
+/** @typedef {{ libtorch: string, root: string, cuda: boolean, sources: string }} BuildStamp */
+
+const require = createRequire(import.meta.url)
+
+/** The package's own folder. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What the build makes, and beside it the stamp that says of what: the loader reads it before it loads anything. */
+export const ADDON = join(ROOT, 'build', 'Release', 'torch_learner.node')
+export const ADDON_STAMP = join(dirname(ADDON), 'torch_learner.json')
+
+/** Hash of everything that goes into the addon, apart from the compiler. @param {Libtorch} libtorch @param {string[]} defines */
+function contentHash(libtorch, defines) {
+  const hash = createHash('sha256')
+  const binding = join(ROOT, 'binding')
+  const sources = readdirSync(binding, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath ?? entry.path, entry.name))
+    .sort()
+  for (const file of [join(ROOT, 'CMakeLists.txt'), ...sources]) {
+    hash
+      .update(`${file.slice(ROOT.length)}\0`)
+      .update(readFileSync(file))
+      .update('\0')
+  }
+  const inputs = [libtorch.version, require('node-addon-api/package.json').version, process.arch, ...defines]
+  return hash.update(inputs.join('\0')).digest('hex')
+}
+
+/** @returns {BuildStamp | null} */
+export function readAddonStamp() {
+  if (!existsSync(ADDON) || !existsSync(ADDON_STAMP)) return null
+  return JSON.parse(readFileSync(ADDON_STAMP, 'utf8'))
+}
+
+/** @param {Libtorch} libtorch @param {{ staticCodecs?: boolean }} options */
+function cmakeDefines(libtorch, options) {
+  const cuda = /^(1|on|true|yes)$/i.test(process.env.TORCH_LEARNER_CUDA ?? '')
+  return [
+    `TORCH_LEARNER_STATIC_CODECS=${options.staticCodecs ? 'ON' : 'OFF'}`,
+    `TORCH_LEARNER_CUDA=${cuda && libtorch.cuda ? 'ON' : 'OFF'}`,
+  ]
+}
+
+/** Is the addon that is there made of the present sources and of this libtorch? @param {Libtorch} libtorch */
+export const isUpToDate = libtorch => readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch, {}))
+
+/**
+ * Compiles what has changed and writes the stamp.
+ * @param {Libtorch} libtorch
+ * @param {{ staticCodecs?: boolean }} [options]
+ */
+export async function buildAddon(libtorch, options = {}) {
+  const missing = missingTools()
+  if (missing) throw new Error(missing)
+  if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
+
+  const defines = cmakeDefines(libtorch, options)
+  const sources = contentHash(libtorch, defines)
+  // A stamp that outlives a failed build would vouch for an addon that isn't of these sources
+  rmSync(ADDON_STAMP, { force: true })
+  const args = [
+    ...defines,
+    `TORCH_LEARNER_LIBTORCH=${libtorch.root}`,
+    `TORCH_LEARNER_LIBTORCH_LIB=${libtorch.lib}`,
+    `TORCH_LEARNER_LIBTORCH_INCLUDE=${libtorch.include}`,
+    `TORCH_LEARNER_NODE_ADDON_API=${require('node-addon-api').include_dir}`,
+  ].map(define => `--CD${define}`)
+  // `build` alone configures only once and would keep the libtorch of last time
+  if (needsConfigure(args)) {
+    await cmakeJs(['configure', ...args])
+    writeFileSync(configuredFile, args.join('\n'))
+  }
+  await cmakeJs(['build', '--parallel', String(parallelJobs(availableParallelism(), totalmem()))])
+
+  /** @type {BuildStamp} */
+  const stamp = {
+    libtorch: libtorch.version,
+    root: libtorch.root,
+    cuda: defines.includes('TORCH_LEARNER_CUDA=ON'),
+    sources,
+  }
+  writeFileSync(ADDON_STAMP, `${JSON.stringify(stamp, null, 2)}\n`)
+}
+
+const buildFolder = join(ROOT, 'build')
+const configuredFile = join(buildFolder, 'configured.txt')
+
+/** @param {string[]} args */
+function needsConfigure(args) {
+  const cache = join(buildFolder, 'CMakeCache.txt')
+  if (!existsSync(cache)) return true
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1]
+  if (home !== undefined && join(home, '/') === join(ROOT, '/')) {
+    return !existsSync(configuredFile) || readFileSync(configuredFile, 'utf8') !== args.join('\n')
+  }
+  // CMake refuses a cache that was made elsewhere, as after a folder has been moved
+  rmSync(buildFolder, { recursive: true })
+  return true
+}
+
+/** @param {string[]} args @returns {Promise<void>} */
+function cmakeJs(args) {
+  const program = require.resolve('cmake-js/bin/cmake-js')
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args, '--config', 'Release', '--directory', ROOT], {
+      stdio: 'inherit',
+      cwd: ROOT,
+    })
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      if (code === 0) resolve()
+      else reject(new Error(`cmake-js ${args[0]} ended with ${signal ?? `code ${code}`}: see its output above`))
+    })
+  })
+}
