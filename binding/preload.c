@@ -38,11 +38,45 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-NAPI_MODULE_INIT() {
-  napi_value preload;
-  if (napi_create_function(env, "preload", NAPI_AUTO_LENGTH, Preload, NULL, &preload) != napi_ok ||
-      napi_set_named_property(env, exports, "preload", preload) != napi_ok) {
+// setDefaultEnv(name: string, value: string): boolean - true when it was unset and now isn't. The real environment, in
+// worker threads too, where process.env is a copy that libraries never see.
+static napi_value SetDefaultEnv(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2];
+  char name[128], value[128];
+  size_t length = 0;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 2 ||
+      napi_get_value_string_utf8(env, argv[0], name, sizeof(name), &length) != napi_ok ||
+      napi_get_value_string_utf8(env, argv[1], value, sizeof(value), &length) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "Expected strings for name and value");
     return NULL;
   }
+  const bool set = getenv(name) == NULL && setenv(name, value, 0) == 0;
+  napi_value result;
+  return napi_get_boolean(env, set, &result) == napi_ok ? result : NULL;
+}
+
+// unsetEnv(name: string): undefined
+static napi_value UnsetEnv(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  char name[128];
+  size_t length = 0;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 1 ||
+      napi_get_value_string_utf8(env, argv[0], name, sizeof(name), &length) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "Expected a string for name");
+    return NULL;
+  }
+  unsetenv(name);
+  return NULL;
+}
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor functions[] = {
+      {"preload", NULL, Preload, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"setDefaultEnv", NULL, SetDefaultEnv, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"unsetEnv", NULL, UnsetEnv, NULL, NULL, NULL, napi_enumerable, NULL},
+  };
+  if (napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions) != napi_ok) return NULL;
   return exports;
 }

@@ -1,2 +1,8 @@
+import type { NativeAddon } from './addon.js'
+import { loadAddon } from './load.js'
+
 export type { NativeAddon } from './addon.js'
 export { describe, type ErrorCode, invalidArgument, TorchLearnerError, typeName } from './errors.js'
+
+/** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
+export const native: NativeAddon = loadAddon()
