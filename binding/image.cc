@@ -1,0 +1,216 @@
+#include "image.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image_decode.h"
+
+namespace torch_learner {
+
+namespace {
+
+using image::DecodeError;
+using image::Method;
+using image::Padding;
+using image::Problem;
+using image::Request;
+using image::Size;
+
+struct Failure {
+  size_t index;
+  Problem problem;
+  std::string reason;
+};
+
+const char* name_of(Problem problem) {
+  switch (problem) {
+    case Problem::missing:
+      return "missing";
+    case Problem::unreadable:
+      return "unreadable";
+    case Problem::empty:
+      return "empty";
+    case Problem::unsupported:
+      return "unsupported";
+    case Problem::damaged:
+      return "damaged";
+    case Problem::too_large:
+      return "too-large";
+    case Problem::wrong_size:
+      return "wrong-size";
+  }
+  return "unreadable";
+}
+
+// One file's trouble is that file's: the others of its chunk are decoded all the same.
+template <typename Work>
+std::optional<Failure> attempt(size_t index, Work&& work) {
+  try {
+    work();
+    return std::nullopt;
+  } catch (const DecodeError& error) {
+    return Failure{index, error.problem, error.reason};
+  } catch (const std::bad_alloc&) {
+    return Failure{index, Problem::too_large, "there isn't enough memory for it"};
+  } catch (const std::exception& error) {
+    return Failure{index, Problem::damaged, error.what()};
+  }
+}
+
+Napi::Object to_js(Napi::Env env, const Failure& failure) {
+  Napi::Object object = Napi::Object::New(env);
+  object["index"] = static_cast<double>(failure.index);
+  object["problem"] = name_of(failure.problem);
+  object["reason"] = failure.reason;
+  return object;
+}
+
+class Job : public Napi::AsyncWorker {
+ public:
+  explicit Job(Napi::Env env) : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+  Napi::Promise::Deferred deferred_;
+};
+
+// A chunk of a batch: picture k goes to out + k * picture bytes.
+class DecodeJob : public Job {
+ public:
+  DecodeJob(Napi::Env env, std::vector<std::string> paths, std::vector<double> places, Request request,
+            Napi::Uint8Array out, size_t offset)
+      : Job(env),
+        paths_(std::move(paths)),
+        places_(std::move(places)),
+        request_(request),
+        keep_(Napi::Persistent(out.As<Napi::Object>())),
+        out_(out.Data() + offset) {}
+
+ protected:
+  void Execute() override {
+    image::Decoder decoder;
+    const size_t bytes = static_cast<size_t>(request_.to.width) * request_.to.height * 3;
+    for (size_t i = 0; i < paths_.size(); i++) {
+      auto failure = attempt(i, [&] {
+        decoder.decode(paths_[i], request_, places_[2 * i], places_[2 * i + 1], out_ + i * bytes);
+      });
+      if (failure) failures_.push_back(std::move(*failure));
+    }
+  }
+
+  void OnOK() override {
+    Napi::HandleScope scope(Env());
+    Napi::Array list = Napi::Array::New(Env(), failures_.size());
+    for (size_t i = 0; i < failures_.size(); i++) list[static_cast<uint32_t>(i)] = to_js(Env(), failures_[i]);
+    deferred_.Resolve(list);
+  }
+
+ private:
+  std::vector<std::string> paths_;
+  std::vector<double> places_;
+  Request request_;
+  Napi::ObjectReference keep_;  // the buffer stays alive while a thread writes into it
+  uint8_t* out_;
+  std::vector<Failure> failures_;
+};
+
+class SizeJob : public Job {
+ public:
+  SizeJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
+
+ protected:
+  void Execute() override {
+    failure_ = attempt(0, [&] { size_ = image::Decoder().size(path_); });
+  }
+
+  void OnOK() override {
+    Napi::HandleScope scope(Env());
+    if (failure_) return deferred_.Resolve(to_js(Env(), *failure_));
+    Napi::Object object = Napi::Object::New(Env());
+    object["width"] = size_.width;
+    object["height"] = size_.height;
+    deferred_.Resolve(object);
+  }
+
+ private:
+  std::string path_;
+  Size size_;
+  std::optional<Failure> failure_;
+};
+
+// The callers are this package's own modules, which have checked the values: what is caught here is what would crash.
+void require(Napi::Env env, bool condition, const char* what) {
+  if (!condition) throw Napi::TypeError::New(env, std::string("decodeImages: ") + what);
+}
+
+Request read_request(Napi::Env env, const Napi::Object& options) {
+  Request request;
+  request.to = {options.Get("width").ToNumber().Int32Value(), options.Get("height").ToNumber().Int32Value()};
+  request.max_pixels = options.Get("maxPixels").ToNumber().DoubleValue();
+  require(env, request.to.width > 0 && request.to.height > 0, "width and height must be positive");
+  const std::string method = options.Get("method").ToString();
+  const std::string padding = options.Get("padMode").ToString();
+  request.method = method == "crop"     ? Method::crop
+                   : method == "pad"    ? Method::pad
+                   : method == "squish" ? Method::squish
+                                        : Method::exact;
+  request.padding = padding == "zeros" ? Padding::zeros : padding == "border" ? Padding::border : Padding::reflection;
+  return request;
+}
+
+// decodeImages(paths, places, out, offset, {width, height, method, padMode, maxPixels})
+Napi::Value decode_images(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require(env, info.Length() == 5 && info[0].IsArray() && info[1].IsTypedArray() && info[2].IsTypedArray() &&
+                   info[3].IsNumber() && info[4].IsObject(),
+          "expected (paths, places, out, offset, options)");
+  const auto list = info[0].As<Napi::Array>();
+  const auto places = info[1].As<Napi::TypedArray>();
+  const auto out = info[2].As<Napi::TypedArray>();
+  const int64_t offset = info[3].As<Napi::Number>().Int64Value();
+  const Request request = read_request(env, info[4].As<Napi::Object>());
+  std::vector<std::string> paths(list.Length());
+  for (uint32_t i = 0; i < list.Length(); i++) paths[i] = list.Get(i).ToString();
+
+  require(env, places.TypedArrayType() == napi_float64_array && places.ElementLength() == 2 * paths.size(),
+          "places must be a Float64Array of two numbers a path");
+  require(env, out.TypedArrayType() == napi_uint8_array, "out must be a Uint8Array");
+  const double bytes = 3.0 * request.to.width * request.to.height * static_cast<double>(paths.size());
+  require(env, offset >= 0 && static_cast<double>(offset) + bytes <= static_cast<double>(out.ByteLength()),
+          "out is too small");
+  const auto numbers = places.As<Napi::Float64Array>();
+  auto* job = new DecodeJob(env, std::move(paths), {numbers.Data(), numbers.Data() + numbers.ElementLength()}, request,
+                            out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
+  const Napi::Promise promise = job->promise();
+  job->Queue();
+  return promise;
+}
+
+// imageSize(path)
+Napi::Value image_size(const Napi::CallbackInfo& info) {
+  require(info.Env(), info.Length() == 1 && info[0].IsString(), "expected (path)");
+  auto* job = new SizeJob(info.Env(), info[0].As<Napi::String>());
+  const Napi::Promise promise = job->promise();
+  job->Queue();
+  return promise;
+}
+
+// imageCodecs()
+Napi::Value image_codecs(const Napi::CallbackInfo& info) {
+  const std::vector<std::string> names = image::codecs();
+  Napi::Array list = Napi::Array::New(info.Env(), names.size());
+  for (size_t i = 0; i < names.size(); i++) list[static_cast<uint32_t>(i)] = names[i];
+  return list;
+}
+
+}  // namespace
+
+void initImage(Napi::Env env, Napi::Object exports) {
+  exports["decodeImages"] = Napi::Function::New<decode_images>(env, "decodeImages");
+  exports["imageSize"] = Napi::Function::New<image_size>(env, "imageSize");
+  exports["imageCodecs"] = Napi::Function::New<image_codecs>(env, "imageCodecs");
+}
+
+}  // namespace torch_learner
