@@ -116,6 +116,34 @@ class DecodeJob : public Job {
   std::vector<Failure> failures_;
 };
 
+// Pixels that another decoder has read, cut and resized by the same code.
+class FitJob : public Job {
+ public:
+  FitJob(Napi::Env env, Napi::Uint8Array rgb, Size size, double pct_x, double pct_y, Request request,
+         Napi::Uint8Array out, size_t offset)
+      : Job(env),
+        view_{rgb.Data(), size, static_cast<ptrdiff_t>(size.width) * 3},
+        box_(image::choose_box(request.method, size, request.to, pct_x, pct_y)),
+        request_(request),
+        keep_in_(Napi::Persistent(rgb.As<Napi::Object>())),
+        keep_out_(Napi::Persistent(out.As<Napi::Object>())),
+        out_(out.Data() + offset) {}
+
+ protected:
+  void Execute() override { image::Resampler().fit(view_, view_.size, box_, request_, out_); }
+  void OnOK() override {
+    Napi::HandleScope scope(Env());
+    deferred_.Resolve(Env().Undefined());
+  }
+
+ private:
+  image::View view_;
+  image::Box box_;
+  Request request_;
+  Napi::ObjectReference keep_in_, keep_out_;
+  uint8_t* out_;
+};
+
 class SizeJob : public Job {
  public:
   SizeJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
@@ -142,14 +170,21 @@ class SizeJob : public Job {
 
 // The callers are this package's own modules, which have checked the values: what is caught here is what would crash.
 void require(Napi::Env env, bool condition, const char* what) {
-  if (!condition) throw Napi::TypeError::New(env, std::string("decodeImages: ") + what);
+  if (!condition) throw Napi::TypeError::New(env, what);
+}
+
+double number(const Napi::Value& value) { return value.ToNumber().DoubleValue(); }
+
+Size read_size(Napi::Env env, const Napi::Value& width, const Napi::Value& height) {
+  const Size size{width.ToNumber().Int32Value(), height.ToNumber().Int32Value()};
+  require(env, size.width > 0 && size.height > 0, "width and height must be positive");
+  return size;
 }
 
 Request read_request(Napi::Env env, const Napi::Object& options) {
   Request request;
-  request.to = {options.Get("width").ToNumber().Int32Value(), options.Get("height").ToNumber().Int32Value()};
-  request.max_pixels = options.Get("maxPixels").ToNumber().DoubleValue();
-  require(env, request.to.width > 0 && request.to.height > 0, "width and height must be positive");
+  request.to = read_size(env, options.Get("width"), options.Get("height"));
+  request.max_pixels = number(options.Get("maxPixels"));
   const std::string method = options.Get("method").ToString();
   const std::string padding = options.Get("padMode").ToString();
   request.method = method == "crop"     ? Method::crop
@@ -188,6 +223,43 @@ Napi::Value decode_images(const Napi::CallbackInfo& info) {
   return promise;
 }
 
+// resizePixels(rgb, width, height, pctX, pctY, out, offset, {width, height, method, padMode, maxPixels})
+Napi::Value resize_pixels(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require(env, info.Length() == 8 && info[0].IsTypedArray() && info[5].IsTypedArray() && info[7].IsObject(),
+          "expected (rgb, width, height, pctX, pctY, out, offset, options)");
+  const auto rgb = info[0].As<Napi::TypedArray>();
+  const auto out = info[5].As<Napi::TypedArray>();
+  const Size size = read_size(env, info[1], info[2]);
+  const double offset = number(info[6]);
+  const Request request = read_request(env, info[7].As<Napi::Object>());
+  require(env, rgb.TypedArrayType() == napi_uint8_array && out.TypedArrayType() == napi_uint8_array,
+          "rgb and out must be Uint8Arrays");
+  require(env, static_cast<double>(rgb.ByteLength()) >= 3.0 * size.width * size.height, "rgb is too small");
+  require(env, offset >= 0 && offset + 3.0 * request.to.width * request.to.height <= static_cast<double>(out.ByteLength()),
+          "out is too small");
+  auto* job = new FitJob(env, rgb.As<Napi::Uint8Array>(), size, number(info[3]), number(info[4]), request,
+                         out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
+  const Napi::Promise promise = job->promise();
+  job->Queue();
+  return promise;
+}
+
+// resizeBox(width, height, pctX, pctY, {width, height, method...}) -> [left, top, width, height]
+Napi::Value resize_box(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require(env, info.Length() == 5 && info[4].IsObject(), "expected (width, height, pctX, pctY, options)");
+  const Request request = read_request(env, info[4].As<Napi::Object>());
+  const image::Box box = image::choose_box(request.method, read_size(env, info[0], info[1]), request.to, number(info[2]),
+                                           number(info[3]));
+  Napi::Array list = Napi::Array::New(env, 4);
+  list[0u] = box.left;
+  list[1u] = box.top;
+  list[2u] = box.size.width;
+  list[3u] = box.size.height;
+  return list;
+}
+
 // imageSize(path)
 Napi::Value image_size(const Napi::CallbackInfo& info) {
   require(info.Env(), info.Length() == 1 && info[0].IsString(), "expected (path)");
@@ -209,6 +281,8 @@ Napi::Value image_codecs(const Napi::CallbackInfo& info) {
 
 void initImage(Napi::Env env, Napi::Object exports) {
   exports["decodeImages"] = Napi::Function::New<decode_images>(env, "decodeImages");
+  exports["resizePixels"] = Napi::Function::New<resize_pixels>(env, "resizePixels");
+  exports["resizeBox"] = Napi::Function::New<resize_box>(env, "resizeBox");
   exports["imageSize"] = Napi::Function::New<image_size>(env, "imageSize");
   exports["imageCodecs"] = Napi::Function::New<image_codecs>(env, "imageCodecs");
 }

@@ -200,24 +200,8 @@ void Decoder::decode(const std::string& path, const Request& request, double pct
                                                std::to_string(request.to.height) + " are expected");
   }
   const Box box = choose_box(request.method, size_, request.to, pct_x, pct_y);
-  const View view = pixels(box, request);
-  if (request.method == Method::pad) {
-    check_size(box.size, request.max_pixels * 4);
-    const View canvas = resampler_.padded(view, box, request.padding);
-    resampler_.resize(canvas, 0, 0, box.size.width, box.size.height, out, request.to);
-    return;
-  }
-  // The box in the pixels that the codec gave, and the whole pixels around it: nothing from outside may bleed in.
-  const double across = static_cast<double>(view.size.width) / size_.width;
-  const double down = static_cast<double>(view.size.height) / size_.height;
-  const double left = box.left * across, right = (box.left + box.size.width) * across;
-  const double top = box.top * down, bottom = (box.top + box.size.height) * down;
-  const int x = static_cast<int>(left), y = static_cast<int>(top);
-  const Size hull{std::min(static_cast<int>(std::ceil(right)), view.size.width) - x,
-                  std::min(static_cast<int>(std::ceil(bottom)), view.size.height) - y};
-  const View part{view.rgb + y * view.stride + static_cast<ptrdiff_t>(x) * 3, hull, view.stride};
-  resampler_.resize(part, left - x, top - y, std::min(right - x, static_cast<double>(hull.width)),
-                    std::min(bottom - y, static_cast<double>(hull.height)), out, request.to);
+  if (request.method == Method::pad) check_size(box.size, request.max_pixels * 4);
+  resampler_.fit(pixels(box, request), size_, box, request, out);
 }
 
 std::vector<std::string> codecs() {

@@ -28,13 +28,6 @@ struct DecodeError : std::exception {
   const char* what() const noexcept override { return reason.c_str(); }
 };
 
-struct Request {
-  Size to;
-  Method method = Method::exact;
-  Padding padding = Padding::reflection;
-  double max_pixels = 1e8;
-};
-
 // Decodes one file after another on one thread; keeps its buffers from file to file.
 class Decoder {
  public:

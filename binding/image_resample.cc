@@ -117,6 +117,24 @@ void Resampler::resize(View from, double left, double top, double right, double 
   }
 }
 
+void Resampler::fit(View from, Size original, Box box, const Request& request, uint8_t* out) {
+  if (request.method == Method::pad) {
+    resize(padded(from, box, request.padding), 0, 0, box.size.width, box.size.height, out, request.to);
+    return;
+  }
+  // The box in the pixels at hand, and the whole pixels around it: nothing from outside may bleed in.
+  const double across = static_cast<double>(from.size.width) / original.width;
+  const double down = static_cast<double>(from.size.height) / original.height;
+  const double left = box.left * across, right = (box.left + box.size.width) * across;
+  const double top = box.top * down, bottom = (box.top + box.size.height) * down;
+  const int x = static_cast<int>(left), y = static_cast<int>(top);
+  const Size hull{std::min(static_cast<int>(std::ceil(right)), from.size.width) - x,
+                  std::min(static_cast<int>(std::ceil(bottom)), from.size.height) - y};
+  const View part{from.rgb + y * from.stride + static_cast<ptrdiff_t>(x) * kChannels, hull, from.stride};
+  resize(part, left - x, top - y, std::min(right - x, static_cast<double>(hull.width)),
+         std::min(bottom - y, static_cast<double>(hull.height)), out, request.to);
+}
+
 View Resampler::padded(View from, Box box, Padding padding) {
   const size_t row_bytes = static_cast<size_t>(box.size.width) * kChannels;
   canvas_.assign(row_bytes * box.size.height, 0);

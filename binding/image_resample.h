@@ -29,6 +29,14 @@ struct Box {
 enum class Method { exact, crop, pad, squish };
 enum class Padding { zeros, border, reflection };
 
+// What is wanted of each picture. `max_pixels` bounds what is decoded: a small file may hold a huge picture.
+struct Request {
+  Size to;
+  Method method = Method::exact;
+  Padding padding = Padding::reflection;
+  double max_pixels = 1e8;
+};
+
 // The box that `method` takes from a picture of size `from` to fill `to`. `pct_x`, `pct_y` in [0, 1] place it: .5, .5 is
 // the middle. Sides and origin are truncated towards zero, as the reference does.
 Box choose_box(Method method, Size from, Size to, double pct_x, double pct_y);
@@ -36,6 +44,10 @@ Box choose_box(Method method, Size from, Size to, double pct_x, double pct_y);
 // Makes pictures of one size out of others; keeps its buffers from call to call.
 class Resampler {
  public:
+  // Fills `out` (height x width x 3) with `box` of a picture of size `original`, which `from` shows whole, perhaps
+  // smaller than it is.
+  void fit(View from, Size original, Box box, const Request& request, uint8_t* out);
+
   // Fills `out` (height x width x 3) with the part of `from` between `left, top` and `right, bottom`, which must lie
   // inside it and may have fractions. Antialiased bilinear: a triangle as wide as the step between output pixels.
   void resize(View from, double left, double top, double right, double bottom, uint8_t* out, Size to);
