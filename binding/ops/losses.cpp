@@ -1,41 +1,55 @@
-// What the flattening losses do to their targets, in one call: it depends on the target's dtype, which JavaScript could
-// only learn by waiting for the stream.
+// What the flattening losses do to predictions and targets before the loss itself, in one call: it depends on shapes and
+// dtypes, which JavaScript could only learn by waiting for the stream.
 
 #include <torch/library.h>
+
+#include <tuple>
 
 #include "common.h"
 
 namespace torch_learner {
 namespace {
 
-// Swaps `axis` with the last dimension, converts the dtype and flattens to one dimension. Whole numbers of 8, 16 and 32
-// bits become int64; with `floatify` everything but float16 becomes float32. uint8 class indices stay, as libtorch's
-// losses take them.
-at::Tensor loss_target(const at::Tensor& target, int64_t axis, bool floatify, bool flatten) {
-  at::Tensor result = axis == -1 ? target : target.transpose(axis, -1);
-  const at::ScalarType dtype = result.scalar_type();
-  if (floatify && dtype != at::kHalf) {
-    result = result.to(at::kFloat);
-  } else if (dtype == at::kChar || dtype == at::kShort || dtype == at::kInt) {
-    result = result.to(at::kLong);
-  }
-  return flatten ? result.reshape({-1}) : result;
+at::Tensor swap_axis(const at::Tensor& tensor, int64_t axis) {
+  return axis == -1 ? tensor : tensor.transpose(axis, -1);
 }
 
-// The same for predictions: `(..., C)` becomes `(N, C)`, or one dimension when `by_class` is false.
-at::Tensor loss_input(const at::Tensor& input, int64_t axis, bool by_class, bool flatten) {
-  const at::Tensor result = axis == -1 ? input : input.transpose(axis, -1);
-  if (!flatten) return result;
-  if (!by_class) return result.reshape({-1});
-  TORCH_CHECK(result.dim() > 0, "Expected predictions of at least one dimension but received a scalar");
-  return result.dim() == 2 ? result : result.reshape({-1, result.size(-1)});
+// Whole numbers of 8, 16 and 32 bits become int64; with `floatify` everything but float16 becomes float32. uint8 class
+// indices stay, as libtorch's losses take them.
+at::Tensor convert_target(const at::Tensor& target, bool floatify) {
+  const at::ScalarType dtype = target.scalar_type();
+  if (floatify && dtype != at::kHalf) return target.to(at::kFloat);
+  if (dtype == at::kChar || dtype == at::kShort || dtype == at::kInt) return target.to(at::kLong);
+  return target;
+}
+
+// Makes `(..., C)` predictions and `(...)` targets `(N, C)` and `(N)` when `by_class`, else both of one dimension.
+// Sizes that don't fit would broadcast in most losses, and train on nonsense.
+std::tuple<at::Tensor, at::Tensor> loss_pair(const at::Tensor& input, const at::Tensor& target, int64_t axis,
+                                             bool by_class, bool floatify, bool flatten) {
+  at::Tensor predictions = swap_axis(input, axis);
+  at::Tensor truth = convert_target(swap_axis(target, axis), floatify);
+  if (flatten) {
+    truth = truth.reshape({-1});
+    if (!by_class) {
+      predictions = predictions.reshape({-1});
+    } else if (predictions.dim() != 2) {
+      TORCH_CHECK(predictions.dim() > 0, "Expected predictions of at least one dimension but received a scalar");
+      predictions = predictions.reshape({-1, predictions.size(-1)});
+    }
+  }
+  const bool fits = by_class ? !flatten || predictions.size(0) == truth.size(0) : predictions.sizes() == truth.sizes();
+  TORCH_CHECK(fits, "Expected one target for each prediction but received predictions of shape ", input.sizes(),
+              " and targets of shape ", target.sizes());
+  return {predictions, truth};
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(torch_learner, m) {
-  m.def("loss_target(Tensor target, int axis, bool floatify, bool flatten) -> Tensor", &loss_target);
-  m.def("loss_input(Tensor input, int axis, bool by_class, bool flatten) -> Tensor", &loss_input);
+  m.def(
+      "loss_pair(Tensor input, Tensor target, int axis, bool by_class, bool floatify, bool flatten) -> (Tensor, Tensor)",
+      &loss_pair);
 }
 
 }  // namespace torch_learner
