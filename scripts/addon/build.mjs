@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { baseVersion } from '../libtorch/release.mjs'
 import { missingTools, parallelJobs } from './toolchain.mjs'
 
 /** @import { Libtorch } from '../libtorch/find.mjs' */
@@ -34,7 +35,12 @@ function contentHash(libtorch, defines) {
       .update(readFileSync(file))
       .update('\0')
   }
-  const inputs = [libtorch.version, require('node-addon-api/package.json').version, process.arch, ...defines]
+  const inputs = [
+    baseVersion(libtorch.version),
+    require('node-addon-api/package.json').version,
+    process.arch,
+    ...defines,
+  ]
   return hash.update(inputs.join('\0')).digest('hex')
 }
 

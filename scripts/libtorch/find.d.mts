@@ -42,5 +42,5 @@ export interface Found {
 export const STAMP: string
 export function cacheFolder(env?: NodeJS.ProcessEnv): string
 export function cachedLibtorch(env?: NodeJS.ProcessEnv): string
-export function inspect(root: string): Inspection
+export function inspect(root: string, options?: { stamped?: boolean }): Inspection
 export function findLibtorch(options?: FindOptions): Found

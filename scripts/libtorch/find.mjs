@@ -21,37 +21,43 @@ export function cacheFolder(env = process.env) {
 /** The folder of the libtorch that the installer unpacks. @param {NodeJS.ProcessEnv} [env] */
 export const cachedLibtorch = (env = process.env) => join(cacheFolder(env), `libtorch-${VERSION}-cpu-${PLATFORM}`)
 
+/** A distribution keeps libraries under the name of the machine. */
+const LIBRARY_FOLDERS = ['lib', 'lib/x86_64-linux-gnu', 'lib/aarch64-linux-gnu', 'lib64']
+
 /**
  * What is in a folder that should be a libtorch.
  * @param {string} root folder with lib/ (and include/, which only building needs)
+ * @param {{ stamped?: boolean }} [options] `stamped`: unpacked by us, and whole
  * @returns {import('./find.mjs').Inspection}
  */
-export function inspect(root) {
+export function inspect(root, { stamped = false } = {}) {
   if (!existsSync(root)) return { ok: false, reason: `${root} does not exist` }
-  const lib = join(root, 'lib')
-  for (const library of REQUIRED_LIBRARIES) {
-    if (!existsSync(join(lib, library))) return { ok: false, reason: `lib/${library} is not in ${root}` }
-  }
+  const lib = LIBRARY_FOLDERS.map(folder => join(root, folder)).find(folder =>
+    REQUIRED_LIBRARIES.every(library => existsSync(join(folder, library))),
+  )
+  if (!lib) return { ok: false, reason: `${root} has no lib/ with ${REQUIRED_LIBRARIES.join(' and ')}` }
   const stamp = readStamp(root)
+  if (!stamp && stamped) return { ok: false, reason: `${root} is not complete: ${STAMP} is missing or damaged` }
   const damaged = stamp && damagedFile(root, stamp)
-  if (damaged) return { ok: false, reason: `${join(root, damaged)} is not complete: delete ${root}` }
+  if (damaged) return { ok: false, reason: `${root} is not complete: the size of ${damaged} is wrong` }
   const version = stamp?.version ?? readVersion(root)
   if (!version) return { ok: false, reason: `nothing in ${root} says which version it is` }
   const include = join(root, 'include')
-  return {
-    ok: true,
-    root,
-    lib,
-    include: existsSync(join(include, 'ATen')) ? include : null,
-    version,
-    cuda: existsSync(join(lib, 'libtorch_cuda.so')),
-  }
+  const hasHeaders = existsSync(join(include, 'ATen', 'ATen.h'))
+  const cuda = existsSync(join(lib, 'libtorch_cuda.so'))
+  return { ok: true, root, lib, include: hasHeaders ? include : null, version, cuda }
 }
 
 /** @param {string} root @returns {{ version: string, files: Record<string, number> } | null} */
 function readStamp(root) {
   const file = join(root, STAMP)
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null
+  if (!existsSync(file)) return null
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
 }
 
 /** The first file whose size isn't what the installer wrote. @param {string} root @param {{ files: Record<string, number> }} stamp */
@@ -104,7 +110,7 @@ export function findLibtorch({ env = process.env, version, cuda = false, headers
 
   /** @param {string} step @param {string} root */
   const fits = (step, root) => {
-    const seen = inspect(root)
+    const seen = inspect(root, { stamped: step === 'cache' })
     if (!seen.ok) return void steps.push({ step, reason: seen.reason })
     if (version && baseVersion(seen.version) !== version) {
       mismatch = true

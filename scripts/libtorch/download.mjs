@@ -1,0 +1,126 @@
+// Fetches one file with its hash checked. What has arrived stays in a .part file, so that the next attempt - in this
+// run or in the next - goes on from there.
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { progress } from './progress.mjs'
+import { get } from './request.mjs'
+
+/** A line that is cut goes on where it was, but not for ever. */
+const MAX_ATTEMPTS = 20
+
+/** @param {string} file @returns {Promise<string>} */
+export async function sha256(file) {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** @param {string} file @param {string} expected @param {string} source */
+export async function verify(file, expected, source) {
+  const actual = await sha256(file)
+  if (actual === expected.toLowerCase()) return
+  throw new Error(`the SHA-256 of ${source} is ${actual}, expected ${expected}`)
+}
+
+/**
+ * @param {URL} url http: or https:
+ * @param {string} part file to fill
+ * @param {string} expected SHA-256
+ * @param {import('./request.mjs').RequestOptions & { title?: string }} [options]
+ */
+export async function download(url, part, expected, options = {}) {
+  const resumed = existsSync(part)
+  await fill(url, part, options)
+  try {
+    await verify(part, expected, url.href)
+  } catch (error) {
+    discard(part)
+    // What was there before may have been the rest of another file: one attempt from the first byte
+    if (!resumed) throw error
+    await download(url, part, expected, options)
+  }
+}
+
+/** @param {string} part */
+export function discard(part) {
+  rmSync(part, { force: true })
+  rmSync(tagFile(part), { force: true })
+}
+
+/** Beside the part: the server's name for this version of the file. @param {string} part */
+const tagFile = part => `${part}.etag`
+
+/** @param {string} file */
+const sizeOf = file => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+/** @param {URL} url @param {string} part @param {import('./request.mjs').RequestOptions & { title?: string }} options */
+async function fill(url, part, options) {
+  for (let left = MAX_ATTEMPTS; ; left--) {
+    const before = sizeOf(part)
+    try {
+      if (await attempt(url, part, before, options)) return
+    } catch (error) {
+      // nothing came: trying again would only take longer to say so
+      if (sizeOf(part) <= before || left === 1) throw error
+    }
+    if (left === 1) throw new Error(`${url.href} did not arrive whole in ${MAX_ATTEMPTS} attempts`)
+  }
+}
+
+/**
+ * One request, from where the part ends. True when the file is complete.
+ * @param {URL} url @param {string} part @param {number} from
+ * @param {import('./request.mjs').RequestOptions & { title?: string }} options
+ */
+async function attempt(url, part, from, options) {
+  const tag = existsSync(tagFile(part)) ? readFileSync(tagFile(part), 'utf8') : ''
+  const range = from > 0 ? { range: `bytes=${from}-`, ...(tag ? { 'if-range': tag } : {}) } : {}
+  const response = await get(url, { ...options, headers: { 'accept-encoding': 'identity', ...range } })
+  const { statusCode, headers } = response
+
+  if (statusCode === 416) {
+    response.resume()
+    // complete, if the server's size is what is here; else the part is of another file
+    if (headers['content-range'] === `bytes */${from}`) return true
+    discard(part)
+    return false
+  }
+  const start = statusCode === 206 ? rangeStart(headers['content-range']) : 0
+  if (start !== 0 && start !== from) {
+    response.destroy()
+    discard(part)
+    return false
+  }
+  const etag = headers.etag
+  if (etag && !etag.startsWith('W/')) writeFileSync(tagFile(part), etag)
+  const length = Number(headers['content-length'] ?? Number.NaN)
+  const total = Number.isFinite(length) ? start + length : null
+  await save(response, part, start, total, options.title ?? url.href)
+  return total === null || sizeOf(part) === total
+}
+
+/** @param {string | undefined} header */
+const rangeStart = header => Number(/^bytes (\d+)-/.exec(header ?? '')?.[1] ?? Number.NaN)
+
+/**
+ * @param {import('node:http').IncomingMessage} response @param {string} part @param {number} start
+ * @param {number | null} total @param {string} title
+ */
+async function save(response, part, start, total, title) {
+  const bar = progress(title, total)
+  let bytes = start
+  const count = new Transform({
+    transform(chunk, _encoding, done) {
+      bytes += chunk.length
+      bar.update(bytes)
+      done(null, chunk)
+    },
+  })
+  try {
+    await pipeline(response, count, createWriteStream(part, { flags: start > 0 ? 'a' : 'w' }))
+  } finally {
+    bar.end()
+  }
+}

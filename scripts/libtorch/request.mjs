@@ -1,0 +1,117 @@
+// One GET that follows redirects, goes through a proxy where one is set, and never waits for ever.
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import tls from 'node:tls'
+import { proxyAuthorization, proxyFor } from './proxy.mjs'
+
+const MAX_REDIRECTS = 5
+
+/** @typedef {{ headers?: Record<string, string>, connectTimeout?: number, idleTimeout?: number }} RequestOptions */
+
+/**
+ * @param {URL} url http: or https:
+ * @param {RequestOptions} [options] `connectTimeout`: ms until the response's headers are there, default 10,000;
+ * `idleTimeout`: ms without a byte after them, default 30,000
+ * @returns {Promise<http.IncomingMessage>} of status 200, 206 or 416
+ */
+export async function get(url, options = {}) {
+  let target = url
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    const response = await getOnce(target, options)
+    const { statusCode = 0, headers } = response
+    if ([200, 206, 416].includes(statusCode)) return response
+    response.resume()
+    if (statusCode < 300 || statusCode >= 400 || !headers.location) {
+      throw new Error(`${target.href} answered ${statusCode} ${response.statusMessage ?? ''}`.trim())
+    }
+    const next = new URL(headers.location, target)
+    if (target.protocol === 'https:' && next.protocol !== 'https:') {
+      throw new Error(`${target.href} redirects to ${next.protocol}//, which is not safe`)
+    }
+    target = next
+  }
+  throw new Error(`${url.href} redirects more than ${MAX_REDIRECTS} times`)
+}
+
+/** @param {URL} url @param {RequestOptions} options @returns {Promise<http.IncomingMessage>} */
+async function getOnce(url, { headers = {}, connectTimeout = 10_000, idleTimeout = 30_000 }) {
+  const proxy = proxyFor(url)
+  const deadline = AbortSignal.timeout(connectTimeout)
+  const where = proxy ? `${url.host} through the proxy ${proxy.host}` : url.host
+  try {
+    const request =
+      url.protocol === 'https:'
+        ? await httpsRequest(url, proxy, headers, deadline)
+        : httpRequest(url, proxy, headers, deadline)
+    const response = await responseOf(request, deadline)
+    response.setTimeout(idleTimeout, () => response.destroy(new Error(`no data for ${idleTimeout / 1000} s`)))
+    return response
+  } catch (error) {
+    if (deadline.aborted) throw new Error(`${where} did not answer within ${connectTimeout / 1000} s`, { cause: error })
+    throw new Error(`can't reach ${where}: ${errorText(error)}`, { cause: error })
+  }
+}
+
+/** @param {URL} url @param {URL | null} proxy @param {Record<string, string>} headers @param {AbortSignal} deadline */
+function httpRequest(url, proxy, headers, deadline) {
+  if (!proxy) return track(http.get(url, { headers, agent: false }), deadline)
+  const client = proxy.protocol === 'https:' ? https : http
+  const through = { ...headers, ...proxyAuthorization(proxy), host: url.host }
+  return track(client.get(proxy, { path: url.href, headers: through, agent: false }), deadline)
+}
+
+/** @param {URL} url @param {URL | null} proxy @param {Record<string, string>} headers @param {AbortSignal} deadline */
+async function httpsRequest(url, proxy, headers, deadline) {
+  const ca = extraAuthorities()
+  if (!proxy) return track(https.get(url, { headers, ca, agent: false }), deadline)
+  const tunnel = await connectThrough(url, proxy, deadline)
+  const servername = url.hostname.replace(/^\[|\]$/g, '')
+  const secure = tls.connect({ socket: tunnel, servername, ca })
+  return track(https.get(url, { headers, agent: false, createConnection: () => secure }), deadline)
+}
+
+/** @param {URL} url @param {URL} proxy @param {AbortSignal} deadline @returns {Promise<import('node:net').Socket>} */
+function connectThrough(url, proxy, deadline) {
+  const client = proxy.protocol === 'https:' ? https : http
+  const authority = `${url.hostname}:${url.port || 443}`
+  const headers = { host: authority, ...proxyAuthorization(proxy) }
+  const request = track(client.request(proxy, { method: 'CONNECT', path: authority, headers, agent: false }), deadline)
+  return new Promise((resolve, reject) => {
+    request.once('error', reject)
+    request.once('connect', (response, socket) => {
+      if (response.statusCode === 200) return resolve(socket)
+      socket.destroy()
+      reject(new Error(`the proxy answered ${response.statusCode} ${response.statusMessage ?? ''}`.trim()))
+    })
+    request.end()
+  })
+}
+
+/** The deadline ends the request, whatever it is waiting for. @template {http.ClientRequest} T @param {T} request @param {AbortSignal} deadline */
+function track(request, deadline) {
+  const stop = () => request.destroy(new Error('timed out'))
+  deadline.addEventListener('abort', stop, { once: true })
+  for (const event of ['response', 'connect', 'close']) {
+    request.once(event, () => deadline.removeEventListener('abort', stop))
+  }
+  return request
+}
+
+/** @param {http.ClientRequest} request @param {AbortSignal} deadline @returns {Promise<http.IncomingMessage>} */
+function responseOf(request, deadline) {
+  deadline.throwIfAborted()
+  return new Promise((resolve, reject) => request.once('response', resolve).once('error', reject))
+}
+
+/** npm's `cafile`, for networks with an authority of their own. */
+function extraAuthorities() {
+  const file = process.env.npm_config_cafile
+  return file ? [...tls.rootCertificates, readFileSync(file, 'utf8')] : undefined
+}
+
+/** Node wraps failed attempts on several addresses without a message of its own. @param {unknown} error @returns {string} */
+function errorText(error) {
+  if (error instanceof AggregateError) return error.errors.map(errorText).join(', ')
+  return error instanceof Error ? error.message || error.name : String(error)
+}
