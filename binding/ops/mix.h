@@ -1,0 +1,29 @@
+// torch_learner::mixup, shared by its registration (mix.cpp) and its kernels (mix_cpu.cpp, mix_cuda.cu).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace torch_learner {
+
+// Arguments that have been checked, in the form in which kernels want them.
+struct MixupArgs {
+  at::Tensor x;     // dense, sample by sample: x[i] is one block of x.stride(0) elements, whatever the order inside it
+  at::Tensor perm;  // (N) int64, contiguous, on x's device
+  at::Tensor lam;   // (N) contiguous, on x's device: double when x is double, else float
+};
+
+// Throws when shapes, dtypes or (of a permutation in CPU memory) values don't fit together.
+void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
+
+// The checked arguments as kernels want them; copies only what isn't so already.
+MixupArgs prepare_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
+
+// A kernel: fills `out`, which has the sizes, strides and dtype of `args.x` and no memory in common with it.
+using MixupKernel = void (*)(const at::Tensor& out, const MixupArgs& args);
+
+// What a device's operator does around its kernel.
+at::Tensor mixup_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
+at::Tensor& mixup_out_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam,
+                         at::Tensor& out);
+
+}  // namespace torch_learner
