@@ -1,5 +1,83 @@
+/** A tensor as the addon knows it: an index with a generation, so that a stale one is recognised. */
+export type Handle = number
+
+/** What an operator call returns: handles for tensors, promises for anything that must be computed first. */
+export type CallResult = Handle | Handle[] | undefined | TaggedValue | Promise<TaggedValue>
+
+/** A result that isn't plainly one tensor; tensors within are marked. */
+export type TaggedValue = { tensor: Handle } | number | boolean | string | null | TaggedValue[]
+
+/** A tensor's memory as JavaScript sees it. */
+export interface ReadResult {
+  buffer: ArrayBuffer
+  dtype: string
+  shape: number[]
+}
+
+/** What is known of a tensor without reading its data. */
+export interface TensorInfo {
+  shape: number[]
+  strides: number[]
+  dtype: string
+  device: string
+  memoryFormat: 'contiguous' | 'channels_last' | 'channels_last_3d' | 'strided'
+  requiresGrad: boolean
+  isLeaf: boolean
+}
+
 /** What binding/ exports, by concern. Mechanism only: everything public is built on top of it in TypeScript. */
 export interface NativeAddon {
   /** The libtorch that the addon was compiled against, `2.13.0`. */
-  version(): { torch: string }
+  version(): { torch: string; parallel: string; cpu: string }
+  /** How native errors become JavaScript ones. */
+  onError(factory: (code: string, message: string, operator: string) => Error): void
+
+  // operators (binding/call.cc)
+  op(name: string): number
+  /** `flags`: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits 8-15 how many arguments are named. */
+  call(op: number, flags: number, hints0: number, hints1: number, ...args: unknown[]): CallResult
+  operators(): string[]
+  schemas(name: string): string[]
+
+  // handles (binding/tensor.cc)
+  fromBuffer(
+    buffer: ArrayBufferLike,
+    byteOffset: number,
+    shape: readonly number[],
+    dtype: string,
+    copy: boolean,
+  ): Handle
+  free(handle: Handle): void
+  share(handle: Handle): Handle
+  shape(handle: Handle): number[]
+  describe(handle: Handle): TensorInfo
+  read(handle: Handle, copy: boolean): Promise<ReadResult>
+  readSync(handle: Handle, copy: boolean): ReadResult
+  mark(): Promise<void>
+  sync(): void
+  stats(): { tensors: number; bytes: number }
+
+  // gradients (binding/autograd.cc)
+  grad(handle: Handle): Handle
+  setGrad(handle: Handle, gradient: Handle): void
+  gradients(outputs: Float64Array, inputs: Float64Array, gradOutputs: Float64Array, flags: number): Handle[]
+
+  // random numbers (binding/random.cc)
+  seed(seed: number | bigint): void
+  beta(alpha: number, n: number): Float32Array
+  permutation(n: number): Int32Array
+  integer(maxExclusive: number): number
+  randomReady(): Promise<void> | undefined
+  generator(seed: number): object
+  randomState(): Handle
+  setRandomState(handle: Handle): void
+
+  // threads and devices (binding/device.cc), memory (binding/allocator.cc)
+  setThreads(threads: number): void
+  getThreads(): number
+  cudaAvailable(): boolean
+  cudaDeviceCount(): number
+  setCacheLimit(bytes: number): void
+  cachedBytes(): number
+  emptyCache(): void
 }

@@ -5,6 +5,7 @@
  * - `ERR_LIBTORCH_MISSING` libtorch is nowhere; `ERR_LIBTORCH_VERSION` it is there in another version than the addon's
  * - `ERR_INVALID_ARG` a value of the wrong type, shape or range
  * - `ERR_OP_FAILED` an operator failed on the native stream
+ * - `ERR_OUT_OF_MEMORY` an allocation failed; `ERR_UNSUPPORTED` a value or operator that has no JavaScript form
  * - `ERR_DISPOSED` a tensor was used after `dispose()` or after the end of its `scope`
  * - `ERR_CALLBACK` an error inside a callback; `cause` is the original
  * - `ERR_NAN_LOSS` the loss became NaN or infinite
@@ -19,6 +20,8 @@ export type ErrorCode =
   | 'ERR_LIBTORCH_VERSION'
   | 'ERR_INVALID_ARG'
   | 'ERR_OP_FAILED'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_UNSUPPORTED'
   | 'ERR_DISPOSED'
   | 'ERR_CALLBACK'
   | 'ERR_NAN_LOSS'

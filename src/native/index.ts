@@ -1,7 +1,7 @@
 import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
-export type { NativeAddon } from './addon.js'
+export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
 export { describe, type ErrorCode, invalidArgument, TorchLearnerError, typeName } from './errors.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */

@@ -1,0 +1,62 @@
+// Module entry: one Environment per Node environment, made here and closed before the environment goes.
+#include "environment.h"
+#if __has_include("image.h")
+#include "image.h"
+#else
+static void initImage(Napi::Env, Napi::Object) {}
+#endif
+
+namespace torch_learner {
+
+namespace {
+
+// onError((code, message, operator) => Error): how errors become JavaScript objects.
+napi_value on_error(Environment& environment, napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value factory;
+  check(napi_get_cb_info(env, info, &count, &factory, nullptr, nullptr));
+  if (environment.error_factory != nullptr) check(napi_delete_reference(env, environment.error_factory));
+  check(napi_create_reference(env, factory, 1, &environment.error_factory));
+  return nullptr;
+}
+
+// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once.
+void close(void* data) {
+  auto* environment = static_cast<Environment*>(data);
+  environment->stream.stop();
+  environment->mailbox->close();
+  if (auto error = environment->stream.take_unreported(false)) {
+    std::fprintf(stderr, "torch-learner: an operator failed and its result was never awaited: %s\n",
+                 error->message.c_str());
+  }
+}
+
+napi_value init(napi_env env, napi_value exports) {
+  auto* environment = new Environment(env);
+  napi_set_instance_data(
+      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+  try {
+    environment->mailbox->open(env);
+    napi_add_env_cleanup_hook(env, close, environment);
+    define<on_error>(env, exports, "onError");
+    init_dispatch(env, exports);
+    init_tensor(env, exports);
+    init_autograd(env, exports);
+    init_random(env, exports);
+    init_device(env, exports);
+    init_allocator(env, exports);
+    initImage(Napi::Env(env), Napi::Object(env, exports));
+  } catch (const Misuse& e) {
+    napi_throw_error(env, e.code.c_str(), e.what());
+  } catch (const std::exception& e) {
+    napi_throw_error(env, "ERR_ADDON_LOAD", e.what());
+  } catch (const PendingJsException&) {
+  }
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace torch_learner
+
+NAPI_MODULE_INIT() { return torch_learner::init(env, exports); }

@@ -1,0 +1,240 @@
+#include "environment.h"
+
+#include <cstdlib>
+
+namespace torch_learner {
+
+namespace {
+
+constexpr uint32_t kIndexBits = 24;
+constexpr uint32_t kIndexMask = (1u << kIndexBits) - 1;
+
+void on_javascript(napi_env env, napi_value, void* context, void* data) {
+  std::unique_ptr<Completion> completion(static_cast<Completion*>(data));
+  auto* mailbox = static_cast<std::shared_ptr<Mailbox>*>(context);
+  if (env == nullptr) return;
+  napi_handle_scope scope;
+  napi_open_handle_scope(env, &scope);
+  if (completion->deferred != nullptr) {
+    (*mailbox)->settled(env);
+    napi_value value = nullptr;
+    bool ok = !completion->error;
+    if (ok) {
+      try {
+        value = completion->build ? completion->build(env) : nullptr;
+      } catch (const std::exception& e) {
+        ok = false;
+        value = Environment::of(env).make_error(env, "ERR_OP_FAILED", e.what(), "");
+      } catch (const PendingJsException&) {
+        ok = false;
+        napi_get_and_clear_last_exception(env, &value);
+      }
+      if (ok && value == nullptr) napi_get_undefined(env, &value);
+    } else {
+      const OpError& error = *completion->error;
+      value = Environment::of(env).make_error(env, error.code, error.message, error.op);
+    }
+    if (ok) {
+      napi_resolve_deferred(env, completion->deferred, value);
+    } else {
+      napi_reject_deferred(env, completion->deferred, value);
+    }
+  }
+  if (completion->cleanup) completion->cleanup(env);
+  napi_close_handle_scope(env, scope);
+}
+
+}  // namespace
+
+void Mailbox::open(napi_env env) {
+  napi_value name;
+  check(napi_create_string_utf8(env, "torch-learner", NAPI_AUTO_LENGTH, &name));
+  auto* self = new std::shared_ptr<Mailbox>(Environment::of(env).mailbox);
+  check(napi_create_threadsafe_function(
+      env, nullptr, nullptr, name, 0, 1, self,
+      [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Mailbox>*>(data); }, self, on_javascript,
+      &function_));
+  check(napi_unref_threadsafe_function(env, function_));
+}
+
+void Mailbox::close() {
+  std::lock_guard lock(mutex_);
+  if (function_ != nullptr) napi_release_threadsafe_function(function_, napi_tsfn_abort);
+  function_ = nullptr;
+}
+
+void Mailbox::post(Completion* completion) {
+  std::lock_guard lock(mutex_);
+  if (function_ == nullptr || napi_call_threadsafe_function(function_, completion, napi_tsfn_nonblocking) != napi_ok) {
+    delete completion;
+  }
+}
+
+void Mailbox::expect(napi_env env) {
+  if (pending_++ == 0 && function_ != nullptr) napi_ref_threadsafe_function(env, function_);
+}
+
+void Mailbox::settled(napi_env env) {
+  if (--pending_ == 0 && function_ != nullptr) napi_unref_threadsafe_function(env, function_);
+}
+
+Environment::Environment(napi_env env_) : env(env_) {
+  const char* sync = std::getenv("TORCH_LEARNER_SYNC");
+  synchronous = sync != nullptr && std::string(sync) == "1";
+}
+
+Environment::~Environment() {
+  for (Entry& entry : entries_) {
+    if (entry.slot != nullptr) stream.drop(entry.slot);
+  }
+}
+
+Environment& Environment::of(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  if (data == nullptr) throw Misuse("ERR_ADDON_LOAD", "torch-learner's environment is already closed.");
+  return *static_cast<Environment*>(data);
+}
+
+double Environment::put(Slot* slot) {
+  uint32_t index;
+  if (free_.empty()) {
+    if (entries_.size() > kIndexMask) {
+      throw Misuse("ERR_OUT_OF_MEMORY", "More than 16 million tensors are alive: dispose them, or use scope().");
+    }
+    index = static_cast<uint32_t>(entries_.size());
+    entries_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  entries_[index].slot = slot;
+  live_++;
+  return static_cast<double>((static_cast<uint64_t>(entries_[index].generation) << kIndexBits) | index);
+}
+
+Slot* Environment::get(double id) const {
+  if (id > 0) {
+    auto bits = static_cast<uint64_t>(id);
+    size_t index = bits & kIndexMask;
+    if (index < entries_.size() && entries_[index].slot != nullptr && entries_[index].generation == bits >> kIndexBits) {
+      return entries_[index].slot;
+    }
+  }
+  throw Misuse("ERR_DISPOSED",
+               "Expected a live tensor but received one that was already disposed: it left its scope() or dispose() was "
+               "called; return it from the scope, or call keep() on it, to use it for longer.");
+}
+
+bool Environment::release(double id) {
+  if (!(id > 0)) return false;
+  auto bits = static_cast<uint64_t>(id);
+  size_t index = bits & kIndexMask;
+  if (index >= entries_.size() || entries_[index].slot == nullptr || entries_[index].generation != bits >> kIndexBits) {
+    return false;
+  }
+  Slot* slot = entries_[index].slot;
+  entries_[index].slot = nullptr;
+  entries_[index].generation = (entries_[index].generation + 1) & 0x1FFFFFFF;
+  if (entries_[index].generation == 0) entries_[index].generation = 1;
+  free_.push_back(static_cast<uint32_t>(index));
+  live_--;
+  stream.drop(slot);
+  return true;
+}
+
+Slot* Environment::fresh(Task& task) {
+  auto* slot = new Slot;
+  slot->refs.store(2, std::memory_order_relaxed);
+  task.outs.push_back(slot);
+  return slot;
+}
+
+uint64_t Environment::push(Task&& task) {
+  task.modes = modes;
+  // Outputs and targets become readable when this task has run; the number is known beforehand, and must be set before
+  // the task is visible to the stream.
+  uint64_t seq = stream.last() + 1;
+  for (Slot* slot : task.outs) slot->seq = seq;
+  for (Slot* slot : task.in_place) slot->seq = seq;
+  stream.push(std::move(task));
+  return seq;
+}
+
+napi_value Environment::promise(Completion* completion) {
+  napi_value result;
+  check(napi_create_promise(env, &completion->deferred, &result));
+  mailbox->expect(env);
+  return result;
+}
+
+napi_value Environment::make_error(napi_env env, const std::string& code, const std::string& message,
+                                   const std::string& op) {
+  napi_value c, m, o, error = nullptr, factory = nullptr;
+  napi_create_string_utf8(env, code.c_str(), code.size(), &c);
+  napi_create_string_utf8(env, message.c_str(), message.size(), &m);
+  napi_create_string_utf8(env, op.c_str(), op.size(), &o);
+  if (error_factory != nullptr) napi_get_reference_value(env, error_factory, &factory);
+  if (factory != nullptr) {
+    napi_value self, args[] = {c, m, o};
+    napi_get_undefined(env, &self);
+    if (napi_call_function(env, self, factory, 3, args, &error) == napi_ok) return error;
+    napi_get_and_clear_last_exception(env, &error);
+    return error;
+  }
+  napi_create_error(env, c, m, &error);
+  return error;
+}
+
+void Environment::throw_error(napi_env env, const std::string& code, const std::string& message,
+                              const std::string& op) {
+  napi_throw(env, make_error(env, code, message, op));
+}
+
+void Environment::report(const ErrorPtr& error) {
+  error->reported.store(true, std::memory_order_release);
+  throw_error(env, error->code, error->message, error->op);
+  throw PendingJsException{};
+}
+
+void Environment::await_slot(Slot* slot) {
+  if (!stream.reached(slot->seq)) stream.wait(slot->seq);
+  if (const ErrorPtr* error = slot->live_error()) report(*error);
+  if (!slot->value.defined()) {
+    throw Misuse("ERR_STATE", "This tensor has no value: the operator left that result undefined.");
+  }
+}
+
+void Environment::account(napi_env env) {
+  if ((++calls_ & 63) != 0) return;
+  int64_t change = stream.live_bytes() - reported_bytes_, ignored;
+  if (change > (1 << 20) || change < -(1 << 20)) {
+    napi_adjust_external_memory(env, change, &ignored);
+    reported_bytes_ += change;
+  }
+}
+
+napi_value guarded(napi_env env, napi_callback_info info, Export body) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  if (data == nullptr) {
+    napi_throw_error(env, "ERR_ADDON_LOAD", "torch-learner's environment is already closed.");
+    return nullptr;
+  }
+  auto& environment = *static_cast<Environment*>(data);
+  try {
+    return body(environment, env, info);
+  } catch (const PendingJsException&) {
+  } catch (const Misuse& e) {
+    environment.throw_error(env, e.code, e.message);
+  } catch (const c10::Error& e) {
+    environment.throw_error(env, "ERR_OP_FAILED", e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    environment.throw_error(env, "ERR_OP_FAILED", e.what());
+  } catch (...) {
+    environment.throw_error(env, "ERR_OP_FAILED", "An unknown native exception was thrown.");
+  }
+  return nullptr;
+}
+
+}  // namespace torch_learner

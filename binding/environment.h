@@ -1,0 +1,103 @@
+// The state of one Node environment (the main thread or a worker): its stream, its tensor handles, its way back to JS.
+#pragma once
+
+#include "stream.h"
+
+namespace torch_learner {
+
+// Work to be done on the JavaScript thread: settle a promise, release a reference.
+struct Completion {
+  napi_deferred deferred = nullptr;
+  ErrorPtr error;
+  std::function<napi_value(napi_env)> build;  // makes the promise's value
+  std::function<void(napi_env)> cleanup;      // runs in any case, last
+};
+
+// The road from any thread to the JavaScript thread. Outlives the environment in the hands of deleters that run late.
+class Mailbox {
+ public:
+  void open(napi_env env);
+  void close();
+  void post(Completion* completion);
+  // A pending promise keeps the process alive; an idle addon doesn't.
+  void expect(napi_env env);
+  void settled(napi_env env);
+
+ private:
+  std::mutex mutex_;
+  napi_threadsafe_function function_ = nullptr;
+  int pending_ = 0;
+};
+
+struct Environment {
+  explicit Environment(napi_env env);
+  ~Environment();
+
+  static Environment& of(napi_env env);
+
+  // Handles: index in the low 24 bits, generation above, so that a stale handle is recognised.
+  double put(Slot* slot);
+  Slot* get(double id) const;
+  bool release(double id);
+  size_t live() const { return live_; }
+
+  uint64_t push(Task&& task);
+  Slot* fresh(Task& task);  // a new output slot, owned by the task and by the caller
+  napi_value promise(Completion* completion);
+  void throw_error(napi_env env, const std::string& code, const std::string& message, const std::string& op = "");
+  napi_value make_error(napi_env env, const std::string& code, const std::string& message, const std::string& op);
+  // Waits until the slot's value is there; throws its error.
+  void await_slot(Slot* slot);
+  void report(const ErrorPtr& error);
+  void account(napi_env env);
+
+  napi_env env;
+  std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+  Stream stream;
+  Modes modes;
+  uint64_t random_seq = 0;   // the last recorded task that draws random numbers
+  bool synchronous = false;  // TORCH_LEARNER_SYNC=1
+  int threads = 0;
+  napi_ref error_factory = nullptr;
+
+ private:
+  struct Entry {
+    Slot* slot = nullptr;
+    uint32_t generation = 1;
+  };
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> free_;
+  size_t live_ = 0;
+  int64_t reported_bytes_ = 0;
+  uint32_t calls_ = 0;
+};
+
+// Settles the completion's promise when everything recorded so far has run: rejects with the slot's error, or with an
+// in-place failure nobody has heard of. Takes over the caller's reference to the slot (which may be null).
+void deliver(Environment& environment, Slot* slot, Completion* completion, bool any_error = false);
+
+using Export = napi_value (*)(Environment&, napi_env, napi_callback_info);
+
+// Turns every C++ exception into one JavaScript error.
+napi_value guarded(napi_env env, napi_callback_info info, Export body);
+
+template <Export F>
+napi_value exported(napi_env env, napi_callback_info info) {
+  return guarded(env, info, F);
+}
+
+template <Export F>
+void define(napi_env env, napi_value exports, const char* name) {
+  napi_value value;
+  check(napi_create_function(env, name, NAPI_AUTO_LENGTH, exported<F>, nullptr, &value));
+  check(napi_set_named_property(env, exports, name, value));
+}
+
+void init_dispatch(napi_env env, napi_value exports);
+void init_tensor(napi_env env, napi_value exports);
+void init_autograd(napi_env env, napi_value exports);
+void init_random(napi_env env, napi_value exports);
+void init_device(napi_env env, napi_value exports);
+void init_allocator(napi_env env, napi_value exports);
+
+}  // namespace torch_learner

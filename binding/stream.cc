@@ -1,0 +1,255 @@
+#include "stream.h"
+
+#include <ATen/autocast_mode.h>
+
+#include "dispatch.h"
+
+namespace torch_learner {
+
+namespace {
+
+// How long an idle stream looks for work before it sleeps: long enough to bridge the gaps within a burst of calls,
+// short enough not to steal a core from the data loader.
+constexpr int kIdleSpins = 2000;
+
+inline void cpu_relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+ErrorPtr make_error(const Task& task, const char* code, const std::string& what) {
+  auto error = std::make_shared<OpError>();
+  error->code = code;
+  error->op = task.op ? task.op->name : "";
+  error->message = task.op ? what + " (" + describe_call(task) + ")" : what;
+  error->in_place = task.outs.empty();
+  return error;
+}
+
+// The first poisoned input, if any.
+const ErrorPtr* poisoned(const Task& task) {
+  for (const Arg& arg : task.args) {
+    if (arg.kind == Arg::Kind::kTensor) {
+      if (auto* error = arg.slot->live_error()) return error;
+    } else if (arg.kind == Arg::Kind::kTensorList) {
+      for (Slot* slot : *arg.list) {
+        if (slot == nullptr) continue;
+        if (auto* error = slot->live_error()) return error;
+      }
+    }
+  }
+  return nullptr;
+}
+
+std::string first_line(const char* text) {
+  std::string s(text);
+  auto end = s.find("\nException raised from");
+  if (end != std::string::npos) s.resize(end);
+  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
+  return s;
+}
+
+}  // namespace
+
+Stream::Stream() : ring_(kCapacity) {
+  thread_ = std::thread([this] { loop(); });
+}
+
+Stream::~Stream() { stop(); }
+
+void Stream::stop() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  for (uint64_t c = tail_.load(); c < head_.load(); c++) finish(ring_[c % kCapacity]);
+  tail_.store(head_.load());
+}
+
+uint64_t Stream::push(Task&& task) {
+  uint64_t head = head_.load(std::memory_order_relaxed);
+  if (head - tail_.load(std::memory_order_acquire) >= kCapacity) wait(head - kCapacity + 1);
+  ring_[head % kCapacity] = std::move(task);
+  head_.store(head + 1, std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_seq_cst)) {
+    std::lock_guard lock(mutex_);
+    wake_.notify_one();
+  }
+  return head + 1;
+}
+
+void Stream::wait(uint64_t seq) {
+  for (int i = 0; i < kIdleSpins; i++) {
+    if (reached(seq)) return;
+    cpu_relax();
+  }
+  std::unique_lock lock(mutex_);
+  waited_for_.store(seq, std::memory_order_seq_cst);
+  done_.wait(lock, [&] { return reached(seq) || stopping_.load(); });
+  waited_for_.store(0, std::memory_order_seq_cst);
+}
+
+void Stream::loop() {
+  at::init_num_threads();
+  for (;;) {
+    uint64_t c = tail_.load(std::memory_order_relaxed);
+    for (int i = 0; i < kIdleSpins && c == head_.load(std::memory_order_acquire); i++) cpu_relax();
+    if (c == head_.load(std::memory_order_acquire) || stopping_.load(std::memory_order_relaxed)) {
+      std::unique_lock lock(mutex_);
+      asleep_.store(true, std::memory_order_seq_cst);
+      wake_.wait(lock, [&] { return stopping_.load() || c != head_.load(std::memory_order_seq_cst); });
+      asleep_.store(false, std::memory_order_seq_cst);
+      if (stopping_.load()) break;
+    }
+    Task& task = ring_[c % kCapacity];
+    execute(task);
+    finish(task);
+    tail_.store(c + 1, std::memory_order_seq_cst);
+    uint64_t target = waited_for_.load(std::memory_order_seq_cst);
+    if (target != 0 && c + 1 >= target) {
+      std::lock_guard lock(mutex_);
+      done_.notify_all();
+    }
+  }
+  done_.notify_all();
+}
+
+void Stream::set_modes(const Modes& modes) {
+  if (modes.grad != current_.grad) at::GradMode::set_enabled(modes.grad);
+  if (modes.autocast != current_.autocast || modes.autocast_dtype != current_.autocast_dtype) {
+    at::autocast::set_autocast_enabled(at::kCPU, modes.autocast);
+    at::autocast::set_autocast_dtype(at::kCPU, modes.autocast_dtype);
+    if (at::hasCUDA()) {
+      at::autocast::set_autocast_enabled(at::kCUDA, modes.autocast);
+      at::autocast::set_autocast_dtype(at::kCUDA, modes.autocast_dtype);
+    }
+    if (!modes.autocast) at::autocast::clear_cache();
+  }
+  current_ = modes;
+}
+
+void Stream::execute(Task& task) {
+  ErrorPtr error;
+  if (const ErrorPtr* inherited = task.always ? nullptr : poisoned(task)) {
+    error = *inherited;
+  } else {
+    try {
+      set_modes(task.modes);
+      if (task.op != nullptr) {
+        run_operator(task);
+      } else {
+        task.run(task);
+      }
+    } catch (const Misuse& e) {
+      error = make_error(task, e.code.c_str(), e.message);
+    } catch (const c10::OutOfMemoryError& e) {
+      error = make_error(task, "ERR_OUT_OF_MEMORY", first_line(e.what_without_backtrace()));
+    } catch (const c10::Error& e) {
+      error = make_error(task, "ERR_OP_FAILED", first_line(e.what_without_backtrace()));
+    } catch (const std::bad_alloc&) {
+      error = make_error(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
+    } catch (const std::exception& e) {
+      error = make_error(task, "ERR_OP_FAILED", first_line(e.what()));
+    } catch (...) {
+      error = make_error(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
+    }
+    if (error) remember(error);
+  }
+  if (error) {
+    for (Slot* slot : task.outs) slot->error = error;
+    for (Slot* slot : task.in_place) {
+      if (slot->live_error()) continue;
+      slot->error = error;
+      slot->passing = true;
+    }
+  } else {
+    for (Slot* slot : task.outs) account(slot);
+  }
+}
+
+void Stream::remember(const ErrorPtr& error) {
+  std::lock_guard lock(errors_mutex_);
+  // One is enough to report; the rest follows from it or will be met again. Keep the memory bounded.
+  if (errors_.size() < 64) errors_.push_back(error);
+  has_errors_.store(true, std::memory_order_release);
+}
+
+ErrorPtr Stream::take_unreported(bool in_place_only) {
+  if (!has_errors_.load(std::memory_order_acquire)) return nullptr;
+  std::lock_guard lock(errors_mutex_);
+  ErrorPtr found;
+  std::vector<ErrorPtr> rest;
+  for (auto& error : errors_) {
+    if (error->reported.load()) continue;
+    if (!found && (error->in_place || !in_place_only)) {
+      found = error;
+    } else {
+      rest.push_back(error);
+    }
+  }
+  errors_ = std::move(rest);
+  has_errors_.store(!errors_.empty(), std::memory_order_release);
+  if (found) found->reported.store(true, std::memory_order_release);
+  return found;
+}
+
+void Stream::finish(Task& task) {
+  auto release = [this](Slot* slot) {
+    if (slot != nullptr && slot->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(slot);
+  };
+  for (Arg& arg : task.args) {
+    switch (arg.kind) {
+      case Arg::Kind::kTensor: release(arg.slot); break;
+      case Arg::Kind::kTensorList:
+        for (Slot* slot : *arg.list) release(slot);
+        delete arg.list;
+        break;
+      case Arg::Kind::kValue: delete arg.value; break;
+      default: break;
+    }
+  }
+  for (Slot* slot : task.outs) release(slot);
+  task.args.clear();
+  task.outs.clear();
+  task.in_place.clear();
+  task.run = nullptr;
+  task.results.clear();
+  task.op = nullptr;
+  task.always = false;
+}
+
+void Stream::account(Slot* slot) {
+  // Views share memory that is counted where it was made.
+  if (!slot->value.defined() || !slot->value.has_storage() || slot->value.storage().use_count() > 1) return;
+  slot->counted_bytes = static_cast<int64_t>(slot->value.storage().nbytes());
+  live_bytes_.fetch_add(slot->counted_bytes, std::memory_order_relaxed);
+}
+
+void Stream::destroy(Slot* slot) {
+  live_bytes_.fetch_sub(slot->counted_bytes, std::memory_order_relaxed);
+  delete slot;
+}
+
+void Stream::drop(Slot* slot) {
+  if (slot->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (stopping_.load(std::memory_order_relaxed)) {
+    destroy(slot);
+    return;
+  }
+  slot->refs.store(1, std::memory_order_relaxed);
+  Task task;
+  task.always = true;
+  Arg& arg = task.args.emplace_back();
+  arg.kind = Arg::Kind::kTensor;
+  arg.slot = slot;
+  task.run = [](Task&) {};
+  push(std::move(task));
+}
+
+}  // namespace torch_learner

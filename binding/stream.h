@@ -1,0 +1,109 @@
+// The ordered native queue: JavaScript records tasks, one long-lived thread per Node environment runs them in order.
+#pragma once
+
+#include "error.h"
+
+namespace torch_learner {
+
+// One tensor as JavaScript sees it. `value` and `error` are written by the stream thread only, and read by the
+// JavaScript thread only once task number `seq` has run; `seq` itself belongs to the JavaScript thread.
+struct Slot {
+  std::atomic<int32_t> refs{1};
+  uint64_t seq = 0;
+  int64_t counted_bytes = 0;
+  at::Tensor value;
+  ErrorPtr error;
+  bool passing = false;  // the error came from a failed in-place operator on this tensor
+
+  // The error a reader must see, if any. A failed in-place operator leaves its target as it was, so once somebody has
+  // been told, the target is usable again.
+  const ErrorPtr* live_error() const {
+    if (!error || (passing && error->reported.load(std::memory_order_acquire))) return nullptr;
+    return &error;
+  }
+};
+
+// One argument of a recorded call. Owns what it points at (see Task::release).
+struct Arg {
+  enum class Kind : uint8_t { kDefault, kTensor, kDouble, kInt, kValue, kTensorList };
+  Kind kind = Kind::kDefault;
+  union {
+    Slot* slot;
+    double number;
+    int64_t integer;
+    c10::IValue* value;
+    std::vector<Slot*>* list;  // nullptr entries are absent tensors (Tensor?[])
+  };
+  Arg() : integer(0) {}
+};
+
+struct OpOverload;
+class Stream;
+
+// Modes which PyTorch keeps per thread: captured when a task is recorded, set around it when it runs.
+struct Modes {
+  bool grad = true;
+  bool autocast = false;
+  at::ScalarType autocast_dtype = at::kBFloat16;
+};
+
+struct Task {
+  Modes modes;
+  const OpOverload* op = nullptr;
+  c10::SmallVector<Arg, 8> args;
+  c10::SmallVector<Slot*, 2> outs;
+  c10::SmallVector<Slot*, 2> in_place;  // targets of an in-place operator, already owned through args
+  std::function<void(Task&)> run;       // instead of an operator, or after one whose results aren't all tensors
+  std::vector<c10::IValue> results;     // what that operator returned
+  bool always = false;                  // run even if an input is poisoned
+};
+
+class Stream {
+ public:
+  static constexpr size_t kCapacity = 4096;
+
+  Stream();
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Records a task and returns its number. Waits for room when the queue is full: a loop that never awaits is
+  // throttled instead of filling the memory.
+  uint64_t push(Task&& task);
+  uint64_t last() const { return head_.load(std::memory_order_relaxed); }
+  bool reached(uint64_t seq) const { return tail_.load(std::memory_order_acquire) >= seq; }
+  void wait(uint64_t seq);
+  // Stops after the task that is running and drops the rest.
+  void stop();
+
+  // The first error nobody has been told of, or null. `in_place_only`: only those without an output to reject.
+  ErrorPtr take_unreported(bool in_place_only);
+
+  // Slots are dropped on the stream thread, so that large frees never stall JavaScript.
+  void drop(Slot* slot);
+  int64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  void loop();
+  void execute(Task& task);
+  void finish(Task& task);
+  void destroy(Slot* slot);
+  void account(Slot* slot);
+  void set_modes(const Modes& modes);
+  void remember(const ErrorPtr& error);
+
+  std::vector<Task> ring_;
+  std::atomic<uint64_t> head_{0}, tail_{0};
+  std::atomic<bool> asleep_{false}, stopping_{false};
+  std::atomic<uint64_t> waited_for_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::mutex errors_mutex_;
+  std::vector<ErrorPtr> errors_;
+  std::atomic<bool> has_errors_{false};
+  std::atomic<int64_t> live_bytes_{0};
+  Modes current_;
+  std::thread thread_;
+};
+
+}  // namespace torch_learner

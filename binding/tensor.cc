@@ -1,0 +1,243 @@
+// Tensor handles: made from JavaScript's memory, read back into it, described and freed.
+#include "convert.h"
+
+namespace torch_learner {
+
+namespace {
+
+// Keeps an ArrayBuffer alive while a tensor uses its memory. The last tensor may die on any thread, so the reference
+// is given back by mail.
+class BufferLoan {
+ public:
+  BufferLoan(napi_env env, napi_value buffer, std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {
+    check(napi_create_reference(env, buffer, 1, &reference_));
+  }
+  void end() {
+    auto* completion = new Completion;
+    completion->cleanup = [reference = reference_](napi_env env) { napi_delete_reference(env, reference); };
+    mailbox_->post(completion);
+    delete this;
+  }
+
+ private:
+  napi_ref reference_ = nullptr;
+  std::shared_ptr<Mailbox> mailbox_;
+};
+
+int64_t element_count(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (int64_t size : shape) {
+    if (size != 0 && count > INT64_MAX / 16 / size) throw Misuse("ERR_INVALID_ARG", "The shape holds too many elements.");
+    count *= size;
+  }
+  return count;
+}
+
+// fromBuffer(arrayBuffer, byteOffset, shape, dtype, copy) -> handle
+napi_value from_buffer(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<5> args(env, info);
+  void* data;
+  size_t length;
+  if (napi_get_arraybuffer_info(env, args[0], &data, &length) != napi_ok) {
+    throw Misuse("ERR_INVALID_ARG", "Expected an ArrayBuffer for data but received another type.");
+  }
+  int64_t offset = read_integer(env, args[1], "byteOffset");
+  auto shape = read_shape(env, args[2]);
+  auto dtype = require_dtype(read_string(env, args[3]));
+  bool copy = read_bool(env, args[4], "copy");
+  int64_t bytes = element_count(shape) * static_cast<int64_t>(c10::elementSize(dtype));
+  if (offset < 0 || offset + bytes > static_cast<int64_t>(length)) {
+    throw Misuse("ERR_INVALID_ARG", "Expected at least " + std::to_string(offset + bytes) + " bytes of data for the shape but received " +
+                                        std::to_string(length) + ".");
+  }
+  auto options = at::TensorOptions().dtype(dtype);
+  void* start = static_cast<char*>(data) + offset;
+  auto slot = std::make_unique<Slot>();
+  if (bytes == 0) {
+    slot->value = at::empty(shape, options);
+  } else if (copy) {
+    slot->value = at::empty(shape, options);
+    std::memcpy(slot->value.data_ptr(), start, static_cast<size_t>(bytes));
+  } else {
+    auto* loan = new BufferLoan(env, args[0], environment.mailbox);
+    slot->value = at::from_blob(start, shape, [loan](void*) { loan->end(); }, options);
+  }
+  environment.account(env);
+  return to_js(env, environment.put(slot.release()));
+}
+
+napi_value release(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  environment.release(read_number(env, args[0], "handle"));
+  return nullptr;
+}
+
+// A second handle of the same slot.
+napi_value share(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  slot->refs.fetch_add(1, std::memory_order_relaxed);
+  return to_js(env, environment.put(slot));
+}
+
+const char* memory_format(const at::Tensor& tensor) {
+  if (tensor.is_contiguous()) return "contiguous";
+  if (tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) return "channels_last";
+  if (tensor.is_contiguous(at::MemoryFormat::ChannelsLast3d)) return "channels_last_3d";
+  return "strided";
+}
+
+napi_value shape(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  environment.await_slot(slot);
+  return to_js(env, slot->value.sizes());
+}
+
+napi_value describe(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  environment.await_slot(slot);
+  const at::Tensor& value = slot->value;
+  napi_value result;
+  check(napi_create_object(env, &result));
+  auto set = [&](const char* name, napi_value v) { check(napi_set_named_property(env, result, name, v)); };
+  set("shape", to_js(env, value.sizes()));
+  set("strides", to_js(env, value.strides()));
+  set("dtype", to_js(env, dtype_name(value.scalar_type())));
+  set("device", to_js(env, value.device().str()));
+  set("memoryFormat", to_js(env, std::string(memory_format(value))));
+  set("requiresGrad", to_js(env, value.requires_grad()));
+  set("isLeaf", to_js(env, value.is_leaf()));
+  return result;
+}
+
+struct Reading {
+  at::Tensor value;
+  bool shared = false;
+};
+
+// The bytes of a tensor as an ArrayBuffer that owns (or shares) them.
+napi_value to_array(napi_env env, const std::shared_ptr<Reading>& reading) {
+  const at::Tensor& value = reading->value;
+  size_t bytes = value.nbytes();
+  napi_value buffer, result;
+  auto* keep = new std::shared_ptr<Reading>(reading);
+  auto free = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Reading>*>(hint); };
+  napi_status status = bytes == 0 ? napi_generic_failure
+                                  : napi_create_external_arraybuffer(env, value.data_ptr(), bytes, free, keep, &buffer);
+  if (status != napi_ok) {  // empty, or a runtime which allows no external memory
+    delete keep;
+    void* data;
+    check(napi_create_arraybuffer(env, bytes, &data, &buffer));
+    if (bytes > 0) std::memcpy(data, value.data_ptr(), bytes);
+  }
+  check(napi_create_object(env, &result));
+  check(napi_set_named_property(env, result, "buffer", buffer));
+  check(napi_set_named_property(env, result, "dtype", to_js(env, dtype_name(value.scalar_type()))));
+  check(napi_set_named_property(env, result, "shape", to_js(env, value.sizes())));
+  return result;
+}
+
+at::Tensor readable(const at::Tensor& value, bool copy) {
+  if (!value.defined()) throw Misuse("ERR_STATE", "This tensor has no value: the operator left that result undefined.");
+  at::NoGradGuard no_grad;
+  at::Tensor host = value.detach();
+  if (host.layout() != at::kStrided) host = host.to_dense();
+  host = host.resolve_conj().resolve_neg();
+  at::Tensor dense = host.to(at::kCPU).contiguous();
+  return copy && dense.is_alias_of(value) ? dense.clone() : dense;
+}
+
+// read(handle, copy) -> Promise<{buffer, dtype, shape}>
+napi_value read(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  bool copy = read_bool(env, args[1], "copy");
+  auto reading = std::make_shared<Reading>();
+  Task task;
+  Arg& arg = task.args.emplace_back();
+  arg.kind = Arg::Kind::kTensor;
+  arg.slot = slot;
+  slot->refs.fetch_add(1, std::memory_order_relaxed);
+  Slot* holder = environment.fresh(task);
+  task.run = [reading, copy](Task& t) { reading->value = readable(t.args[0].slot->value, copy); };
+  environment.push(std::move(task));
+  auto* completion = new Completion;
+  completion->build = [reading](napi_env e) { return to_array(e, reading); };
+  napi_value promise = environment.promise(completion);
+  deliver(environment, holder, completion);
+  return promise;
+}
+
+napi_value read_sync(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  bool copy = read_bool(env, args[1], "copy");
+  // Everything recorded so far, not only this slot: an unreported failure must not stay unreported.
+  environment.stream.wait(environment.stream.last());
+  environment.await_slot(slot);
+  if (auto error = environment.stream.take_unreported(true)) environment.report(error);
+  auto reading = std::make_shared<Reading>();
+  reading->value = readable(slot->value, copy);
+  return to_array(env, reading);
+}
+
+// mark() -> Promise<void>: everything recorded so far has run.
+napi_value mark(Environment& environment, napi_env, napi_callback_info) {
+  auto* completion = new Completion;
+  napi_value promise = environment.promise(completion);
+  deliver(environment, nullptr, completion, true);
+  return promise;
+}
+
+napi_value sync(Environment& environment, napi_env, napi_callback_info) {
+  environment.stream.wait(environment.stream.last());
+  if (auto error = environment.stream.take_unreported(false)) environment.report(error);
+  return nullptr;
+}
+
+napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
+  napi_value result;
+  check(napi_create_object(env, &result));
+  check(napi_set_named_property(env, result, "tensors", to_js(env, static_cast<double>(environment.live()))));
+  check(napi_set_named_property(env, result, "bytes", to_js(env, static_cast<double>(environment.stream.live_bytes()))));
+  return result;
+}
+
+}  // namespace
+
+void deliver(Environment& environment, Slot* slot, Completion* completion, bool any_error) {
+  Task task;
+  task.always = true;
+  if (slot != nullptr) {
+    Arg& arg = task.args.emplace_back();
+    arg.kind = Arg::Kind::kTensor;
+    arg.slot = slot;
+  }
+  task.run = [completion, any_error, mailbox = environment.mailbox, stream = &environment.stream](Task& t) {
+    if (!t.args.empty() && t.args[0].slot->live_error()) {
+      completion->error = *t.args[0].slot->live_error();
+      completion->error->reported.store(true, std::memory_order_release);
+    } else {
+      completion->error = stream->take_unreported(!any_error);
+    }
+    mailbox->post(completion);
+  };
+  environment.push(std::move(task));
+}
+
+void init_tensor(napi_env env, napi_value exports) {
+  define<from_buffer>(env, exports, "fromBuffer");
+  define<release>(env, exports, "free");
+  define<share>(env, exports, "share");
+  define<shape>(env, exports, "shape");
+  define<describe>(env, exports, "describe");
+  define<read>(env, exports, "read");
+  define<read_sync>(env, exports, "readSync");
+  define<mark>(env, exports, "mark");
+  define<sync>(env, exports, "sync");
+  define<stats>(env, exports, "stats");
+}
+
+}  // namespace torch_learner

@@ -1,0 +1,2 @@
+export { type ErrorCode, TorchLearnerError } from './native/index.js'
+export * from './tensor/index.js'

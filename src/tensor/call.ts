@@ -1,0 +1,151 @@
+import { type CallResult, native, type TaggedValue, TorchLearnerError } from '../native/index.js'
+import { context } from './context.js'
+import { Generator } from './random.js'
+import { Tensor } from './tensor.js'
+
+/** What an operator takes. Tensors may be missing from a list of optional tensors: `x.index([null, i])`. */
+export type OpArgument =
+  | Tensor
+  | number
+  | bigint
+  | boolean
+  | string
+  | null
+  | undefined
+  | readonly number[]
+  | readonly boolean[]
+  | readonly (Tensor | null)[]
+  | object
+
+const TENSOR = 1
+const NUMBER = 2
+const OTHER = 3
+
+const indices = new Map<string, number>()
+
+/** The addon's number of an operator such as `aten::add`; throws when there is none of that name. */
+export function operatorIndex(name: string): number {
+  let index = indices.get(name)
+  if (index === undefined) {
+    index = native.op(name)
+    if (index < 0) {
+      throw new TorchLearnerError(
+        'ERR_INVALID_ARG',
+        `Expected the name of a registered operator but received ${name}: libtorch and torch-learner have none of that name`,
+      )
+    }
+    indices.set(name, index)
+  }
+  return index
+}
+
+/** A plain options object, as opposed to tensors, arrays and class instances. */
+function isOptions(value: unknown): value is Record<string, OpArgument> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+const snakeNames = new Map<string, string>()
+
+function snake(name: string): string {
+  let result = snakeNames.get(name)
+  if (result === undefined) {
+    result = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+    snakeNames.set(name, result)
+  }
+  return result
+}
+
+function lowerList(list: readonly unknown[]): unknown {
+  if (!list.some(item => item instanceof Tensor)) return list.length > 0 && list.every(item => item === null) ? holes(list) : list
+  const handles = new Float64Array(list.length)
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i]
+    if (item instanceof Tensor) handles[i] = item.handle
+    else if (item === null || item === undefined) handles[i] = -1
+    else {
+      throw new TorchLearnerError('ERR_INVALID_ARG', `Expected a list of tensors but item ${i} is of type ${typeof item}`)
+    }
+  }
+  return handles
+}
+
+function holes(list: readonly unknown[]): Float64Array {
+  return new Float64Array(list.length).fill(-1)
+}
+
+function lower(value: OpArgument): unknown {
+  if (Array.isArray(value)) return lowerList(value)
+  return value instanceof Generator ? value.native : value
+}
+
+/**
+ * Records a call of operator number `index` on the native stream and returns its results at once.
+ *
+ * @param args the positional arguments; a plain object at the end holds named ones, in camelCase or snake_case
+ */
+export function callOperator(index: number, args: readonly OpArgument[]): unknown {
+  const last = args.length - 1
+  const options = last >= 0 && isOptions(args[last]) ? (args[last] as Record<string, OpArgument>) : null
+  const count = options === null ? args.length : last
+  const lowered: unknown[] = new Array(count)
+  let hints0 = 0
+  let hints1 = 0
+  const note = (position: number, hint: number) => {
+    if (position < 16) hints0 |= hint << (2 * position)
+    else hints1 |= hint << (2 * (position - 16))
+  }
+  for (let i = 0; i < count; i++) {
+    const value = args[i]
+    if (value instanceof Tensor) {
+      lowered[i] = value.handle
+      note(i, TENSOR)
+    } else if (typeof value === 'number') {
+      lowered[i] = value
+      note(i, NUMBER)
+    } else if (value !== undefined) {
+      lowered[i] = lower(value)
+      note(i, OTHER)
+    }
+  }
+  let named = 0
+  if (options !== null) {
+    for (const key in options) {
+      const value = options[key]
+      if (value === undefined) continue
+      const hint = value instanceof Tensor ? TENSOR : typeof value === 'number' ? NUMBER : OTHER
+      lowered.push(snake(key), value instanceof Tensor ? value.handle : lower(value))
+      note(count + named++, hint)
+    }
+  }
+  const flags = context().flags | (named << 8)
+  const result = native.call(index, flags, hints0 >>> 0, hints1 >>> 0, ...lowered)
+  return typeof result === 'number' ? own(result, args, options) : lift(result, args, options)
+}
+
+/** The tensor of a handle: an argument itself when the operator worked in place, a new one otherwise. */
+function own(handle: number, args: readonly OpArgument[], options: Record<string, OpArgument> | null): Tensor {
+  for (const arg of args) {
+    if (arg instanceof Tensor && arg.handle === handle) return arg.written()
+  }
+  if (options?.out instanceof Tensor && options.out.handle === handle) return options.out.written()
+  return new Tensor(handle)
+}
+
+function lift(result: CallResult, args: readonly OpArgument[], options: Record<string, OpArgument> | null): unknown {
+  if (result === undefined) {
+    for (const arg of args) if (arg instanceof Tensor) arg.written()
+    return undefined
+  }
+  if (result instanceof Promise) return result.then(unwrap)
+  if (Array.isArray(result) && typeof result[0] === 'number') {
+    return (result as number[]).map(handle => own(handle, args, options))
+  }
+  return unwrap(result as TaggedValue)
+}
+
+function unwrap(value: TaggedValue): unknown {
+  if (Array.isArray(value)) return value.map(unwrap)
+  return typeof value === 'object' && value !== null ? new Tensor(value.tensor) : value
+}

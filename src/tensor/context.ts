@@ -1,0 +1,108 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { checkDType, type DType } from './dtype.js'
+
+/** What a scope must be able to do with the tensors it holds. */
+interface Disposable {
+  dispose(): void
+}
+
+/** The tensors made inside one `scope`. */
+export interface ScopeRecord {
+  tensors: Set<Disposable>
+  parent: ScopeRecord | null
+}
+
+/** Everything that is in force at a place in the program: it travels along calls and awaits alike. */
+interface Context {
+  grad: boolean
+  autocast: DType | null
+  scope: ScopeRecord | null
+  /** grad mode and autocast as the addon wants them */
+  flags: number
+}
+
+// PyTorch's numbers for dtypes that autocast can use
+const AUTOCAST_CODES: Partial<Record<DType, number>> = { float16: 5, bfloat16: 15 }
+
+function flagsOf(grad: boolean, autocast: DType | null): number {
+  const code = autocast === null ? 0 : 2 | ((AUTOCAST_CODES[autocast] ?? 15) << 2)
+  return (grad ? 1 : 0) | code
+}
+
+const storage = new AsyncLocalStorage<Context>()
+const ROOT: Context = { grad: true, autocast: null, scope: null, flags: 1 }
+
+export function context(): Context {
+  return storage.getStore() ?? ROOT
+}
+
+function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'scope'>>, fn: () => T): T {
+  const next = { ...context(), ...change }
+  next.flags = flagsOf(next.grad, next.autocast)
+  return storage.run(next, fn)
+}
+
+/**
+ * Runs `fn` without recording gradients, as `torch.no_grad()`. `fn` may be async: what it awaits is covered too, and
+ * other code running meanwhile is not.
+ *
+ * @example const pred = noGrad(() => model(x))
+ */
+export function noGrad<T>(fn: () => T): T {
+  return within({ grad: false }, fn)
+}
+
+/** Runs `fn` with gradients recorded, also inside `noGrad`. */
+export function enableGrad<T>(fn: () => T): T {
+  return within({ grad: true }, fn)
+}
+
+/** Whether operators record what `backward()` needs. */
+export function isGradEnabled(): boolean {
+  return context().grad
+}
+
+/**
+ * Runs `fn` with operators choosing their precision as `torch.autocast` does: matrix products and convolutions in
+ * `dtype`, sums and losses in float32.
+ *
+ * @param options `dtype`: `bfloat16` (default) or `float16`; `enabled`: false switches autocast off inside
+ */
+export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
+  const { dtype = 'bfloat16', enabled = true } = options
+  return within({ autocast: enabled ? checkDType(dtype) : null }, fn)
+}
+
+/** Registers a new tensor with the scope in force; false when there is none. */
+export function enroll(tensor: Disposable): ScopeRecord | null {
+  const { scope } = context()
+  scope?.tensors.add(tensor)
+  return scope
+}
+
+/** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */
+export function inScope<T>(fn: () => T, close: (record: ScopeRecord, result: Awaited<T> | undefined) => void): T {
+  const record: ScopeRecord = { tensors: new Set(), parent: context().scope }
+  let result: T
+  try {
+    result = within({ scope: record }, fn)
+  } catch (error) {
+    close(record, undefined)
+    throw error
+  }
+  if (result instanceof Promise) {
+    const closed = result.then(
+      value => {
+        close(record, value)
+        return value
+      },
+      error => {
+        close(record, undefined)
+        throw error
+      },
+    )
+    return closed as T
+  }
+  close(record, result as Awaited<T>)
+  return result
+}

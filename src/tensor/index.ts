@@ -1,0 +1,30 @@
+export { grad } from './autograd.js'
+export type { OpArgument } from './call.js'
+export { autocast, enableGrad, isGradEnabled, noGrad } from './context.js'
+export {
+  arange,
+  asTensor,
+  cat,
+  empty,
+  eye,
+  full,
+  linspace,
+  ones,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type RandomOptions,
+  type Shape,
+  stack,
+  type TensorOptions,
+  tensor,
+  where,
+  zeros,
+} from './create.js'
+export type { Device, DType, MemoryFormat, TypedArray } from './dtype.js'
+export { type Operator, operator, ops } from './ops.js'
+export { Generator, hostRandom, manualSeed, rng } from './random.js'
+export { cuda, emptyCache, getNumThreads, mark, memoryStats, setNumThreads, synchronize, synchronizeSync } from './runtime.js'
+export { scope, scopeSize } from './scope.js'
+export { type NestedArray, Tensor } from './tensor.js'

@@ -1,0 +1,52 @@
+import { callOperator, operatorIndex, type OpArgument } from './call.js'
+import type { AtenFunctions } from './generated/functions.js'
+import { methodNames } from './generated/names.js'
+import { Tensor } from './tensor.js'
+
+/** An operator as a function: positional arguments, then named ones in an object. */
+export type Operator = (...args: OpArgument[]) => unknown
+
+const snake = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+
+function namespace(name: string): object {
+  return new Proxy(Object.create(null), {
+    get(cache: Record<string, Operator>, key): Operator | undefined {
+      if (typeof key !== 'string') return undefined
+      cache[key] ??= operator(`${name}::${key.startsWith('_') ? key : snake(key)}`)
+      return cache[key]
+    },
+  })
+}
+
+/** The operator of that full name, `aten::conv2d`, looked up when it is first called. */
+export function operator(name: string): Operator {
+  let index = -1
+  return (...args) => {
+    if (index < 0) index = operatorIndex(name)
+    return callOperator(index, args)
+  }
+}
+
+/**
+ * Every operator that libtorch and torch-learner have registered, by namespace: `ops.aten.conv2d(x, w, null, [2, 2])`,
+ * `ops.torch_learner.mixup(x, perm, lam)`. The overload is chosen from the arguments, as PyTorch does.
+ */
+export const ops = {
+  aten: namespace('aten') as AtenFunctions & Record<string, Operator>,
+  torch_learner: namespace('torch_learner') as Record<string, Operator>,
+}
+
+function install(method: string, name: string): void {
+  const full = `aten::${name}`
+  let index = -1
+  const call = function (this: Tensor, ...args: OpArgument[]): unknown {
+    if (index < 0) index = operatorIndex(full)
+    args.unshift(this)
+    return callOperator(index, args)
+  }
+  Object.defineProperty(call, 'name', { value: method })
+  Object.defineProperty(Tensor.prototype, method, { value: call, writable: true, configurable: true, enumerable: false })
+}
+
+for (const [method, name] of Object.entries(methodNames)) install(method, name)
+install('_backward', '_backward')

@@ -1,0 +1,54 @@
+import { invalidArgument, native } from '../native/index.js'
+import { Tensor } from './tensor.js'
+
+/** Seeds libtorch's generators, as `torch.manual_seed`: the same seed gives the numbers that PyTorch gives. */
+export function manualSeed(seed: number | bigint): void {
+  const valid = typeof seed === 'bigint' ? seed >= 0n && seed < 2n ** 64n : Number.isSafeInteger(seed)
+  if (!valid) throw invalidArgument('seed', 'an integer of at most 53 bits, or a bigint of 64', seed)
+  native.seed(seed)
+}
+
+/** A source of random numbers of its own for operators which take one: `x.normal_(0, 1, { generator })`. */
+export class Generator {
+  /** @internal */
+  readonly native: object
+
+  constructor(seed = 0) {
+    if (!Number.isSafeInteger(seed)) throw invalidArgument('seed', 'an integer', seed)
+    this.native = native.generator(seed)
+  }
+}
+
+/**
+ * Numbers drawn on the host from libtorch's CPU generator, in program order and as PyTorch draws them. A draw blocks
+ * only while an operator that draws random numbers is still queued; await {@link rng.ready} before it, and it never does.
+ */
+export const hostRandom = {
+  /** `n` samples of Beta(alpha, alpha), as `torch.distributions.Beta(alpha, alpha).sample((n,))`. */
+  beta(alpha: number, n: number): Float32Array {
+    return native.beta(alpha, n)
+  },
+  /** The numbers 0..n-1 in random order, as `torch.randperm(n)`. */
+  permutation(n: number): Int32Array {
+    return native.permutation(n)
+  },
+  /** An integer from 0 to `maxExclusive` - 1, as `torch.randint(0, maxExclusive, (1,))`. */
+  integer(maxExclusive: number): number {
+    return native.integer(maxExclusive)
+  },
+}
+
+export const rng = {
+  /** Resolves when no queued operator is going to draw random numbers any more. */
+  async ready(): Promise<void> {
+    await native.randomReady()
+  },
+  /** The state of the default CPU generator, as `torch.get_rng_state()`. */
+  getState(): Tensor {
+    return new Tensor(native.randomState())
+  },
+  /** Puts a state back, as `torch.set_rng_state`. */
+  setState(state: Tensor): void {
+    native.setRandomState(state.handle)
+  },
+}

@@ -1,0 +1,251 @@
+import { invalidArgument, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
+import { enroll, type ScopeRecord } from './context.js'
+import { type Device, type DType, halfToNumber, type TypedArray, viewOf } from './dtype.js'
+import type { TensorMethods } from './generated/methods.js'
+
+/** Nested arrays of numbers (booleans for `bool`), one level a dimension. */
+export type NestedArray = number | boolean | NestedArray[]
+
+// The net below scopes and dispose(): a tensor nobody holds any more gives its memory back when the collector finds it.
+const collected = new FinalizationRegistry<number>(handle => native.free(handle))
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: operators are installed on the prototype from their schemas
+export interface Tensor extends TensorMethods {
+  /** @internal */
+  _backward(inputs: Tensor[], gradient: Tensor | null, retainGraph: boolean, createGraph: boolean): void
+}
+
+/**
+ * A multi-dimensional array on the native stream. Every operator returns at once with the handle of a result that is
+ * still to come; only reading ({@link Tensor.data}, {@link Tensor.item}, {@link Tensor.toArray}) waits, and it waits by
+ * promise. Methods are PyTorch's, in camelCase; arguments that PyTorch takes by keyword go into an options object at
+ * the end: `x.add(y, { alpha: 2 })`.
+ *
+ * Memory: a tensor made inside {@link scope} is freed at the scope's end unless it is returned or {@link Tensor.keep}t;
+ * outside of scopes call {@link Tensor.dispose} (or `using`); whatever is forgotten is freed by the garbage collector,
+ * late.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export class Tensor {
+  #handle: number
+  #scope: ScopeRecord | null
+  #info: TensorInfo | null = null
+
+  /** @internal Takes over a native handle. Use {@link tensor} and the other creation functions. */
+  constructor(handle: number) {
+    if (typeof handle !== 'number') {
+      throw invalidArgument('handle', 'a native handle', handle, 'Make tensors with tensor(data), zeros(shape), ...')
+    }
+    this.#handle = handle
+    this.#scope = enroll(this)
+    if (this.#scope === null) collected.register(this, handle)
+  }
+
+  /** @internal The native handle; throws after {@link Tensor.dispose}. */
+  get handle(): number {
+    if (this.#handle < 0) {
+      throw new TorchLearnerError(
+        'ERR_DISPOSED',
+        'Expected a live tensor but received one that was already disposed: it left its scope() or dispose() was called; ' +
+          'return it from the scope, or call keep() on it, to use it for longer',
+      )
+    }
+    return this.#handle
+  }
+
+  /** @internal Called when an operator has changed this tensor in place. */
+  written(): this {
+    this.#info = null
+    return this
+  }
+
+  #describe(): TensorInfo {
+    this.#info ??= native.describe(this.handle)
+    return this.#info
+  }
+
+  /** Sizes of the dimensions. Blocks only if the operator that makes this tensor has not run yet. */
+  get shape(): number[] {
+    return [...this.#describe().shape]
+  }
+
+  /** Steps between elements along each dimension, in elements. */
+  get strides(): number[] {
+    return [...this.#describe().strides]
+  }
+
+  get dtype(): DType {
+    return this.#describe().dtype as DType
+  }
+
+  get device(): Device {
+    return this.#describe().device
+  }
+
+  /** How the elements lie in memory: `contiguous` (N, C, H, W), `channels_last` (N, H, W, C), ... */
+  get memoryFormat(): TensorInfo['memoryFormat'] {
+    return this.#describe().memoryFormat
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.#describe().shape.length
+  }
+
+  /** Number of elements. */
+  get numel(): number {
+    return this.#describe().shape.reduce((product, size) => product * size, 1)
+  }
+
+  /** Whether operators on this tensor are recorded for {@link Tensor.backward}. */
+  get requiresGrad(): boolean {
+    return this.#describe().requiresGrad
+  }
+
+  set requiresGrad(value: boolean) {
+    this.requiresGrad_(value)
+  }
+
+  /** Whether this tensor was made by the user and not by a recorded operator. */
+  get isLeaf(): boolean {
+    return this.#describe().isLeaf
+  }
+
+  /** The gradient that `backward()` has left here, or null. Blocks until everything recorded so far has run. */
+  get grad(): Tensor | null {
+    const handle = native.grad(this.handle)
+    return handle < 0 ? null : new Tensor(handle)
+  }
+
+  set grad(value: Tensor | null) {
+    native.setGrad(this.handle, value === null ? -1 : value.handle)
+  }
+
+  /**
+   * Computes the gradients of this tensor with respect to the leaves it came from, and adds them to their `grad`.
+   *
+   * @param gradient weight of each element, of this tensor's shape; needed unless this is a single number
+   * @param options `retainGraph`: keep what is needed for another backward (default `createGraph`); `createGraph`: make
+   * the gradients differentiable themselves
+   */
+  backward(gradient?: Tensor | null, options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {}): void {
+    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options
+    this._backward(inputs, gradient ?? null, retainGraph, createGraph)
+  }
+
+  /**
+   * The elements, row by row, as a typed array: `Float32Array` for float32, `BigInt64Array` for int64, `Uint8Array` for
+   * bool, `Uint16Array` with the bits for float16 and bfloat16, ...
+   *
+   * @param options `copy: false` shares the tensor's own memory where it lies that way already: faster, and changes on
+   * either side are seen on the other
+   * @throws TorchLearnerError rejects with the first error of the operators that this tensor came from
+   */
+  async data(options: { copy?: boolean } = {}): Promise<TypedArray> {
+    const { buffer, dtype } = await native.read(this.handle, options.copy ?? true)
+    return viewOf(buffer, dtype)
+  }
+
+  /** {@link Tensor.data}, blocking. */
+  dataSync(options: { copy?: boolean } = {}): TypedArray {
+    const { buffer, dtype } = native.readSync(this.handle, options.copy ?? true)
+    return viewOf(buffer, dtype)
+  }
+
+  /** The only element as a number. */
+  async item(): Promise<number> {
+    const { buffer, dtype, shape } = await native.read(this.handle, true)
+    return single(numbers(viewOf(buffer, dtype), dtype), shape)
+  }
+
+  /** {@link Tensor.item}, blocking. */
+  itemSync(): number {
+    const { buffer, dtype, shape } = native.readSync(this.handle, true)
+    return single(numbers(viewOf(buffer, dtype), dtype), shape)
+  }
+
+  /** The elements as nested arrays; a plain number when there are no dimensions. int64 beyond 2^53 loses digits. */
+  async toArray(): Promise<NestedArray> {
+    const { buffer, dtype, shape } = await native.read(this.handle, true)
+    return nest(numbers(viewOf(buffer, dtype), dtype), shape, dtype === 'bool')
+  }
+
+  /** {@link Tensor.toArray}, blocking. */
+  toArraySync(): NestedArray {
+    const { buffer, dtype, shape } = native.readSync(this.handle, true)
+    return nest(numbers(viewOf(buffer, dtype), dtype), shape, dtype === 'bool')
+  }
+
+  /** Frees the memory (once nothing else uses it). Any later use throws `ERR_DISPOSED`; disposing twice is fine. */
+  dispose(): void {
+    if (this.#handle < 0) return
+    native.free(this.#handle)
+    this.#scope?.tensors.delete(this)
+    this.#scope = null
+    this.#handle = -1
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  get isDisposed(): boolean {
+    return this.#handle < 0
+  }
+
+  /** Takes this tensor out of the scopes around it: it lives until `dispose()`, or until it is collected. */
+  keep(): this {
+    this.handOver(null)
+    return this
+  }
+
+  /** @internal Moves this tensor to another scope, or to none. */
+  handOver(scope: ScopeRecord | null): void {
+    if (this.#handle < 0 || this.#scope === scope) return
+    this.#scope?.tensors.delete(this)
+    this.#scope = scope
+    if (scope === null) collected.register(this, this.#handle)
+    else scope.tensors.add(this)
+  }
+
+  /** @internal Gives the handle away; this object is as good as disposed. */
+  take(): number {
+    const handle = native.share(this.handle)
+    this.dispose()
+    return handle
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (this.#handle < 0) return 'Tensor(disposed)'
+    return this.#info === null ? 'Tensor(pending)' : `Tensor(${this.#info.dtype}[${this.#info.shape.join(', ')}])`
+  }
+}
+
+/** Elements as JavaScript numbers, whatever the memory holds. */
+function numbers(data: TypedArray, dtype: string): ArrayLike<number> {
+  if (data instanceof BigInt64Array) return Array.from(data, Number)
+  if (dtype === 'float16' || dtype === 'bfloat16') {
+    return Array.from(data as Uint16Array, bits => halfToNumber(bits, dtype))
+  }
+  return data as Exclude<TypedArray, BigInt64Array>
+}
+
+function single(data: ArrayLike<number>, shape: readonly number[]): number {
+  if (data.length === 1) return data[0]
+  throw new TorchLearnerError(
+    'ERR_INVALID_ARG',
+    `Expected a tensor of one element for item() but received one of shape [${shape.join(', ')}]; use data() or toArray()`,
+  )
+}
+
+function nest(data: ArrayLike<number>, shape: readonly number[], bool: boolean): NestedArray {
+  let next = 0
+  const build = (dimension: number): NestedArray => {
+    if (dimension === shape.length) {
+      const value = data[next++]
+      return bool ? value !== 0 : value
+    }
+    return Array.from({ length: shape[dimension] }, () => build(dimension + 1))
+  }
+  return build(0)
+}

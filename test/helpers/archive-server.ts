@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { zip } from './zip.js'
+
+const version = (text: string) => `#define TORCH_VERSION \\\n  "${text}"\n`
+
+/** Looks like the official wheel, or like the libtorch zip, to everything but ld.so. */
+export function fakeArchive(
+  options: { version?: string; layout?: 'torch' | 'libtorch'; padding?: number } = {},
+): Buffer {
+  const top = options.layout ?? 'torch'
+  return zip({
+    [`${top}/lib/libc10.so`]: 'c10',
+    [`${top}/lib/libtorch_cpu.so`]: Buffer.alloc(options.padding ?? 64, 'cpu'),
+    [`${top}/lib/libgomp.so.1`]: 'gomp',
+    [`${top}/lib/libtorch_python.so`]: 'not wanted',
+    [`${top}/include/ATen/ATen.h`]: '#pragma once\n',
+    [`${top}/include/torch/headeronly/version.h`]: version(options.version ?? '2.13.0'),
+    [`${top}/nn/modules.py`]: 'not wanted either',
+    'torch-2.13.0+cpu.dist-info/licenses/LICENSE': 'BSD',
+  })
+}
+
+export const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex')
+
+/** A request as the server saw it. */
+export interface Seen {
+  method: string
+  url: string
+  headers: IncomingMessage['headers']
+}
+
+export interface ServerOptions {
+  /** cut the line after so many bytes, for the first `cuts` requests */
+  cutAfter?: number
+  cuts?: number
+  /** answer with this status and nothing else */
+  status?: number
+  /** don't understand Range */
+  noRange?: boolean
+  /** ms before the answer */
+  delay?: number
+}
+
+export interface TestServer extends AsyncDisposable {
+  url: string
+  seen: Seen[]
+}
+
+/** Serves `archive` under every path, with ranges as a static file server does it. */
+export async function serveArchive(archive: Buffer, options: ServerOptions = {}): Promise<TestServer> {
+  const seen: Seen[] = []
+  const server = createServer(async (request, response) => {
+    note(seen, request)
+    if (options.delay) await new Promise(resolve => setTimeout(resolve, options.delay))
+    if (options.status) return void response.writeHead(options.status).end()
+    answer(archive, request, response, options, seen.length)
+  })
+  return { ...(await start(server)), seen }
+}
+
+function answer(
+  archive: Buffer,
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ServerOptions,
+  nth: number,
+) {
+  const from = options.noRange ? 0 : Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+  if (from >= archive.length) {
+    response.writeHead(416, { 'content-range': `bytes */${archive.length}` }).end()
+    return
+  }
+  const body = archive.subarray(from)
+  const range = { 'content-range': `bytes ${from}-${archive.length - 1}/${archive.length}` }
+  const headers = {
+    'content-length': body.length,
+    etag: `"${sha256(archive).slice(0, 8)}"`,
+    ...(from > 0 ? range : {}),
+  }
+  response.writeHead(from > 0 ? 206 : 200, headers)
+  if (options.cutAfter && nth <= (options.cuts ?? 1)) {
+    response.write(body.subarray(0, options.cutAfter), () => setTimeout(() => response.destroy(), 50))
+  } else {
+    response.end(body)
+  }
+}
+
+/** A forward proxy: passes plain requests on to `target`, refuses tunnels with 502, and notes both. */
+export async function serveProxy(target: string): Promise<TestServer> {
+  const seen: Seen[] = []
+  const forward: RequestListener = async (request, response) => {
+    note(seen, request)
+    const reply = await fetch(new URL(new URL(request.url ?? '').pathname, target))
+    response.writeHead(reply.status, { 'content-length': reply.headers.get('content-length') ?? '' })
+    response.end(Buffer.from(await reply.arrayBuffer()))
+  }
+  const server = createServer(forward)
+  server.on('connect', (request, socket) => {
+    note(seen, request)
+    socket.end('HTTP/1.1 502 No Tunnel\r\n\r\n')
+  })
+  return { ...(await start(server)), seen }
+}
+
+function note(seen: Seen[], request: IncomingMessage): void {
+  seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers })
+}
+
+async function start(server: Server): Promise<Omit<TestServer, 'seen'>> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const stop = async () => {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+  }
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: stop }
+}

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { ExecutionContext } from 'ava'
+import { type DType, type Tensor, tensor } from 'torch-learner'
+
+/** A recorded tensor: row-major numbers; NaN and infinities are strings. */
+export interface Fixture {
+  shape: number[]
+  dtype: DType
+  data: (number | string | boolean)[]
+}
+
+const folder = process.env.TORCH_LEARNER_GOLDEN ?? fileURLToPath(new URL('../golden/', import.meta.url))
+
+/** A recording of the reference: test/golden, or the folder that TORCH_LEARNER_GOLDEN names. */
+export function golden<T>(name: string): T {
+  return JSON.parse(readFileSync(`${folder.replace(/\/$/, '')}/${name}.json`, 'utf8')) as T
+}
+
+export function isFixture(value: unknown): value is Fixture {
+  return typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value && 'data' in value
+}
+
+/** The numbers of a recorded tensor. */
+export function numbersOf(fixture: Fixture): number[] {
+  return fixture.data.map(value => Number(value === 'Infinity' ? Infinity : value === '-Infinity' ? -Infinity : value))
+}
+
+export function toTensor(fixture: Fixture): Tensor {
+  return tensor(Float64Array.from(numbersOf(fixture)), { shape: fixture.shape, dtype: fixture.dtype })
+}
+
+/** Worst deviation over its tolerance; NaN equals NaN. */
+export function assertNumbers(
+  t: ExecutionContext<unknown>,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  { atol = 1e-6, rtol = 1e-6 }: { atol?: number; rtol?: number } = {},
+  label = '',
+): void {
+  t.is(actual.length, expected.length, `${label}: number of elements`)
+  let worst = 0
+  let at = -1
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [actual[i], expected[i]]
+    if (Object.is(a, e) || a === e || (Number.isNaN(a) && Number.isNaN(e))) continue
+    const excess = Math.abs(a - e) / (atol + rtol * Math.abs(e))
+    if (!(excess <= worst)) {
+      worst = excess
+      at = i
+    }
+  }
+  t.true(worst <= 1, `${label}: element ${at} is ${actual[at]} instead of ${expected[at]} (${worst} times the tolerance)`)
+}
+
+/** Shape and elements of a tensor against a recording. */
+export async function assertClose(
+  t: ExecutionContext<unknown>,
+  actual: Tensor,
+  expected: Fixture,
+  tolerance: { atol?: number; rtol?: number } = {},
+  label = '',
+): Promise<void> {
+  t.deepEqual(actual.shape, expected.shape, `${label}: shape`)
+  const data = await actual.to({ dtype: 'float64' }).data()
+  assertNumbers(t, data as Float64Array, numbersOf(expected), tolerance, label)
+}
