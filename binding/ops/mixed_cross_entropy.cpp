@@ -16,6 +16,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace torch_learner {
 namespace {
@@ -225,14 +226,14 @@ class MixedCrossEntropy : public torch::autograd::Function<MixedCrossEntropy> {
 
 Tensor mixed_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& target1, const Tensor& lam,
                            const std::optional<Tensor>& weight, int64_t ignore_index, double label_smoothing,
-                           bool plain_smoothing, c10::string_view reduction) {
+                           bool plain_smoothing, std::string_view reduction) {
   const Options options{ignore_index, label_smoothing, plain_smoothing, std::string(reduction)};
   return forward_composed(input, prepare(input, target, target1, lam, weight, options), options);
 }
 
 Tensor mixed_cross_entropy_autograd(const Tensor& input, const Tensor& target, const Tensor& target1, const Tensor& lam,
                                     const std::optional<Tensor>& weight, int64_t ignore_index, double label_smoothing,
-                                    bool plain_smoothing, c10::string_view reduction) {
+                                    bool plain_smoothing, std::string_view reduction) {
   const Options options{ignore_index, label_smoothing, plain_smoothing, std::string(reduction)};
   const Targets targets = prepare(input, target, target1, lam, weight, options);
   // a lam that is learned takes the long way, through autograd's own rules
@@ -246,7 +247,7 @@ Tensor mixed_cross_entropy_autograd(const Tensor& input, const Tensor& target, c
 template <c10::DispatchKey autocast_key, c10::DeviceType device>
 Tensor mixed_cross_entropy_autocast(const Tensor& input, const Tensor& target, const Tensor& target1, const Tensor& lam,
                                     const std::optional<Tensor>& weight, int64_t ignore_index, double label_smoothing,
-                                    bool plain_smoothing, c10::string_view reduction) {
+                                    bool plain_smoothing, std::string_view reduction) {
   const c10::impl::ExcludeDispatchKeyGuard guard(autocast_key);
   return mixed_cross_entropy_autograd(at::autocast::cached_cast(at::kFloat, input, device), target, target1, lam, weight,
                                       ignore_index, label_smoothing, plain_smoothing, reduction);
