@@ -1,3 +1,5 @@
+import type { ImageAddon } from './image.js'
+
 /** A tensor as the addon knows it: an index with a generation, so that a stale one is recognised. */
 export type Handle = number
 
@@ -26,7 +28,7 @@ export interface TensorInfo {
 }
 
 /** What binding/ exports, by concern. Mechanism only: everything public is built on top of it in TypeScript. */
-export interface NativeAddon {
+export interface NativeAddon extends ImageAddon {
   /** The libtorch that the addon was compiled against, `2.13.0`. */
   version(): { torch: string; parallel: string; cpu: string }
   /** How native errors become JavaScript ones. */

@@ -1,0 +1,51 @@
+/** A linear scale. */
+export interface Axis {
+  readonly ticks: readonly { readonly value: number; readonly text: string }[]
+  /** Where a value stands: 0 at the scale's lower end, 1 at its upper end. */
+  share(value: number): number
+}
+
+/**
+ * A scale with round tick values. The range is stretched to whole steps.
+ *
+ * @param values what is to be shown; those that aren't finite are left out
+ * @param wanted about how many ticks
+ * @param tight keep to the values' own range
+ */
+export function linearAxis(values: Iterable<number>, wanted: number, tight = false): Axis {
+  let low = Number.POSITIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue
+    low = Math.min(low, value)
+    high = Math.max(high, value)
+  }
+  if (low > high) [low, high] = [0, 1]
+  if (low === high) [low, high] = low === 0 ? [0, 1] : [Math.min(0, 2 * low), Math.max(0, 2 * low)]
+  const step = niceStep((high - low) / wanted)
+  const first = tight ? Math.ceil(low / step) : Math.floor(low / step)
+  const last = tight ? Math.floor(high / step) : Math.ceil(high / step)
+  const start = tight ? low : first * step
+  const span = (tight ? high : last * step) - start
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9))
+  const largest = Math.max(Math.abs(first), Math.abs(last)) * step
+  const text = (value: number) => (largest >= 1e6 || digits > 4 ? shortExponent(value) : value.toFixed(digits))
+  return {
+    ticks: Array.from({ length: last - first + 1 }, (_, i) => ({
+      value: (first + i) * step,
+      text: text((first + i) * step),
+    })),
+    share: value => (value - start) / span,
+  }
+}
+
+/** 1, 2 or 5 times a power of ten. */
+function niceStep(raw: number): number {
+  const power = 10 ** Math.floor(Math.log10(raw))
+  const lead = raw / power
+  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power
+}
+
+function shortExponent(value: number): string {
+  return value === 0 ? '0' : String(Number(value.toPrecision(3)).toExponential())
+}

@@ -1,0 +1,61 @@
+/** Attributes of an element; `undefined` leaves one out. */
+export type Attributes = Readonly<Record<string, string | number | undefined>>
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
+
+/** Text as XML may hold it: control characters, which XML refuses, become blanks. */
+export function escapeText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[&<>"]/g, char => ENTITIES[char]).replace(/[\u0000-\u0008\u000b-\u001f\ufffe\uffff]/g, ' ')
+}
+
+/** A number as short as a drawing needs it. */
+export function fixed(value: number): string {
+  return String(Math.round(value * 100) / 100)
+}
+
+/** One element. Children are markup already: pass text through {@link escapeText}. */
+export function element(name: string, attributes: Attributes, ...children: readonly string[]): string {
+  const written = Object.entries(attributes)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => ` ${key}="${typeof value === 'number' ? fixed(value) : escapeText(String(value))}"`)
+    .join('')
+  return children.length === 0 ? `<${name}${written}/>` : `<${name}${written}>${children.join('')}</${name}>`
+}
+
+/** Text at a point, one `tspan` a line. */
+export function label(text: string, x: number, y: number, attributes: Attributes = {}): string {
+  const lines = text.split('\n')
+  if (lines.length === 1) return element('text', { x, y, ...attributes }, escapeText(text))
+  const spans = lines.map((line, i) => element('tspan', { x, dy: i === 0 ? 0 : '1.25em' }, escapeText(line)))
+  return element('text', { x, y, ...attributes }, ...spans)
+}
+
+const NARROW = new Set(" .,:;'|!()[]{}iIjlt1fr/-")
+const WIDE = new Set('mwMW@%+=<>')
+
+/** How wide text is in DejaVu Sans, about: enough to place things by. The widest line counts. */
+export function textWidth(text: string, size: number): number {
+  const widths = text.split('\n').map(line => {
+    let width = 0
+    for (const char of line) width += NARROW.has(char) ? 0.4 : WIDE.has(char) ? 0.9 : 0.64
+    return width
+  })
+  return Math.max(...widths) * size
+}
+
+/** A whole drawing. */
+export function document(width: number, height: number, ...children: readonly string[]): string {
+  return element(
+    'svg',
+    {
+      xmlns: 'http://www.w3.org/2000/svg',
+      'xmlns:xlink': 'http://www.w3.org/1999/xlink',
+      width,
+      height,
+      viewBox: `0 0 ${fixed(width)} ${fixed(height)}`,
+      'font-family': "'DejaVu Sans', Verdana, sans-serif",
+    },
+    ...children,
+  )
+}
