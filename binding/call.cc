@@ -87,8 +87,8 @@ c10::IValue to_ivalue(const ArgSpec& spec, const JsValue& value) {
 }
 
 struct Call {
-  std::vector<JsValue> positional;
-  std::vector<std::pair<uint32_t, JsValue>> named;
+  c10::SmallVector<JsValue, 6> positional;
+  c10::SmallVector<std::pair<uint32_t, JsValue>, 2> named;
 };
 
 // For each schema argument the value meant for it, or false if this overload can't take the call.
@@ -248,7 +248,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   check(napi_get_value_uint32(env, args[1], &flags));
   check(napi_get_value_uint32(env, args[2], &hints[0]));
   check(napi_get_value_uint32(env, args[3], &hints[1]));
-  const OpFamily& family = op_family(index);
+  const OpFamily& family = environment.family(index);
   environment.modes.grad = flags & 1;
   environment.modes.autocast = flags & 2;
   if (flags & 2) environment.modes.autocast_dtype = static_cast<at::ScalarType>((flags >> 2) & 63);

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "dispatch.h"
+
 namespace torch_learner {
 
 namespace {
@@ -141,6 +143,14 @@ bool Environment::release(double id) {
   live_--;
   stream.drop(slot);
   return true;
+}
+
+const OpFamily& Environment::family(size_t index) {
+  if (index < families_.size() && families_[index] != nullptr) return *families_[index];
+  const OpFamily& found = op_family(index);
+  if (index >= families_.size()) families_.resize(index + 1);
+  families_[index] = &found;
+  return found;
 }
 
 Slot* Environment::fresh(Task& task) {

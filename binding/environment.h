@@ -29,6 +29,8 @@ class Mailbox {
   int pending_ = 0;
 };
 
+struct OpFamily;
+
 struct Environment {
   explicit Environment(napi_env env);
   ~Environment();
@@ -40,6 +42,9 @@ struct Environment {
   Slot* get(double id) const;
   bool release(double id);
   size_t live() const { return live_; }
+
+  // The operator's overloads, without the lock of the registry that all environments share.
+  const OpFamily& family(size_t index);
 
   uint64_t push(Task&& task);
   Slot* fresh(Task& task);  // a new output slot, owned by the task and by the caller
@@ -67,6 +72,7 @@ struct Environment {
   };
   std::vector<Entry> entries_;
   std::vector<uint32_t> free_;
+  std::vector<const OpFamily*> families_;
   size_t live_ = 0;
   int64_t reported_bytes_ = 0;
   uint32_t calls_ = 0;

@@ -119,18 +119,23 @@ export function callOperator(index: number, args: readonly OpArgument[]): unknow
       note(count + named++, hint)
     }
   }
-  const flags = context().flags | (named << 8)
-  const result = native.call(index, flags, hints0 >>> 0, hints1 >>> 0, ...lowered)
-  return typeof result === 'number' ? own(result, args, options) : lift(result, args, options)
+  const { flags, scope } = context()
+  const result = native.call(index, flags | (named << 8), hints0 >>> 0, hints1 >>> 0, ...lowered)
+  return typeof result === 'number' ? own(result, args, options, scope) : lift(result, args, options)
 }
 
 /** The tensor of a handle: an argument itself when the operator worked in place, a new one otherwise. */
-function own(handle: number, args: readonly OpArgument[], options: Record<string, OpArgument> | null): Tensor {
+function own(
+  handle: number,
+  args: readonly OpArgument[],
+  options: Record<string, OpArgument> | null,
+  scope = context().scope,
+): Tensor {
   for (const arg of args) {
     if (arg instanceof Tensor && arg.handle === handle) return arg.written()
   }
   if (options?.out instanceof Tensor && options.out.handle === handle) return options.out.written()
-  return new Tensor(handle)
+  return new Tensor(handle, scope)
 }
 
 function lift(result: CallResult, args: readonly OpArgument[], options: Record<string, OpArgument> | null): unknown {

@@ -1,19 +1,44 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { checkDType, type DType } from './dtype.js'
 
-/** What a scope must be able to do with the tensors it holds. */
-interface Disposable {
+/** What a scope must know of the tensors it holds. */
+export interface Scoped {
+  /** The scope that frees it: another one, or none, when it has been handed over or disposed. */
+  readonly scope: ScopeRecord | null
   dispose(): void
 }
 
+const FIRST_SWEEP = 256
+
 /** The tensors made inside one `scope`. */
-export interface ScopeRecord {
-  tensors: Set<Disposable>
-  parent: ScopeRecord | null
+export class ScopeRecord {
+  #members: Scoped[] = []
+  #sweepAt = FIRST_SWEEP
+
+  constructor(readonly parent: ScopeRecord | null) {}
+
+  add(tensor: Scoped): void {
+    if (this.#members.push(tensor) >= this.#sweepAt) this.#sweep()
+  }
+
+  /** Forgets what has left, so that a long loop which disposes its tensors by hand doesn't pile up their shells. */
+  #sweep(): void {
+    this.#members = this.live()
+    this.#sweepAt = Math.max(FIRST_SWEEP, this.#members.length * 2)
+  }
+
+  live(): Scoped[] {
+    return this.#members.filter(tensor => tensor.scope === this)
+  }
+
+  close(): void {
+    for (const tensor of this.#members) if (tensor.scope === this) tensor.dispose()
+    this.#members = []
+  }
 }
 
 /** Everything that is in force at a place in the program: it travels along calls and awaits alike. */
-interface Context {
+export interface Context {
   grad: boolean
   autocast: DType | null
   scope: ScopeRecord | null
@@ -73,16 +98,9 @@ export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?:
   return within({ autocast: enabled ? checkDType(dtype) : null }, fn)
 }
 
-/** Registers a new tensor with the scope in force; false when there is none. */
-export function enroll(tensor: Disposable): ScopeRecord | null {
-  const { scope } = context()
-  scope?.tensors.add(tensor)
-  return scope
-}
-
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */
 export function inScope<T>(fn: () => T, close: (record: ScopeRecord, result: Awaited<T> | undefined) => void): T {
-  const record: ScopeRecord = { tensors: new Set(), parent: context().scope }
+  const record = new ScopeRecord(context().scope)
   let result: T
   try {
     result = within({ scope: record }, fn)

@@ -18,12 +18,12 @@ export function scope<T>(fn: () => T): T {
 
 function close(record: ScopeRecord, result: unknown): void {
   if (result !== undefined) rescue(result, record)
-  for (const tensor of [...record.tensors]) tensor.dispose()
+  record.close()
 }
 
 function rescue(value: unknown, record: ScopeRecord, depth = 0): void {
   if (value instanceof Tensor) {
-    if (!value.isDisposed && record.tensors.has(value)) value.handOver(record.parent)
+    if (value.scope === record) value.handOver(record.parent)
   } else if (depth < 8 && Array.isArray(value)) {
     for (const item of value) rescue(item, record, depth + 1)
   } else if (depth < 8 && value instanceof Map) {
@@ -38,5 +38,5 @@ function rescue(value: unknown, record: ScopeRecord, depth = 0): void {
 
 /** How many tensors the scope in force holds, 0 without one: for tests and for finding leaks. */
 export function scopeSize(): number {
-  return context().scope?.tensors.size ?? 0
+  return context().scope?.live().length ?? 0
 }

@@ -1,5 +1,5 @@
 import { invalidArgument, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
-import { enroll, type ScopeRecord } from './context.js'
+import { context, type Scoped, type ScopeRecord } from './context.js'
 import { type Device, type DType, halfToNumber, type TypedArray, viewOf } from './dtype.js'
 import type { TensorMethods } from './generated/methods.js'
 
@@ -26,19 +26,25 @@ export interface Tensor extends TensorMethods {
  * late.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
-export class Tensor {
+export class Tensor implements Scoped {
   #handle: number
   #scope: ScopeRecord | null
   #info: TensorInfo | null = null
 
   /** @internal Takes over a native handle. Use {@link tensor} and the other creation functions. */
-  constructor(handle: number) {
+  constructor(handle: number, scope: ScopeRecord | null = context().scope) {
     if (typeof handle !== 'number') {
       throw invalidArgument('handle', 'a native handle', handle, 'Make tensors with tensor(data), zeros(shape), ...')
     }
     this.#handle = handle
-    this.#scope = enroll(this)
-    if (this.#scope === null) collected.register(this, handle)
+    this.#scope = scope
+    if (scope === null) collected.register(this, handle)
+    else scope.add(this)
+  }
+
+  /** @internal The scope that frees this tensor. */
+  get scope(): ScopeRecord | null {
+    return this.#scope
   }
 
   /** @internal The native handle; throws after {@link Tensor.dispose}. */
@@ -180,7 +186,6 @@ export class Tensor {
   dispose(): void {
     if (this.#handle < 0) return
     native.free(this.#handle)
-    this.#scope?.tensors.delete(this)
     this.#scope = null
     this.#handle = -1
   }
@@ -202,10 +207,9 @@ export class Tensor {
   /** @internal Moves this tensor to another scope, or to none. */
   handOver(scope: ScopeRecord | null): void {
     if (this.#handle < 0 || this.#scope === scope) return
-    this.#scope?.tensors.delete(this)
     this.#scope = scope
     if (scope === null) collected.register(this, this.#handle)
-    else scope.tensors.add(this)
+    else scope.add(this)
   }
 
   /** @internal Gives the handle away; this object is as good as disposed. */
