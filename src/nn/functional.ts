@@ -1,0 +1,183 @@
+import type { Tensor } from '../tensor/index.js'
+import { tensorOperator, tensorsOperator } from './operators.js'
+import { oneOf, type Pair } from './validate.js'
+
+/** What a loss makes of the losses of its elements. */
+export type Reduction = 'mean' | 'sum' | 'none'
+
+const REDUCTIONS: readonly Reduction[] = ['none', 'mean', 'sum']
+
+/** The reduction as libtorch numbers it. */
+export function reductionCode(reduction: Reduction): number {
+  return REDUCTIONS.indexOf(oneOf('reduction', reduction, REDUCTIONS))
+}
+
+const aten = {
+  linear: tensorOperator('aten::linear'),
+  conv2d: tensorOperator('aten::conv2d'),
+  maxPool2d: tensorOperator('aten::max_pool2d'),
+  avgPool2d: tensorOperator('aten::avg_pool2d'),
+  adaptiveAvgPool2d: tensorOperator('aten::adaptive_avg_pool2d'),
+  adaptiveMaxPool2d: tensorsOperator('aten::adaptive_max_pool2d'),
+  dropout: tensorOperator('aten::dropout'),
+  dropout_: tensorOperator('aten::dropout_'),
+  crossEntropy: tensorOperator('aten::cross_entropy_loss'),
+  nll: tensorOperator('aten::nll_loss_nd'),
+  bceWithLogits: tensorOperator('aten::binary_cross_entropy_with_logits'),
+  mse: tensorOperator('aten::mse_loss'),
+  l1: tensorOperator('aten::l1_loss'),
+}
+const batchNormOperator = tensorOperator('torch_learner::batch_norm')
+const lossPairOperator = tensorsOperator('torch_learner::loss_pair')
+
+/** `input @ weightᵀ + bias`: input `(..., in)`, weight `(out, in)`, bias `(out)`. */
+export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return aten.linear(input, weight, bias)
+}
+
+/** Options of {@link conv2d}. */
+export interface Conv2dArguments {
+  stride?: Pair
+  padding?: Pair | 'same' | 'valid'
+  dilation?: Pair
+  groups?: number
+}
+
+/** Convolution: input `(N, C, H, W)`, weight `(out, C / groups, kH, kW)`, bias `(out)`. */
+export function conv2d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: Conv2dArguments = {},
+): Tensor {
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options
+  return aten.conv2d(input, weight, bias, stride, padding, dilation, groups)
+}
+
+/** What {@link batchNorm} normalises with. */
+export interface BatchNormArguments {
+  weight: Tensor | null
+  bias: Tensor | null
+  runningMean: Tensor | null
+  runningVar: Tensor | null
+  numBatchesTracked: Tensor | null
+  training: boolean
+  /** Share of the new batch in the running statistics; null averages over all batches. */
+  momentum: number | null
+  eps: number
+  /** Numbers of dimensions that the input may have. */
+  dims: readonly number[]
+}
+
+/** Normalises each channel of `(N, C, ...)` over all else (Ioffe & Szegedy 2015). */
+export function batchNorm(input: Tensor, a: BatchNormArguments): Tensor {
+  return batchNormOperator(
+    input,
+    a.weight,
+    a.bias,
+    a.runningMean,
+    a.runningVar,
+    a.numBatchesTracked,
+    a.training,
+    a.momentum,
+    a.eps,
+    a.dims,
+  )
+}
+
+/** Largest value of each window of `(N, C, H, W)`. */
+export function maxPool2d(input: Tensor, kernelSize: Pair, options: PoolArguments & { dilation?: Pair } = {}): Tensor {
+  const { stride = kernelSize, padding = 0, dilation = 1, ceilMode = false } = options
+  return aten.maxPool2d(input, kernelSize, stride, padding, dilation, ceilMode)
+}
+
+/** Options of {@link maxPool2d} and {@link avgPool2d}; `stride` is the window's size by default. */
+export interface PoolArguments {
+  stride?: Pair
+  padding?: Pair
+  ceilMode?: boolean
+}
+
+/** Mean of each window of `(N, C, H, W)`. */
+export function avgPool2d(
+  input: Tensor,
+  kernelSize: Pair,
+  options: PoolArguments & { countIncludePad?: boolean } = {},
+): Tensor {
+  const { stride = kernelSize, padding = 0, ceilMode = false, countIncludePad = true } = options
+  return aten.avgPool2d(input, kernelSize, stride, padding, ceilMode, countIncludePad)
+}
+
+/** Means over `(N, C, H, W)` in windows such that `outputSize` remains. */
+export function adaptiveAvgPool2d(input: Tensor, outputSize: Pair): Tensor {
+  return aten.adaptiveAvgPool2d(input, outputSize)
+}
+
+/** Largest values over `(N, C, H, W)` in windows such that `outputSize` remains. */
+export function adaptiveMaxPool2d(input: Tensor, outputSize: Pair): Tensor {
+  const [values, indices] = aten.adaptiveMaxPool2d(input, outputSize)
+  indices.dispose()
+  return values
+}
+
+/** Sets elements to 0 with probability `p` and scales the others by 1 / (1 - p), in training. */
+export function dropout(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
+  return inplace ? aten.dropout_(input, p, training) : aten.dropout(input, p, training)
+}
+
+/** Options of {@link crossEntropy}. */
+export interface CrossEntropyArguments {
+  /** Weight of each class, `(C)`. */
+  weight?: Tensor | null
+  /** A class whose samples don't count, default -100. */
+  ignoreIndex?: number
+  reduction?: Reduction
+  /** Share of the target that is spread evenly over all classes, 0 to 1. */
+  labelSmoothing?: number
+}
+
+/** Cross entropy of logits `(N, C, ...)` against class indices `(N, ...)` or probabilities `(N, C, ...)`. */
+export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyArguments = {}): Tensor {
+  const { weight = null, ignoreIndex = -100, reduction = 'mean', labelSmoothing = 0 } = options
+  return aten.crossEntropy(input, target, weight, reductionCode(reduction), ignoreIndex, labelSmoothing)
+}
+
+/** Negative log likelihood of log-probabilities `(N, C, ...)` against class indices `(N, ...)`. */
+export function nllLoss(
+  input: Tensor,
+  target: Tensor,
+  options: Omit<CrossEntropyArguments, 'labelSmoothing'> = {},
+): Tensor {
+  const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options
+  return aten.nll(input, target, weight, reductionCode(reduction), ignoreIndex)
+}
+
+/** Binary cross entropy of logits against targets from 0 to 1, of one shape. */
+export function bceWithLogits(
+  input: Tensor,
+  target: Tensor,
+  options: { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: Reduction } = {},
+): Tensor {
+  const { weight = null, posWeight = null, reduction = 'mean' } = options
+  return aten.bceWithLogits(input, target, weight, posWeight, reductionCode(reduction))
+}
+
+/** Squared error. */
+export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
+  return aten.mse(input, target, reductionCode(reduction))
+}
+
+/** Absolute error. */
+export function l1Loss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
+  return aten.l1(input, target, reductionCode(reduction))
+}
+
+/** @internal Brings predictions and targets into the shapes and dtypes that losses take (binding/ops/losses.cpp). */
+export function lossPair(
+  input: Tensor,
+  target: Tensor,
+  how: { axis: number; byClass: boolean; floatify: boolean; flatten: boolean },
+): [Tensor, Tensor] {
+  const [predictions, truth] = lossPairOperator(input, target, how.axis, how.byClass, how.floatify, how.flatten)
+  return [predictions, truth]
+}

@@ -1,0 +1,28 @@
+export { type Layer, ModuleList, Sequential } from './containers.js'
+export * as functional from './functional.js'
+export * as init from './init.js'
+export { Dropout, Flatten, Identity, ReLU } from './layers/basic.js'
+export { Conv2d, type Conv2dOptions } from './layers/conv.js'
+export { Linear } from './layers/linear.js'
+export { BatchNorm, BatchNorm1d, BatchNorm2d, type BatchNormOptions } from './layers/norm.js'
+export {
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  AvgPool2d,
+  type AvgPool2dOptions,
+  MaxPool2d,
+  type MaxPool2dOptions,
+} from './layers/pooling.js'
+export {
+  BCEWithLogitsLoss,
+  type BCEWithLogitsOptions,
+  CrossEntropyLoss,
+  type CrossEntropyOptions,
+  L1Loss,
+  type LossOptions,
+  MSELoss,
+} from './losses.js'
+export { type AnyModule, Module, type ModuleTarget } from './module.js'
+export { Parameter } from './parameter.js'
+export { normBiasParameters } from './parameters.js'
+export { type LoadResult, type StateDict, StateDictError } from './state-dict.js'

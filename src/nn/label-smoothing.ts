@@ -1,0 +1,60 @@
+import type { Tensor } from '../tensor/index.js'
+import { nllLoss } from './functional.js'
+import { setWeights, type Weights } from './losses.js'
+import { BaseLoss, type FlatOptions } from './losses-flat.js'
+import { knownOptions, numberBetween } from './validate.js'
+
+/** Options of {@link LabelSmoothingCrossEntropyFlat}. */
+export interface LabelSmoothingOptions extends FlatOptions {
+  /** Share of the target that is spread evenly over all classes, 0 to 1, default 0.1. */
+  eps?: number
+  /** Weight of each class, `(C)`; in the part of the own class only, unlike PyTorch's `labelSmoothing`. */
+  weight?: Weights | null
+}
+
+/**
+ * Cross entropy whose target is 1 - ε for the own class, plus ε / C for each class (Szegedy et al. 2016, "Rethinking the
+ * Inception architecture"), as fastai computes it.
+ */
+export class LabelSmoothingCrossEntropyFlat extends BaseLoss {
+  readonly yInt = true
+  readonly eps: number
+  declare readonly weight: Tensor | null
+  protected override readonly byClass = true
+
+  constructor(options: LabelSmoothingOptions = {}) {
+    knownOptions(new.target.name, options, ['axis', 'eps', 'weight', 'reduction'])
+    super(options)
+    this.eps = numberBetween('eps', options.eps ?? 0.1, 0, 1)
+    setWeights(this, 'weight', options.weight)
+  }
+
+  protected measure(pred: Tensor, target: Tensor): Tensor {
+    const { eps, weight, reduction } = this
+    const logProbabilities = pred.logSoftmax(1)
+    const own = nllLoss(logProbabilities, target, { weight, reduction })
+    const even = logProbabilities.mean([1]).neg()
+    const reduced = reduction === 'none' ? even : reduction === 'sum' ? even.sum() : even.mean()
+    return reduced.mul(eps).add(own, { alpha: 1 - eps })
+  }
+
+  /** Softmax over the last dimension. */
+  override activation(pred: Tensor): Tensor {
+    return pred.softmax(-1)
+  }
+
+  /** The likeliest class, over the last dimension whatever `axis` is, as in fastai. */
+  override decodes(pred: Tensor): Tensor {
+    return pred.argmax(-1)
+  }
+}
+
+/** {@link LabelSmoothingCrossEntropyFlat} of logits `(N, C, ...)` against indices `(N, ...)` as they are. */
+export class LabelSmoothingCrossEntropy extends LabelSmoothingCrossEntropyFlat {
+  protected override readonly flatten = false
+
+  constructor(options: Omit<LabelSmoothingOptions, 'axis'> = {}) {
+    knownOptions('LabelSmoothingCrossEntropy', options, ['eps', 'weight', 'reduction'])
+    super(options)
+  }
+}

@@ -1,0 +1,84 @@
+import { invalidArgument } from '../../native/index.js'
+import type { Tensor } from '../../tensor/index.js'
+import { dropout } from '../functional.js'
+import { Module } from '../module.js'
+import { python } from '../repr.js'
+import { flag, knownOptions, numberBetween } from '../validate.js'
+
+/** `max(x, 0)`. */
+export class ReLU extends Module<[Tensor], Tensor> {
+  /** Whether the input itself is overwritten. */
+  readonly inplace: boolean
+
+  /** @param options `inplace`: overwrite the input, which saves memory; default false */
+  constructor(options: { inplace?: boolean } = {}) {
+    super()
+    knownOptions('ReLU', options, ['inplace'])
+    this.inplace = flag('inplace', options.inplace ?? false)
+  }
+
+  forward(input: Tensor): Tensor {
+    return this.inplace ? input.relu_() : input.relu()
+  }
+
+  override extraRepr(): string {
+    return this.inplace ? 'inplace=True' : ''
+  }
+}
+
+/**
+ * In training, sets each element to 0 with probability `p` and scales the others by 1 / (1 - p); otherwise returns its
+ * input (Srivastava et al. 2014).
+ */
+export class Dropout extends Module<[Tensor], Tensor> {
+  readonly p: number
+  readonly inplace: boolean
+
+  /**
+   * @param p 0 to 1, default 0.5
+   * @param options `inplace`: overwrite the input; default false
+   */
+  constructor(p = 0.5, options: { inplace?: boolean } = {}) {
+    super()
+    knownOptions('Dropout', options, ['inplace'])
+    this.p = numberBetween('p', p, 0, 1)
+    this.inplace = flag('inplace', options.inplace ?? false)
+  }
+
+  forward(input: Tensor): Tensor {
+    if (!this.training || this.p === 0) return input
+    return dropout(input, this.p, true, this.inplace)
+  }
+
+  override extraRepr(): string {
+    return `p=${this.p}, inplace=${python(this.inplace)}`
+  }
+}
+
+/** Joins dimensions `startDim` to `endDim` into one: by default everything but the batch. */
+export class Flatten extends Module<[Tensor], Tensor> {
+  constructor(
+    readonly startDim = 1,
+    readonly endDim = -1,
+  ) {
+    super()
+    for (const [name, value] of Object.entries({ startDim, endDim })) {
+      if (!Number.isSafeInteger(value)) throw invalidArgument(name, 'a whole number', value)
+    }
+  }
+
+  forward(input: Tensor): Tensor {
+    return input.flatten(this.startDim, this.endDim)
+  }
+
+  override extraRepr(): string {
+    return `start_dim=${this.startDim}, end_dim=${this.endDim}`
+  }
+}
+
+/** Returns its input: a place holder. */
+export class Identity extends Module<[Tensor], Tensor> {
+  forward(input: Tensor): Tensor {
+    return input
+  }
+}

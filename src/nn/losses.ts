@@ -1,0 +1,154 @@
+import { invalidArgument } from '../native/index.js'
+import { Tensor, tensor } from '../tensor/index.js'
+import { bceWithLogits, crossEntropy, l1Loss, lossPair, mseLoss, type Reduction } from './functional.js'
+import { Module } from './module.js'
+import { knownOptions, numberBetween, oneOf } from './validate.js'
+
+/**
+ * What a Learner takes as a loss: any function of predictions and targets. The rest is optional: `reduction` lets mixing
+ * ask for the loss of each sample, `yInt` says that targets are class indices, `activation` and `decodes` turn
+ * predictions into probabilities and answers.
+ */
+export interface Loss {
+  (pred: Tensor, ...targets: Tensor[]): Tensor
+  reduction?: Reduction
+  readonly yInt?: boolean
+  activation?(pred: Tensor): Tensor
+  decodes?(pred: Tensor): Tensor
+}
+
+/** A weight for each class: a tensor `(C)` or plain numbers. */
+export type Weights = Tensor | readonly number[]
+
+/** Options that all losses take. */
+export interface LossOptions {
+  /** `mean` (default) or `sum` over all elements, or `none` */
+  reduction?: Reduction
+}
+
+/** @internal Base of the losses: a module of predictions and targets with a reduction that can be switched. */
+export abstract class BaseReducedLoss extends Module<[pred: Tensor, target: Tensor], Tensor> {
+  #reduction: Reduction
+
+  constructor(reduction: Reduction = 'mean') {
+    super()
+    this.#reduction = checkReduction(reduction)
+  }
+
+  /** `mean`, `sum` or `none`; may be changed at any time. */
+  get reduction(): Reduction {
+    return this.#reduction
+  }
+
+  set reduction(value: Reduction) {
+    this.#reduction = checkReduction(value)
+  }
+}
+
+function checkReduction(value: unknown): Reduction {
+  return oneOf<Reduction>('reduction', value, ['mean', 'sum', 'none'])
+}
+
+/** @internal Class weights as a buffer: they move with the loss. */
+export function setWeights(
+  loss: Module<[Tensor, Tensor], Tensor>,
+  name: string,
+  weights: Weights | null | undefined,
+): void {
+  loss.registerBuffer(name, weights === null || weights === undefined ? null : weightTensor(name, weights))
+}
+
+function weightTensor(name: string, weights: Weights): Tensor {
+  if (weights instanceof Tensor) return weights
+  const fits = Array.isArray(weights) && weights.every(weight => typeof weight === 'number')
+  if (!fits) throw invalidArgument(name, 'a Tensor or an array with a number for each class', weights)
+  return tensor([...weights])
+}
+
+/** Options of {@link CrossEntropyLoss}. */
+export interface CrossEntropyOptions extends LossOptions {
+  /** Weight of each class, `(C)`. */
+  weight?: Weights | null
+  /** A class whose samples don't count, default -100. */
+  ignoreIndex?: number
+  /** Share of the target that is spread evenly over all classes, 0 (default) to 1. */
+  labelSmoothing?: number
+}
+
+/** @internal Checks what the cross entropies share. */
+export function crossEntropySettings(options: CrossEntropyOptions): { ignoreIndex: number; labelSmoothing: number } {
+  const { ignoreIndex = -100, labelSmoothing = 0 } = options
+  if (!Number.isSafeInteger(ignoreIndex)) throw invalidArgument('ignoreIndex', 'a whole number', ignoreIndex)
+  return { ignoreIndex, labelSmoothing: numberBetween('labelSmoothing', labelSmoothing, 0, 1) }
+}
+
+/** PyTorch's cross entropy: logits `(N, C, ...)` against indices `(N, ...)` or probabilities `(N, C, ...)`. */
+export class CrossEntropyLoss extends BaseReducedLoss {
+  declare readonly weight: Tensor | null
+  readonly ignoreIndex: number
+  readonly labelSmoothing: number
+
+  constructor(options: CrossEntropyOptions = {}) {
+    knownOptions('CrossEntropyLoss', options, ['weight', 'ignoreIndex', 'reduction', 'labelSmoothing'])
+    super(options.reduction)
+    const settings = crossEntropySettings(options)
+    this.ignoreIndex = settings.ignoreIndex
+    this.labelSmoothing = settings.labelSmoothing
+    setWeights(this, 'weight', options.weight)
+  }
+
+  forward(pred: Tensor, target: Tensor): Tensor {
+    return crossEntropy(pred, target, this)
+  }
+}
+
+/** Options of {@link BCEWithLogitsLoss}. */
+export interface BCEWithLogitsOptions extends LossOptions {
+  /** Factor for each element, of a shape that broadcasts to the predictions'. */
+  weight?: Weights | null
+  /** Factor for the positive part of each class, `(C)`. */
+  posWeight?: Weights | null
+}
+
+/** PyTorch's binary cross entropy of logits: targets of the predictions' shape, from 0 to 1. */
+export class BCEWithLogitsLoss extends BaseReducedLoss {
+  declare readonly weight: Tensor | null
+  declare readonly posWeight: Tensor | null
+
+  constructor(options: BCEWithLogitsOptions = {}) {
+    knownOptions('BCEWithLogitsLoss', options, ['weight', 'posWeight', 'reduction'])
+    super(options.reduction)
+    setWeights(this, 'weight', options.weight)
+    setWeights(this, 'posWeight', options.posWeight)
+  }
+
+  forward(pred: Tensor, target: Tensor): Tensor {
+    return bceWithLogits(...lossPair(pred, target, ELEMENTWISE), this)
+  }
+}
+
+/** Squared error of tensors of one shape; PyTorch's would broadcast other shapes. */
+export class MSELoss extends BaseReducedLoss {
+  constructor(options: LossOptions = {}) {
+    knownOptions('MSELoss', options, ['reduction'])
+    super(options.reduction)
+  }
+
+  forward(pred: Tensor, target: Tensor): Tensor {
+    return mseLoss(...lossPair(pred, target, ELEMENTWISE), this.reduction)
+  }
+}
+
+/** Absolute error of tensors of one shape; PyTorch's would broadcast other shapes. */
+export class L1Loss extends BaseReducedLoss {
+  constructor(options: LossOptions = {}) {
+    knownOptions('L1Loss', options, ['reduction'])
+    super(options.reduction)
+  }
+
+  forward(pred: Tensor, target: Tensor): Tensor {
+    return l1Loss(...lossPair(pred, target, ELEMENTWISE), this.reduction)
+  }
+}
+
+const ELEMENTWISE = { axis: -1, byClass: false, floatify: false, flatten: false }

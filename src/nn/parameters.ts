@@ -1,0 +1,20 @@
+import { BatchNorm } from './layers/norm.js'
+import type { AnyModule } from './module.js'
+import type { Parameter } from './parameter.js'
+
+/**
+ * Parameters of normalisation layers and, with `withBias`, everything called `bias`: what weight decay usually leaves
+ * alone, and what is trained in frozen layers too.
+ *
+ * @param withBias default true
+ */
+export function normBiasParameters(module: AnyModule, withBias = true): Parameter[] {
+  const found = new Set<Parameter>()
+  for (const part of module.modules()) {
+    const isNorm = part instanceof BatchNorm
+    for (const [name, parameter] of part.ownParameters()) {
+      if (isNorm || (withBias && name === 'bias')) found.add(parameter)
+    }
+  }
+  return [...found]
+}

@@ -1,0 +1,80 @@
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { noGrad, Tensor } from '../tensor/index.js'
+
+/** Tensors by dotted name. */
+export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
+
+/** What a state dict lacked, and what it had too much, by dotted name. */
+export interface LoadResult {
+  missingKeys: string[]
+  unexpectedKeys: string[]
+}
+
+/** A state dict that doesn't fit its module (`ERR_STATE_DICT`). */
+export class StateDictError extends TorchLearnerError {
+  /**
+   * @param missingKeys names that the module has and the state dict lacks
+   * @param unexpectedKeys names that the state dict has and the module doesn't know
+   * @param mismatched names whose shapes differ, with both shapes
+   */
+  constructor(
+    where: string,
+    readonly missingKeys: string[],
+    readonly unexpectedKeys: string[],
+    readonly mismatched: string[],
+  ) {
+    const complaints = [
+      complaint('missing', missingKeys),
+      complaint('unexpected', unexpectedKeys),
+      complaint('of another shape', mismatched),
+    ].filter(text => text !== '')
+    super('ERR_STATE_DICT', `Expected a state dict that fits ${where} but received one with ${complaints.join('; ')}`)
+  }
+}
+
+function complaint(kind: string, keys: string[]): string {
+  return keys.length === 0 ? '' : `${keys.length} ${keys.length === 1 ? 'key' : 'keys'} ${kind}: ${keys.join(', ')}`
+}
+
+function entriesOf(state: StateDict): Map<string, Tensor> {
+  if (typeof state !== 'object' || state === null || Array.isArray(state)) {
+    throw invalidArgument('the state dict', 'a Map or an object of tensors by name', state)
+  }
+  const entries = new Map<string, Tensor>(state instanceof Map ? state : Object.entries(state))
+  for (const [name, value] of entries) {
+    if (!(value instanceof Tensor)) throw invalidArgument(`'${name}' in the state dict`, 'a Tensor', value)
+  }
+  return entries
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i])
+}
+
+/** Checks everything first and copies then, so that a module is never left half loaded. */
+export function loadStateDict(
+  where: string,
+  targets: readonly [string, Tensor][],
+  state: StateDict,
+  strict: boolean,
+): LoadResult {
+  const source = entriesOf(state)
+  const names = new Set(targets.map(([name]) => name))
+  const missingKeys = [...names].filter(name => !source.has(name))
+  const unexpectedKeys = [...source.keys()].filter(name => !names.has(name))
+  const copies: [Tensor, Tensor][] = []
+  const mismatched: string[] = []
+  for (const [name, target] of targets) {
+    const value = source.get(name)
+    if (value === undefined) continue
+    if (sameShape(value.shape, target.shape)) copies.push([target, value])
+    else mismatched.push(`${name} [${value.shape.join(', ')}] where the module has [${target.shape.join(', ')}]`)
+  }
+  if (mismatched.length > 0 || (strict && missingKeys.length + unexpectedKeys.length > 0)) {
+    throw new StateDictError(where, missingKeys, unexpectedKeys, mismatched)
+  }
+  noGrad(() => {
+    for (const [target, value] of copies) target.copy_(value)
+  })
+  return { missingKeys, unexpectedKeys }
+}

@@ -1,0 +1,63 @@
+import { invalidArgument } from '../native/index.js'
+import { Tensor } from '../tensor/index.js'
+
+/** A size of two dimensions; one number stands for both. */
+export type Pair = number | readonly [number, number]
+
+/** Checks for constructors. Each returns the value it was given, or throws `ERR_INVALID_ARG` naming `name`. */
+
+export function wholeNumber(name: string, value: unknown, minimum = 1): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum) return value
+  throw invalidArgument(name, `a whole number of at least ${minimum}`, value)
+}
+
+export function numberBetween(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value === 'number' && value >= low && value <= high) return value
+  throw invalidArgument(
+    name,
+    Number.isFinite(high) ? `a number from ${low} to ${high}` : `a number of at least ${low}`,
+    value,
+  )
+}
+
+export function flag(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalidArgument(name, 'true or false', value)
+}
+
+export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+  const found = choices.find(choice => choice === value)
+  if (found !== undefined) return found
+  throw invalidArgument(name, `one of ${choices.map(choice => `'${choice}'`).join(', ')}`, value)
+}
+
+export function pair(name: string, value: unknown, minimum = 1): Pair {
+  const fits = (item: unknown) => typeof item === 'number' && Number.isSafeInteger(item) && item >= minimum
+  if (fits(value)) return value as number
+  if (Array.isArray(value) && value.length === 2 && value.every(fits)) return [value[0], value[1]]
+  throw invalidArgument(name, `a whole number of at least ${minimum}, or a pair [height, width] of them`, value)
+}
+
+/** Both numbers of a pair. */
+export function both(value: Pair): [number, number] {
+  return typeof value === 'number' ? [value, value] : [value[0], value[1]]
+}
+
+export function isTensor(name: string, value: unknown): Tensor {
+  if (value instanceof Tensor) return value
+  throw invalidArgument(name, 'a Tensor', value)
+}
+
+/**
+ * Checks an options object: a plain object with no other than the known names.
+ *
+ * @param where what takes the options: `Linear`
+ */
+export function knownOptions(where: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || options instanceof Tensor) {
+    throw invalidArgument(`the options of ${where}`, `an object with ${names.join(', ')}`, options)
+  }
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw invalidArgument(`the options of ${where}`, `only ${names.join(', ')}`, name)
+  }
+}

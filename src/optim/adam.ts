@@ -1,0 +1,46 @@
+import { flag, knownOptions } from '../nn/validate.js'
+import { operator, type Tensor, zeros } from '../tensor/index.js'
+import type { HyperValue } from './hyper.js'
+import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+
+/** Hyper-parameters of {@link Adam}, each one value for all groups, or one for each. */
+export interface AdamOptions {
+  /** Learning rate. */
+  lr: HyperValue
+  /** Share of the old gradient average, default 0.9. */
+  mom?: HyperValue
+  /** Share of the old average of squared gradients, default 0.99. */
+  sqrMom?: HyperValue
+  /** Added to the root of the squares' average, default 1e-5. */
+  eps?: HyperValue
+  /** Weight decay, default 0.01. */
+  wd?: HyperValue
+  /** Decay the weights themselves (AdamW, default) and not through the gradient. */
+  decoupleWd?: boolean
+}
+
+const step = operator('torch_learner::adam_step_')
+
+/**
+ * Adam with decoupled weight decay and fastai's defaults (Kingma & Ba 2014; Loshchilov & Hutter 2017). With gradient g
+ * and current hyper-parameters: p -= lr·wd·p; a = mom·a + (1 - mom)·g; s = sqrMom·s + (1 - sqrMom)·g²;
+ * p -= lr · â / (√ŝ + eps), where â = a / (1 - momᵗ) and ŝ = s / (1 - sqrMomᵗ).
+ *
+ * @example const opt = new Adam(model.parameters(), { lr: 1e-3 })
+ */
+export class Adam extends Optimizer {
+  readonly decoupleWd: boolean
+  protected override readonly stateNames = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }
+
+  constructor(params: ParamsOrGroups, options: AdamOptions) {
+    knownOptions('Adam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
+    const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0.01, decoupleWd = true } = options
+    super(params, { lr, mom, sqrMom, eps, wd })
+    this.decoupleWd = flag('decoupleWd', decoupleWd)
+  }
+
+  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+    const { lr, mom, sqrMom, eps, wd } = group
+    step(group.params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, eps, wd, this.decoupleWd)
+  }
+}

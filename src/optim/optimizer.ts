@@ -1,0 +1,252 @@
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { empty, noGrad, operator, Tensor } from '../tensor/index.js'
+import { type HyperValue, spread } from './hyper.js'
+
+/** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
+export interface ParamGroup {
+  readonly params: readonly Tensor[]
+  /** Learning rate. */
+  lr: number
+  /** Momentum. */
+  mom: number
+  /** Weight decay. */
+  wd: number
+  [hyper: string]: number | readonly Tensor[]
+}
+
+/** What is noted for a single parameter. */
+export interface ParamFlags {
+  /** Whether weight decay applies, default true. */
+  doWd: boolean
+  /** Whether the parameter is trained also in frozen groups, default false. */
+  forceTrain: boolean
+}
+
+/** An optimizer's state, in the order of the parameters: see {@link Optimizer.stateDict}. */
+export interface OptimizerState {
+  state: (Partial<ParamFlags> & { tensors: Record<string, Tensor> })[]
+  hypers: Record<string, number>[]
+}
+
+/** What an optimizer is made for: all parameters, or groups of them. */
+export type ParamsOrGroups = Iterable<Tensor> | Iterable<Iterable<Tensor>>
+
+/** Makes an optimizer: what a Learner calls when it needs one. */
+export type OptFunc = (groups: Tensor[][], options: { lr: HyperValue }) => Optimizer
+
+const clearGradients = operator('torch_learner::zero_grad_')
+
+/**
+ * Base of the optimizers. A step is one native call for each group, over all its parameters. Parameters without a
+ * gradient, and those that don't require one, are left alone entirely: no weight decay, no change of state.
+ */
+export abstract class Optimizer {
+  readonly paramGroups: readonly ParamGroup[]
+  readonly #flags = new Map<Tensor, ParamFlags>()
+  /** Names of the hyper-parameters, in camelCase. */
+  readonly #names: readonly string[]
+  /** For each group and name of state, the tensors in the order of the parameters. */
+  #state: Record<string, Tensor[]>[] | null = null
+
+  /**
+   * @param params parameters, or groups of them
+   * @param hypers the value of each hyper-parameter for all groups, or for each
+   */
+  constructor(
+    params: ParamsOrGroups,
+    hypers: Record<string, HyperValue> & { lr: HyperValue; mom: HyperValue; wd: HyperValue },
+  ) {
+    const groups = toGroups(params)
+    this.#names = Object.keys(hypers)
+    this.paramGroups = groups.map(group => ({ params: group, lr: 0, mom: 0, wd: 0 }))
+    for (const group of groups) for (const param of group) this.#flags.set(param, { doWd: true, forceTrain: false })
+    for (const [name, value] of Object.entries(hypers)) this.setHyper(name, value)
+  }
+
+  /** @internal Names of the state that a parameter has, and how it starts. */
+  protected abstract readonly stateNames: Readonly<Record<string, () => Tensor>>
+
+  /** @internal One native call for a group. */
+  protected abstract stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void
+
+  /** Changes the parameters by their gradients. */
+  step(): void {
+    this.#state ??= this.paramGroups.map(group => this.#emptyState(group))
+    const state = this.#state
+    this.paramGroups.forEach((group, i) => {
+      this.stepGroup(
+        group,
+        state[i],
+        group.params.map(param => this.flags(param).doWd),
+      )
+    })
+  }
+
+  // Elements without memory: the native step fills in what it needs.
+  #emptyState(group: ParamGroup): Record<string, Tensor[]> {
+    const entries = Object.entries(this.stateNames)
+    return Object.fromEntries(entries.map(([name, start]) => [name, group.params.map(() => start().keep())]))
+  }
+
+  /**
+   * Drops all gradients, also those of frozen parameters. fastai fills them with zeros, which then count as gradients:
+   * weight decay would go on shrinking parameters that were frozen after training.
+   *
+   * @param options `setToNone: false` fills with zeros instead
+   */
+  zeroGrad(options: { setToNone?: boolean } = {}): void {
+    for (const group of this.paramGroups) clearGradients(group.params, options.setToNone ?? true)
+  }
+
+  /** The hyper-parameters of each group. */
+  get hypers(): Record<string, number>[] {
+    return this.paramGroups.map(group => Object.fromEntries(this.#names.map(name => [name, Number(group[name])])))
+  }
+
+  /**
+   * Sets a hyper-parameter.
+   *
+   * @param name `lr`, `mom`, `wd`, ... as the optimizer knows them
+   * @param value one for all groups, an array with one for each, or {@link slice}
+   */
+  setHyper(name: string, value: HyperValue): void {
+    if (!this.#names.includes(name))
+      throw invalidArgument('the hyper-parameter', `one of ${this.#names.join(', ')}`, name)
+    spread(name, value, this.paramGroups.length).forEach((item, i) => {
+      this.paramGroups[i][name] = item
+    })
+  }
+
+  /** What is noted for one parameter; the object may be changed. */
+  flags(param: Tensor): ParamFlags {
+    const flags = this.#flags.get(param)
+    if (flags === undefined) throw invalidArgument('param', 'a parameter of this optimizer', param)
+    return flags
+  }
+
+  /** Sets flags of several parameters; those that this optimizer doesn't have are passed over. */
+  setFlags(params: Iterable<Tensor>, flags: Partial<ParamFlags>): void {
+    for (const param of params) {
+      const own = this.#flags.get(param)
+      if (own !== undefined) Object.assign(own, flags)
+    }
+  }
+
+  /** Forgets moments and step counts. The flags stay. */
+  clearState(): void {
+    for (const group of this.#state ?? [])
+      for (const tensors of Object.values(group)) for (const t of tensors) t.dispose()
+    this.#state = null
+  }
+
+  /** Frees the state. The parameters stay. */
+  dispose(): void {
+    this.clearState()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  /**
+   * State and hyper-parameters, for checkpoints. The tensors are the optimizer's own: copy them to keep them. Parameters
+   * that never had a gradient have no state. Waits for the steps that are queued.
+   */
+  stateDict(): OptimizerState {
+    const state = this.paramGroups.flatMap((group, g) =>
+      group.params.map((param, i) => {
+        const tensors: Record<string, Tensor> = {}
+        for (const [name, list] of Object.entries(this.#state?.[g] ?? {})) tensors[name] = list[i].written()
+        return { ...this.flags(param), tensors: isStarted(tensors) ? tensors : {} }
+      }),
+    )
+    return { state, hypers: this.hypers }
+  }
+
+  /**
+   * Takes over what {@link stateDict} gave, copying the tensors.
+   *
+   * @throws TorchLearnerError `ERR_STATE_DICT` when it is of another number of groups or parameters, or another optimizer
+   */
+  loadStateDict(saved: OptimizerState): void {
+    const params = this.paramGroups.flatMap(group => group.params)
+    this.#checkSaved(saved, params)
+    saved.hypers.forEach((hypers, i) => {
+      for (const [name, value] of Object.entries(hypers)) this.paramGroups[i][name] = value
+    })
+    this.clearState()
+    const fresh = this.paramGroups.map(group => this.#emptyState(group))
+    let next = 0
+    this.paramGroups.forEach((group, g) => {
+      group.params.forEach((param, i) => {
+        const { tensors, ...flags } = saved.state[next++]
+        Object.assign(this.flags(param), flags)
+        for (const [name, tensor] of Object.entries(tensors)) {
+          fresh[g][name][i].dispose()
+          fresh[g][name][i] = noGrad(() => tensor.clone()).keep()
+        }
+      })
+    })
+    this.#state = fresh
+  }
+
+  #checkSaved(saved: OptimizerState, params: readonly Tensor[]): void {
+    const complain = (what: string) => {
+      throw new TorchLearnerError(
+        'ERR_STATE_DICT',
+        `Expected the state of this ${this.constructor.name} but received one ${what}`,
+      )
+    }
+    if (!Array.isArray(saved?.state) || !Array.isArray(saved.hypers)) complain('without state and hypers')
+    if (saved.hypers.length !== this.paramGroups.length) {
+      complain(`of ${saved.hypers.length} parameter groups where there are ${this.paramGroups.length}`)
+    }
+    if (saved.state.length !== params.length) {
+      complain(`of ${saved.state.length} parameters where there are ${params.length}`)
+    }
+    for (const hypers of saved.hypers) {
+      for (const [name, value] of Object.entries(hypers)) {
+        if (!this.#names.includes(name) || typeof value !== 'number') complain(`with the hyper-parameter ${name}`)
+      }
+    }
+    for (const { tensors } of saved.state) {
+      for (const [name, tensor] of Object.entries(tensors ?? {})) {
+        if (!(name in this.stateNames) || !(tensor instanceof Tensor)) complain(`with ${name}`)
+      }
+    }
+  }
+}
+
+function isStarted(tensors: Record<string, Tensor>): boolean {
+  const { step, ...others } = tensors
+  if (step !== undefined) return step.itemSync() > 0
+  return Object.values(others).some(tensor => tensor.numel > 0)
+}
+
+/** State in the parameter's shape, filled in natively on its first step. */
+export function momentState(): Tensor {
+  return empty([0])
+}
+
+function toGroups(params: ParamsOrGroups): Tensor[][] {
+  if (typeof params !== 'object' || params === null || !(Symbol.iterator in params)) {
+    throw invalidArgument('params', 'parameters, or groups of parameters', params, 'Pass model.parameters()')
+  }
+  const items: (Tensor | Iterable<Tensor>)[] = [...params]
+  const groups = items.every(item => item instanceof Tensor) ? [items] : items.map(toGroup)
+  const all = groups.flat()
+  if (all.length === 0) throw invalidArgument('params', 'at least one parameter', params)
+  if (new Set(all).size !== all.length) throw invalidArgument('params', 'each parameter once', params)
+  return groups
+}
+
+function toGroup(item: Tensor | Iterable<Tensor>): Tensor[] {
+  const group = item instanceof Tensor || typeof item !== 'object' || item === null ? [] : [...item]
+  if (
+    !(typeof item === 'object' && item !== null && Symbol.iterator in item) ||
+    !group.every(one => one instanceof Tensor)
+  ) {
+    throw invalidArgument('params', 'parameters, or groups of parameters', item)
+  }
+  return group
+}

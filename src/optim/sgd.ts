@@ -1,0 +1,44 @@
+import { flag, knownOptions } from '../nn/validate.js'
+import { operator, type Tensor } from '../tensor/index.js'
+import { type HyperValue, Slice } from './hyper.js'
+import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+
+/** Hyper-parameters of {@link SGD}, each one value for all groups, or one for each. */
+export interface SGDOptions {
+  /** Learning rate. */
+  lr: HyperValue
+  /** Share of the old step in the new one, default 0. */
+  mom?: HyperValue
+  /** Weight decay, default 0. */
+  wd?: HyperValue
+  /** Decay the weights themselves (default) and not through the gradient. */
+  decoupleWd?: boolean
+}
+
+const step = operator('torch_learner::sgd_step_')
+
+/**
+ * Gradient descent with momentum: a = mom·a + g; p -= lr·a. Whether there is momentum is settled at construction: made
+ * with `mom: 0` it keeps no averages, and a schedule of `mom` changes nothing.
+ */
+export class SGD extends Optimizer {
+  readonly decoupleWd: boolean
+  protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
+
+  constructor(params: ParamsOrGroups, options: SGDOptions) {
+    knownOptions('SGD', options, ['lr', 'mom', 'wd', 'decoupleWd'])
+    const { lr, mom = 0, wd = 0, decoupleWd = true } = options
+    super(params, { lr, mom, wd })
+    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.stateNames = isZero(mom) ? {} : { gradAvg: momentState }
+  }
+
+  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+    step(group.params, state.gradAvg ?? [], doWd, group.lr, group.mom, group.wd, this.decoupleWd)
+  }
+}
+
+function isZero(value: HyperValue): boolean {
+  if (typeof value === 'number') return value === 0
+  return !(value instanceof Slice) && value.every(item => item === 0)
+}

@@ -1,0 +1,159 @@
+import { invalidArgument } from '../native/index.js'
+import {
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  type AnyModule,
+  BatchNorm1d,
+  Dropout,
+  Flatten,
+  init,
+  type Layer,
+  Linear,
+  Module,
+  type Parameter,
+  ReLU,
+  Sequential,
+} from '../nn/index.js'
+import { flag, knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
+import { cat, type Tensor } from '../tensor/index.js'
+import type { ResNet } from './resnet.js'
+
+/** Largest values and means of each channel of `(N, C, H, W)`, side by side: `(N, 2C, 1, 1)`. */
+export class AdaptiveConcatPool2d extends Module<[Tensor], Tensor> {
+  readonly ap = new AdaptiveAvgPool2d(1)
+  readonly mp = new AdaptiveMaxPool2d(1)
+
+  forward(input: Tensor): Tensor {
+    return cat([this.mp(input), this.ap(input)], 1)
+  }
+}
+
+/** `sigmoid(x)` stretched to (low, high). */
+export class SigmoidRange extends Module<[Tensor], Tensor> {
+  constructor(
+    readonly low: number,
+    readonly high: number,
+  ) {
+    super()
+  }
+
+  forward(input: Tensor): Tensor {
+    return input
+      .sigmoid()
+      .mul(this.high - this.low)
+      .add(this.low)
+  }
+}
+
+/** Options of {@link createHead}. */
+export interface HeadOptions {
+  /** Widths of the hidden layers, default `[512]`. */
+  linFtrs?: readonly number[] | null
+  /** Dropout of the last layer, and half of it before the others (default 0.5); or one for each layer. */
+  ps?: number | readonly number[]
+  /** Start with pooling, default true. */
+  pool?: boolean
+  /** Pool by maximum and by mean, which doubles the features; default true. */
+  concatPool?: boolean
+  /** Batch normalisation before the first layer, default true. */
+  firstBn?: boolean
+  /** Batch normalisation of the outputs, default false. */
+  bnFinal?: boolean
+  /** Linear layer before normalisation in each block, default false. */
+  linFirst?: boolean
+  /** Squeeze the outputs into a range by a sigmoid, default none. */
+  yRange?: readonly [number, number] | null
+}
+
+const NAMES = ['linFtrs', 'ps', 'pool', 'concatPool', 'firstBn', 'bnFinal', 'linFirst', 'yRange']
+
+/** A batch normalisation that starts, as fastai's, with a shift of 0.001. */
+function headNorm(features: number): BatchNorm1d {
+  const norm = new BatchNorm1d(features)
+  if (norm.bias !== null) init.constant_(norm.bias, 1e-3)
+  return norm
+}
+
+/** fastai's initial weights; after all layers are made, so that the random draws come in its order. */
+function initialise(head: Sequential): Sequential {
+  for (const layer of head) {
+    if (!(layer instanceof Linear)) continue
+    init.normal_(layer.weight, 0, init.kaimingStd(layer.inFeatures, { nonlinearity: 'relu' }))
+    if (layer.bias !== null) init.zeros_(layer.bias)
+  }
+  return head
+}
+
+/** Dropout for each layer. */
+function dropouts(ps: number | readonly number[], layers: number): number[] {
+  const given = typeof ps === 'number' ? [ps] : [...ps]
+  for (const p of given) numberBetween('ps', p, 0, 1)
+  if (given.length === 1) return Array.from({ length: layers }, (_, i) => (i === layers - 1 ? given[0] : given[0] / 2))
+  if (given.length === layers) return given
+  throw invalidArgument('ps', `1 or ${layers} numbers (one for each linear layer)`, ps)
+}
+
+/** Normalisation, dropout, linear layer and activation, whichever there are, in their order. */
+function block(parts: { norm: Layer | null; p: number; linear: Linear; relu: boolean; linFirst: boolean }): Layer[] {
+  const before: Layer[] = parts.norm === null ? [] : [parts.norm]
+  const drop: Layer[] = parts.p === 0 ? [] : [new Dropout(parts.p)]
+  const linear: Layer[] = parts.relu ? [parts.linear, new ReLU({ inplace: true })] : [parts.linear]
+  return parts.linFirst ? [...drop, ...linear, ...before] : [...before, ...drop, ...linear]
+}
+
+/**
+ * fastai's head for an image network: pooling, then blocks of batch normalisation, dropout and linear layers, from
+ * `(N, nf, H, W)` to `(N, nOut)`. Linear layers start as He's, normal.
+ *
+ * @param nf channels that the body gives: 512 for ResNet-18 and 34, 2048 for ResNet-50 and larger
+ * @param nOut number of outputs
+ */
+export function createHead(nf: number, nOut: number, options: HeadOptions = {}): Sequential {
+  knownOptions('createHead', options, NAMES)
+  const { ps = 0.5, yRange = null } = options
+  const on = (name: keyof HeadOptions, fallback: boolean) => flag(name, options[name] ?? fallback)
+  const pool = on('pool', true)
+  const concat = pool && on('concatPool', true)
+  const linFirst = on('linFirst', false)
+  const firstBn = on('firstBn', true)
+  const hidden = (options.linFtrs ?? [512]).map(width => wholeNumber('linFtrs', width))
+  const sizes = [wholeNumber('nf', nf) * (concat ? 2 : 1), ...hidden, wholeNumber('nOut', nOut)]
+  const count = sizes.length - 1
+  const drops = dropouts(ps, count)
+  const layers: Layer[] = pool ? [concat ? new AdaptiveConcatPool2d() : new AdaptiveAvgPool2d(1), new Flatten()] : []
+  if (linFirst)
+    layers.push(
+      ...drops
+        .slice(0, 1)
+        .filter(p => p > 0)
+        .map(p => new Dropout(p)),
+    )
+  for (let i = 0; i < count; i++) {
+    const last = i === count - 1
+    const [from, to] = [sizes[i], sizes[i + 1]]
+    const normalised = linFirst ? !last : i > 0 || firstBn
+    const norm = normalised ? headNorm(linFirst ? to : from) : null
+    const p = linFirst ? 0 : drops[i]
+    layers.push(...block({ norm, p, linear: new Linear(from, to, { bias: norm === null }), relu: !last, linFirst }))
+    if (linFirst && !last && drops[i + 1] > 0) layers.push(new Dropout(drops[i + 1]))
+  }
+  if (on('bnFinal', false)) layers.push(new BatchNorm1d(nOut, { momentum: 0.01 }))
+  if (yRange !== null) layers.push(new SigmoidRange(...yRange))
+  return initialise(new Sequential(...layers))
+}
+
+/** A network without its pooling and classifier: `(N, 3, H, W)` to `(N, 512 or 2048, H / 32, W / 32)`. */
+export function createBody(model: ResNet): Sequential {
+  return new Sequential(...(model.children().slice(0, -2) as Layer[]))
+}
+
+/** fastai's three parameter groups of a body and a head: stem to layer2, layer3 and layer4, head. */
+export function resnetSplit(model: AnyModule): Parameter[][] {
+  const [body, head] = model.children()
+  if (!(body instanceof Sequential) || head === undefined) {
+    throw invalidArgument('model', 'a Sequential of body and head', model)
+  }
+  const parameters = (modules: readonly Layer[]) => modules.flatMap(module => module.parameters())
+  const stages = [...body]
+  return [parameters(stages.slice(0, 6)), parameters(stages.slice(6)), head.parameters()]
+}

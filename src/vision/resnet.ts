@@ -1,0 +1,204 @@
+import { invalidArgument } from '../native/index.js'
+import {
+  AdaptiveAvgPool2d,
+  BatchNorm2d,
+  Conv2d,
+  init,
+  Linear,
+  MaxPool2d,
+  Module,
+  type ModuleTarget,
+  ReLU,
+  Sequential,
+} from '../nn/index.js'
+import { knownOptions, oneOf, wholeNumber } from '../nn/validate.js'
+import type { Tensor } from '../tensor/index.js'
+
+function conv3x3(from: number, to: number, stride = 1): Conv2d {
+  return new Conv2d(from, to, 3, { stride, padding: 1, bias: false })
+}
+
+function conv1x1(from: number, to: number, stride = 1): Conv2d {
+  return new Conv2d(from, to, 1, { stride, bias: false })
+}
+
+// Fields are torchvision's: they are the names in state dicts, and their order is the order of the random draws.
+
+/** Two 3x3 convolutions around a shortcut: the block of ResNet-18 and 34. */
+export class BasicBlock extends Module<[Tensor], Tensor> {
+  static readonly expansion = 1
+  readonly conv1: Conv2d
+  readonly bn1: BatchNorm2d
+  readonly relu = new ReLU({ inplace: true })
+  readonly conv2: Conv2d
+  readonly bn2: BatchNorm2d
+  readonly downsample: Sequential | null
+
+  constructor(from: number, width: number, stride: number, downsample: Sequential | null) {
+    super()
+    this.conv1 = conv3x3(from, width, stride)
+    this.bn1 = new BatchNorm2d(width)
+    this.conv2 = conv3x3(width, width)
+    this.bn2 = new BatchNorm2d(width)
+    this.downsample = downsample
+  }
+
+  forward(input: Tensor): Tensor {
+    const first = this.relu(this.bn1(this.conv1(input)))
+    const second = this.bn2(this.conv2(first))
+    return this.relu(second.add_(this.downsample === null ? input : this.downsample(input)))
+  }
+}
+
+/** 1x1, 3x3 and 1x1 convolutions around a shortcut: the block of ResNet-50 and larger. The 3x3 one has the stride. */
+export class Bottleneck extends Module<[Tensor], Tensor> {
+  static readonly expansion = 4
+  readonly conv1: Conv2d
+  readonly bn1: BatchNorm2d
+  readonly conv2: Conv2d
+  readonly bn2: BatchNorm2d
+  readonly conv3: Conv2d
+  readonly bn3: BatchNorm2d
+  readonly relu = new ReLU({ inplace: true })
+  readonly downsample: Sequential | null
+
+  constructor(from: number, width: number, stride: number, downsample: Sequential | null) {
+    super()
+    this.conv1 = conv1x1(from, width)
+    this.bn1 = new BatchNorm2d(width)
+    this.conv2 = conv3x3(width, width, stride)
+    this.bn2 = new BatchNorm2d(width)
+    this.conv3 = conv1x1(width, width * Bottleneck.expansion)
+    this.bn3 = new BatchNorm2d(width * Bottleneck.expansion)
+    this.downsample = downsample
+  }
+
+  forward(input: Tensor): Tensor {
+    const first = this.relu(this.bn1(this.conv1(input)))
+    const second = this.relu(this.bn2(this.conv2(first)))
+    const third = this.bn3(this.conv3(second))
+    return this.relu(third.add_(this.downsample === null ? input : this.downsample(input)))
+  }
+}
+
+type Block = typeof BasicBlock | typeof Bottleneck
+
+/** Options of {@link resnet18} and its larger sisters. */
+export interface ResNetOptions {
+  /** Number of outputs, default 1000. */
+  numClasses?: number
+  /**
+   * How weights lie in memory. `channels_last` (default) is faster in training on CPU and GPU; results differ by
+   * rounding only.
+   */
+  memoryFormat?: NonNullable<ModuleTarget['memoryFormat']>
+  /** Only false: this version has no pretrained weights. */
+  pretrained?: false
+}
+
+/**
+ * Residual network (He et al. 2015, "Deep residual learning for image recognition") with torchvision's structure, names
+ * and initial weights: `(N, 3, H, W)` to `(N, numClasses)`.
+ */
+export class ResNet extends Module<[Tensor], Tensor> {
+  readonly conv1 = new Conv2d(3, 64, 7, { stride: 2, padding: 3, bias: false })
+  readonly bn1 = new BatchNorm2d(64)
+  readonly relu = new ReLU({ inplace: true })
+  readonly maxpool = new MaxPool2d(3, { stride: 2, padding: 1 })
+  readonly layer1: Sequential
+  readonly layer2: Sequential
+  readonly layer3: Sequential
+  readonly layer4: Sequential
+  readonly avgpool = new AdaptiveAvgPool2d([1, 1])
+  readonly fc: Linear
+
+  /**
+   * @param block {@link BasicBlock} or {@link Bottleneck}
+   * @param depths number of blocks in each of the four layers
+   */
+  constructor(block: Block, depths: readonly [number, number, number, number], numClasses: number) {
+    super()
+    this.layer1 = layer(block, 64, 64, depths[0], 1)
+    this.layer2 = layer(block, 64 * block.expansion, 128, depths[1], 2)
+    this.layer3 = layer(block, 128 * block.expansion, 256, depths[2], 2)
+    this.layer4 = layer(block, 256 * block.expansion, 512, depths[3], 2)
+    this.fc = new Linear(512 * block.expansion, numClasses)
+    for (const module of this.modules()) {
+      if (module instanceof Conv2d) init.normal_(module.weight, 0, convolutionStd(module))
+    }
+  }
+
+  forward(input: Tensor): Tensor {
+    let x = this.maxpool(this.relu(this.bn1(this.conv1(input))))
+    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) x = stage(x)
+    return this.fc(this.avgpool(x).flatten(1))
+  }
+}
+
+// Kaiming by the number of outputs; from the sizes themselves, as reading a weight's shape would wait for its draws.
+function convolutionStd({ outChannels, kernelSize }: Conv2d): number {
+  return init.kaimingStd(outChannels * kernelSize[0] * kernelSize[1], { nonlinearity: 'relu' })
+}
+
+function layer(block: Block, from: number, width: number, depth: number, stride: number): Sequential {
+  const to = width * block.expansion
+  const reshapes = stride !== 1 || from !== to
+  const downsample = reshapes ? new Sequential(conv1x1(from, to, stride), new BatchNorm2d(to)) : null
+  const result = new Sequential(new block(from, width, stride, downsample))
+  for (let i = 1; i < depth; i++) result.append(new block(to, width, 1, null))
+  return result
+}
+
+function resnet(
+  name: string,
+  block: Block,
+  depths: readonly [number, number, number, number],
+  options: ResNetOptions,
+): ResNet {
+  knownOptions(name, options, ['numClasses', 'memoryFormat', 'pretrained'])
+  const { numClasses = 1000, memoryFormat = 'channels_last' } = options
+  const pretrained: unknown = options.pretrained
+  if (pretrained !== undefined && pretrained !== false) {
+    throw invalidArgument(
+      'pretrained',
+      'false',
+      pretrained,
+      'This version has no pretrained weights: load a state dict',
+    )
+  }
+  oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
+  const model = new ResNet(block, depths, wholeNumber('numClasses', numClasses))
+  return memoryFormat === 'contiguous_format' ? model : model.to({ memoryFormat })
+}
+
+/** Makes a network of a known structure: {@link resnet18}, {@link resnet34}, ... */
+export type Arch = (options?: ResNetOptions) => ResNet
+
+/**
+ * ResNet-18: 11.7 million parameters.
+ *
+ * @example const model = resnet18({ numClasses: 10 })
+ */
+export function resnet18(options: ResNetOptions = {}): ResNet {
+  return resnet('resnet18', BasicBlock, [2, 2, 2, 2], options)
+}
+
+/** ResNet-34: 21.8 million parameters. */
+export function resnet34(options: ResNetOptions = {}): ResNet {
+  return resnet('resnet34', BasicBlock, [3, 4, 6, 3], options)
+}
+
+/** ResNet-50: 25.6 million parameters. */
+export function resnet50(options: ResNetOptions = {}): ResNet {
+  return resnet('resnet50', Bottleneck, [3, 4, 6, 3], options)
+}
+
+/** ResNet-101: 44.5 million parameters. */
+export function resnet101(options: ResNetOptions = {}): ResNet {
+  return resnet('resnet101', Bottleneck, [3, 4, 23, 3], options)
+}
+
+/** ResNet-152: 60.2 million parameters. */
+export function resnet152(options: ResNetOptions = {}): ResNet {
+  return resnet('resnet152', Bottleneck, [3, 8, 36, 3], options)
+}
