@@ -1,0 +1,91 @@
+import { checkOptions } from '../data/index.js'
+import { Learner } from '../learner/learner.js'
+import { type FitOptions, fields, fitSchema, type Moms } from '../learner/options.js'
+import { spread } from '../optim/hyper.js'
+import type { HyperValue } from '../optim/index.js'
+import { combinedCos, ParamScheduler, type Schedule } from './schedule.js'
+
+/** Options of {@link Learner.fitOneCycle}. */
+export interface OneCycleOptions extends Omit<FitOptions, 'lr'> {
+  /** The highest learning rate. Default: the Learner's `lr`. */
+  lrMax?: HyperValue
+  /** The cycle starts at `lrMax / div`. Default 25. */
+  div?: number
+  /** The cycle ends at `lrMax / divFinal`. Default 1e5. */
+  divFinal?: number
+  /** The share of the fit in which the learning rate rises. Default 0.25. */
+  pctStart?: number
+  /** Momentum at the start, the top and the end. Default: the Learner's `moms`. */
+  moms?: Moms
+}
+
+/** Options of {@link Learner.fitFlatCos}. */
+export interface FlatCosOptions extends FitOptions {
+  /** The fit ends at `lr / divFinal`. Default 1e5. */
+  divFinal?: number
+  /** The share of the fit at the full learning rate. Default 0.75. */
+  pctStart?: number
+}
+
+declare module '../learner/learner.js' {
+  interface Learner {
+    /**
+     * Trains with one cycle: the learning rate rises and falls along cosines while momentum does the opposite
+     * (Smith, https://arxiv.org/abs/1803.09820).
+     *
+     * @param nEpoch 0 or more
+     * @throws TorchLearnerError as {@link Learner.fit}
+     * @example await learn.fitOneCycle(1, { lrMax: 3e-3, cbs: new MixUp(0.4) })
+     */
+    fitOneCycle(nEpoch: number, options?: OneCycleOptions): Promise<void>
+    /** Trains at a flat learning rate that falls along a cosine in the last part. */
+    fitFlatCos(nEpoch: number, options?: FlatCosOptions): Promise<void>
+  }
+}
+
+const flatCosSchema = fitSchema.extend({ divFinal: fields.divisor, pctStart: fields.share })
+const oneCycleSchema = flatCosSchema
+  .omit({ lr: true })
+  .extend({ lrMax: fields.lr, div: fields.divisor, moms: fields.moms })
+
+/** The learning rates of all groups, each passed through `fn`. */
+function rates(learn: Learner, lr: HyperValue): (fn?: (value: number) => number) => number[] {
+  const { paramGroups } = learn.opt ?? learn.createOpt()
+  const values = spread('lr', lr, paramGroups.length)
+  return (fn = value => value) => values.map(fn)
+}
+
+function scheduled(scheds: Record<string, Schedule>, { cbs = [], ...options }: FitOptions): FitOptions {
+  return { ...options, cbs: [new ParamScheduler(scheds), cbs].flat() }
+}
+
+Learner.prototype.fitOneCycle = async function (this: Learner, nEpoch, options = {}) {
+  checkOptions(oneCycleSchema, options, 'fitOneCycle')
+  const { lrMax = this.lr, div = 25, divFinal = 1e5, pctStart = 0.25, moms = this.moms, ...fitOptions } = options
+  const lr = rates(this, lrMax)
+  const scheds = {
+    lr: combinedCos(
+      pctStart,
+      lr(value => value / div),
+      lr(),
+      lr(value => value / divFinal),
+    ),
+    mom: combinedCos(pctStart, ...moms),
+  }
+  await this.fit(nEpoch, scheduled(scheds, fitOptions))
+}
+
+Learner.prototype.fitFlatCos = async function (this: Learner, nEpoch, options = {}) {
+  checkOptions(flatCosSchema, options, 'fitFlatCos')
+  const { lr: flat = this.lr, divFinal = 1e5, pctStart = 0.75, ...fitOptions } = options
+  const lr = rates(this, flat)
+  const scheds = {
+    lr: combinedCos(
+      pctStart,
+      lr(),
+      lr(),
+      lr(value => value / divFinal),
+    ),
+  }
+  await this.fit(nEpoch, scheduled(scheds, fitOptions))
+}

@@ -1,0 +1,117 @@
+import { Callback } from '../learner/callback.js'
+import { Recorder } from '../learner/recorder.js'
+import { invalidArgument } from '../native/index.js'
+
+/** One value for all parameter groups, or one for each. */
+type Values = number | readonly number[]
+
+/** A hyper-parameter over the course of a fit: `pos` runs from 0 to 1. */
+export type Schedule<T extends Values = Values> = (pos: number) => T
+
+type Curve = (start: number, end: number, pos: number) => number
+
+/** Lifts a curve between two numbers to one between two lists of numbers. */
+function between(curve: Curve): {
+  (start: number, end: number): Schedule<number>
+  (start: Values, end: Values): Schedule
+}
+function between(curve: Curve): (start: Values, end: Values) => Schedule {
+  return (start, end) => pos => {
+    if (typeof start === 'number' && typeof end === 'number') return curve(start, end, pos)
+    const length = typeof start === 'number' ? (typeof end === 'number' ? 1 : end.length) : start.length
+    return Array.from({ length }, (_, i) => curve(at(start, i), at(end, i), pos))
+  }
+}
+
+function at(value: Values, i: number): number {
+  return typeof value === 'number' ? value : (value[i] ?? Number.NaN)
+}
+
+/** A straight line: `start + pos (end - start)`. */
+export const schedLin = between((start, end, pos) => start + pos * (end - start))
+
+/** Half a cosine: `start + (1 + cos(pi (1 - pos))) (end - start) / 2`. */
+export const schedCos = between((start, end, pos) => start + ((1 + Math.cos(Math.PI * (1 - pos))) * (end - start)) / 2)
+
+/** Always `start`. */
+export const schedNo = between(start => start)
+
+/** Geometric: `start (end / start)^pos`. */
+export const schedExp = between((start, end, pos) => start * (end / start) ** pos)
+
+/** A power: `start + (end - start) pos^power`. */
+export function schedPoly(start: Values, end: Values, power: number): Schedule {
+  return between((a, b, pos) => a + (b - a) * pos ** power)(start, end)
+}
+
+/**
+ * Schedules one after the other, `pcts[i]` of the way each. Positions are computed in float32 as in fastai; a boundary
+ * belongs to the schedule that begins there.
+ *
+ * @param pcts shares, each at least 0, with sum 1
+ * @param scheds as many schedules
+ */
+export function combineScheds<T extends Values>(pcts: readonly number[], scheds: readonly Schedule<T>[]): Schedule<T> {
+  const sum = pcts.reduce((total, pct) => total + pct, 0)
+  if (sum !== 1 || pcts.some(pct => !(pct >= 0))) throw invalidArgument('pcts', 'shares of at least 0 with sum 1', pcts)
+  if (pcts.length !== scheds.length)
+    throw invalidArgument('scheds', `${pcts.length} schedules, as many as pcts`, scheds)
+  const limits = [0]
+  for (const pct of pcts) limits.push(Math.fround(limits[limits.length - 1] + Math.fround(pct)))
+  return pos => {
+    const here = Math.fround(pos)
+    const i = Math.min(
+      Math.max(
+        limits.findLastIndex(limit => here >= limit),
+        0,
+      ),
+      scheds.length - 1,
+    )
+    const within = Math.fround(Math.fround(here - limits[i]) / Math.fround(limits[i + 1] - limits[i]))
+    return scheds[i](within)
+  }
+}
+
+/** Cosine from `start` to `middle` in the share `pct`, then on to `end`. */
+export function combinedCos(pct: number, start: Values, middle: Values, end: Values): Schedule {
+  return combineScheds([pct, 1 - pct], [schedCos(start, middle), schedCos(middle, end)])
+}
+
+/**
+ * Sets hyper-parameters before each training batch, by how far the fit has come, and hands what it set to the Recorder
+ * (`recorder.hps`).
+ *
+ * @example new ParamScheduler({ lr: schedCos(1e-3, 1e-5) })
+ */
+export class ParamScheduler extends Callback {
+  readonly scheds: Readonly<Record<string, Schedule>>
+  /** What was set, at each training batch, for the last group. */
+  hps: Record<string, number[]> = {}
+
+  constructor(scheds: Readonly<Record<string, Schedule>>) {
+    super({ order: 60, runValid: false })
+    this.scheds = scheds
+  }
+
+  override beforeFit(): void {
+    this.hps = Object.fromEntries(Object.keys(this.scheds).map(name => [name, []]))
+  }
+
+  override beforeBatch(): void {
+    const { opt, pctTrain } = this.learn
+    for (const [name, sched] of Object.entries(this.scheds)) {
+      const value = sched(pctTrain)
+      opt?.setHyper(name, typeof value === 'number' ? value : [...value])
+    }
+  }
+
+  override afterBatch(): void {
+    const last = this.learn.opt?.hypers.at(-1)
+    for (const name of Object.keys(this.scheds)) this.hps[name]?.push(last?.[name] ?? Number.NaN)
+  }
+
+  override afterFit(): void {
+    const recorder = this.learn.callback(Recorder)
+    if (recorder) recorder.hps = this.hps
+  }
+}

@@ -1,0 +1,66 @@
+import { invalidArgument } from '../native/index.js'
+import { Callback } from './callback.js'
+import type { Learner } from './learner.js'
+import type { CallbackLike, CallbackList } from './options.js'
+
+/** The callbacks of one Learner, in order of insertion. */
+export class CallbackSet implements Iterable<Callback> {
+  readonly #learn: Learner
+  #list: Callback[] = []
+
+  constructor(learn: Learner) {
+    this.#learn = learn
+  }
+
+  [Symbol.iterator](): Iterator<Callback> {
+    return this.#list[Symbol.iterator]()
+  }
+
+  /** Sorted by `order`; ties keep the order of insertion. A copy: callbacks may add and remove callbacks. */
+  ordered(): Callback[] {
+    return this.#list.toSorted((a, b) => a.order - b.order)
+  }
+
+  /** Adds callbacks and returns them, classes instantiated. */
+  add(list: CallbackList): Callback[] {
+    const added = asArray(list).map(instantiate)
+    for (const callback of added) callback.attach(this.#learn)
+    this.#list.push(...added)
+    return added
+  }
+
+  /** Removes callbacks, all instances of a class, and returns those that were there. */
+  remove(list: CallbackList): Callback[] {
+    const gone = asArray(list)
+    const removed = this.#list.filter(callback => gone.some(like => matches(callback, like)))
+    this.#list = this.#list.filter(callback => !removed.includes(callback))
+    for (const callback of removed) callback.detach(this.#learn)
+    return removed
+  }
+
+  /** The callback of a class, or with a name; the last one if there are several. */
+  find<T extends Callback>(which: string | (abstract new (...args: never[]) => T)): Callback | undefined {
+    return this.#list.findLast(callback =>
+      typeof which === 'string' ? callback.name === which : callback instanceof which,
+    )
+  }
+
+  /** Takes back callbacks that have been lent to another Learner in the meantime. */
+  attachAll(): void {
+    for (const callback of this.#list) callback.attach(this.#learn)
+  }
+}
+
+function asArray(list: CallbackList): CallbackLike[] {
+  return [list].flat()
+}
+
+function instantiate(like: CallbackLike): Callback {
+  const callback = typeof like === 'function' ? new like() : like
+  if (callback instanceof Callback) return callback
+  throw invalidArgument('cbs', 'a callback, a class of callbacks, or a list of them', like)
+}
+
+function matches(callback: Callback, like: CallbackLike): boolean {
+  return typeof like === 'function' ? callback instanceof like : callback === like
+}

@@ -1,0 +1,161 @@
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
+import type { Learner } from './learner.js'
+import { callbackName } from './naming.js'
+import { CancelSignal } from './signals.js'
+
+/** Flags of a {@link Callback}, as given to the constructor. */
+export interface CallbackFlags {
+  /** The name in messages and in {@link Learner.callback}; default: the class name without `Callback`, in camelCase. */
+  name?: string
+  /** Where it stands among the others: lower runs first, ties in order of insertion. Default 0. */
+  order?: number
+  /** False switches it off until the end of the next fit. Default true. */
+  run?: boolean
+  /** Whether it takes part in the batches of training. Default true. */
+  runTrain?: boolean
+  /** Whether it takes part in the batches of validation. Default true. */
+  runValid?: boolean
+}
+
+/** Functions for the events; each receives the callback itself. */
+export type CallbackHandlers = { [E in EventName]?: (callback: Callback) => Awaitable<void> } & CallbackFlags
+
+const FLAGS = ['name', 'order', 'run', 'runTrain', 'runValid'] as const
+
+/**
+ * Something that acts at chosen events of the training loop ({@link EVENTS} shows where). Override the methods you need
+ * (they may be async: the loop awaits them) or hand functions to the constructor. `this.learn` is the Learner: read and
+ * change the loop's state there (`this.learn.xb = ...`). Throw a {@link CancelSignal} to skip a part of the loop.
+ *
+ * Tensors made in a batch's events are freed after the batch: call `keep()` on one that must live longer.
+ *
+ * @example
+ * class PrintLoss extends Callback {
+ *   override order = 55
+ *   override async afterEpoch() { console.log(this.learn.smoothLoss) }
+ * }
+ * const brief = new Callback({ afterBatch: cb => { if (cb.learn.iter === 9) throw new CancelTrain() } })
+ */
+export class Callback {
+  order = 0
+  run = true
+  runTrain = true
+  runValid = true
+  #name: string | null = null
+  #learn: Learner | null = null
+
+  /**
+   * @param handlers functions by event name, and flags
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a name that is neither
+   */
+  constructor(handlers: CallbackHandlers = {}) {
+    if (handlers === null || typeof handlers !== 'object') {
+      throw invalidArgument('handlers', 'an object of functions by event name', handlers)
+    }
+    const { name, order, run, runTrain, runValid, ...events } = handlers
+    for (const [key, handler] of Object.entries(events)) {
+      if (!isEventName(key)) {
+        throw invalidArgument('handlers', `names of events (${EVENTS.join(', ')}) or flags (${FLAGS.join(', ')})`, key)
+      }
+      if (typeof handler !== 'function') throw invalidArgument(key, 'a function', handler)
+      this[key] = () => handler(this)
+    }
+    this.#name = name ?? null
+    this.order = order ?? this.order
+    this.run = run ?? this.run
+    this.runTrain = runTrain ?? this.runTrain
+    this.runValid = runValid ?? this.runValid
+  }
+
+  /** `mixUp` for a `MixUp`, `trainEval` for a `TrainEvalCallback`. */
+  get name(): string {
+    return this.#name ?? callbackName(this.constructor.name)
+  }
+
+  /**
+   * The learner that this callback belongs to.
+   * @throws TorchLearnerError `ERR_STATE` while it belongs to none
+   */
+  get learn(): Learner {
+    if (this.#learn) return this.#learn
+    throw new TorchLearnerError(
+      'ERR_STATE',
+      `The callback ${this.name} belongs to no Learner yet: pass it in cbs, or call learn.addCb`,
+    )
+  }
+
+  /** Called by the Learner; a callback belongs to the Learner it was given to last. */
+  attach(learn: Learner): void {
+    if (this.#learn && this.#learn !== learn && this.#learn.isRunning) {
+      throw new TorchLearnerError(
+        'ERR_STATE',
+        `The callback ${this.name} is at work in another Learner: make one for each`,
+      )
+    }
+    this.#learn = learn
+  }
+
+  /** Called by the Learner when the callback is removed from it. */
+  detach(learn: Learner): void {
+    if (this.#learn === learn) this.#learn = null
+  }
+
+  /** Whether it takes part in `event` now. */
+  takesPart(event: EventName, training: boolean): boolean {
+    return this.run && (!INNER_EVENTS.has(event) || (training ? this.runTrain : this.runValid))
+  }
+
+  /**
+   * Called once when a fit, a validation or a session is over, however it ended, errors included; not one of the
+   * events. Put back here what the callback changed. Must not throw.
+   */
+  cleanup?(): Awaitable<void>
+
+  afterCreate?(): Awaitable<void>
+  beforeFit?(): Awaitable<void>
+  beforeEpoch?(): Awaitable<void>
+  beforeTrain?(): Awaitable<void>
+  beforeBatch?(): Awaitable<void>
+  afterPred?(): Awaitable<void>
+  afterLoss?(): Awaitable<void>
+  beforeBackward?(): Awaitable<void>
+  afterCancelBackward?(): Awaitable<void>
+  afterBackward?(): Awaitable<void>
+  beforeStep?(): Awaitable<void>
+  afterCancelStep?(): Awaitable<void>
+  afterStep?(): Awaitable<void>
+  afterCancelBatch?(): Awaitable<void>
+  afterBatch?(): Awaitable<void>
+  afterCancelTrain?(): Awaitable<void>
+  afterTrain?(): Awaitable<void>
+  beforeValidate?(): Awaitable<void>
+  afterCancelValidate?(): Awaitable<void>
+  afterValidate?(): Awaitable<void>
+  afterCancelEpoch?(): Awaitable<void>
+  afterEpoch?(): Awaitable<void>
+  afterCancelFit?(): Awaitable<void>
+  afterFit?(): Awaitable<void>
+}
+
+/**
+ * Runs one callback's part in an event. Synchronous when the method is: a promise costs more than most methods do.
+ * Errors come out as `ERR_CALLBACK` naming callback and event, with the original as `cause`; signals pass as they are.
+ */
+export function runCallback(callback: Callback, event: EventName): Awaitable<void> {
+  try {
+    const pending = callback[event]?.()
+    if (pending instanceof Promise)
+      return pending.catch((error: unknown) => Promise.reject(inContext(callback, event, error)))
+  } catch (error) {
+    throw inContext(callback, event, error)
+  }
+}
+
+function inContext(callback: Callback, event: EventName, error: unknown): unknown {
+  if (error instanceof CancelSignal) return error
+  const what = error instanceof Error ? error.message : String(error)
+  return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.constructor.name} at ${event}: ${what}`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,25 @@
+export { accuracy, accuracyMulti, errorRate, topKAccuracy } from './accuracy.js'
+export { Callback, type CallbackFlags, type CallbackHandlers } from './callback.js'
+export type { Batch, BatchLoader, LearnerData } from './data.js'
+export { type Awaitable, EVENTS, type EventName, INNER_EVENTS } from './events.js'
+export { Learner } from './learner.js'
+export type { Logger, LoopState, Mixed } from './loop-state.js'
+export { AvgLoss, AvgMetric, Metric, type MetricFunction, type MetricLike } from './metrics.js'
+export { type Splitter, trainableParams } from './optimizer.js'
+export type { CallbackLike, CallbackList, FitOptions, LearnerOptions, Moms } from './options.js'
+export type { Preds, PredsOptions, ValidateOptions } from './preds.js'
+export { ProgressCallback, type ProgressOptions } from './progress.js'
+export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
+export { LiveRenderer, type PassState, PlainRenderer, type Renderer, rendererFor, type TextSink } from './renderer.js'
+export {
+  CancelBackward,
+  CancelBatch,
+  CancelEpoch,
+  CancelFit,
+  CancelSignal,
+  CancelStep,
+  CancelTrain,
+  CancelValid,
+} from './signals.js'
+export { SkipToEpoch } from './skip-to-epoch.js'
+export { TrainEvalCallback } from './train-eval.js'

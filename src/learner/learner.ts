@@ -1,0 +1,370 @@
+import { checkOptions } from '../data/index.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { Conv2d, Module } from '../nn/index.js'
+import type { Loss } from '../nn/losses.js'
+import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
+import type { Tensor } from '../tensor/index.js'
+import { type Callback, runCallback } from './callback.js'
+import { CallbackSet } from './callback-set.js'
+import { type Batch, isLoader, type LearnerData } from './data.js'
+import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
+import { freezeTo } from './freeze.js'
+import { runBatch, runFit, runValidation } from './loop.js'
+import { LoopState } from './loop-state.js'
+import { type Metric, toMetric } from './metrics.js'
+import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
+import {
+  type CallbackList,
+  type FitOptions,
+  fitSchema,
+  type LearnerOptions,
+  learnerSchema,
+  type Moms,
+} from './options.js'
+import { Pipeline } from './pipeline.js'
+import {
+  GatherPreds,
+  type Preds,
+  type PredsOptions,
+  predsSchema,
+  type ValidateOptions,
+  validateSchema,
+} from './preds.js'
+import { ProgressCallback } from './progress.js'
+import { Recorder, type RecordRow } from './recorder.js'
+import { SkipToEpoch } from './skip-to-epoch.js'
+import { TrainEvalCallback } from './train-eval.js'
+
+/**
+ * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
+ * {@link EVENTS} shows the loop.
+ *
+ * @example
+ * const learn = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat(), metrics: [errorRate] })
+ * await learn.fitOneCycle(1, { lrMax: 3e-3, cbs: new MixUp(0.4) })
+ */
+export class Learner extends LoopState {
+  readonly model: Module
+  /** What {@link computeLoss} calls; MixUp replaces it while it trains. */
+  lossFunc: Loss
+  optFunc: OptFunc
+  /** Made by the first fit, or by {@link createOpt}. */
+  opt: Optimizer | null = null
+  lr: HyperValue
+  wd: number | null
+  moms: Moms
+  splitter: Splitter
+  metrics: Metric[]
+  path: string
+  modelDir: string
+  /** @internal */
+  readonly pipeline = new Pipeline()
+
+  readonly #cbs = new CallbackSet(this)
+  readonly #flags: { wdBnBias: boolean; trainBn: boolean }
+  #running = false
+  #ready: Promise<void>
+
+  /**
+   * @param dls training and validation data
+   * @param model any {@link Module}; inputs of a batch are its arguments
+   * @param options see {@link LearnerOptions}
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for wrong options, or if neither options nor data name a loss
+   */
+  constructor(dls: LearnerData, model: Module, options: LearnerOptions = {}) {
+    if (typeof dls !== 'object' || dls === null || !isLoader(dls.train)) {
+      throw invalidArgument('dls', 'DataLoaders, or an object with iterable train (and valid) of known length', dls)
+    }
+    if (!(model instanceof Module)) throw invalidArgument('model', 'a Module', model)
+    checkOptions(learnerSchema, options, 'Learner')
+    const lossFunc = options.lossFunc ?? dls.lossFunc
+    if (!lossFunc)
+      throw new TorchLearnerError('ERR_INVALID_ARG', 'Could not infer the loss function from the data: pass lossFunc')
+    super(dls)
+    this.model = model
+    this.lossFunc = lossFunc
+    this.optFunc = options.optFunc ?? ((groups, { lr }) => new Adam(groups, { lr }))
+    this.lr = options.lr ?? 1e-3
+    this.wd = options.wd ?? null
+    this.moms = options.moms ?? [0.95, 0.85, 0.95]
+    this.splitter = options.splitter ?? trainableParams
+    this.metrics = [options.metrics ?? []].flat().map(toMetric)
+    this.path = options.path ?? dls.path ?? '.'
+    this.modelDir = options.modelDir ?? 'models'
+    this.#flags = { wdBnBias: options.wdBnBias ?? false, trainBn: options.trainBn ?? true }
+    if (options.channelsLast !== false) useChannelsLast(model)
+    if (options.defaultCbs !== false) this.addCb([TrainEvalCallback, Recorder, ProgressCallback])
+    this.addCb(options.cbs ?? [])
+    this.#ready = this.#create()
+  }
+
+  /** `afterCreate`: at once for callbacks that are synchronous; a promise that fails is reported by the first fit. */
+  #create(): Promise<void> {
+    const pending = this.#cbs.ordered().map(callback => runCallback(callback, 'afterCreate'))
+    const ready = Promise.all(pending).then(() => undefined)
+    ready.catch(() => undefined)
+    return ready
+  }
+
+  /** Whether a fit, a validation or a session is under way. */
+  get isRunning(): boolean {
+    return this.#running
+  }
+
+  /** The callbacks, in order of insertion; {@link addCb} and {@link removeCb} change them. */
+  get cbs(): Callback[] {
+    return [...this.#cbs]
+  }
+
+  /**
+   * The callback of a class, or with a name (`mixUp`); the last one if there are several.
+   * @example learn.callback(MixUp)?.lam
+   */
+  callback<T extends Callback>(type: abstract new (...args: never[]) => T): T | undefined
+  callback(name: string): Callback | undefined
+  callback(which: string | (abstract new (...args: never[]) => Callback)): Callback | undefined {
+    return this.#cbs.find(which)
+  }
+
+  /**
+   * What happened so far: losses, learning rates, rows of the table.
+   * @throws TorchLearnerError `ERR_STATE` if the Learner was made without one
+   */
+  get recorder(): Recorder {
+    const recorder = this.callback(Recorder)
+    if (recorder) return recorder
+    throw new TorchLearnerError('ERR_STATE', 'This Learner has no Recorder: add one with learn.addCb(Recorder)')
+  }
+
+  /** Adds callbacks for good. */
+  addCb(cbs: CallbackList): this {
+    this.#cbs.add(cbs)
+    return this
+  }
+
+  /** Removes callbacks; a class stands for all its instances. */
+  removeCb(cbs: CallbackList): this {
+    this.#cbs.remove(cbs)
+    return this
+  }
+
+  /** Runs `body` with callbacks added, and removes them however it ends. */
+  async addedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
+    const added = this.#cbs.add(cbs)
+    try {
+      return await body()
+    } finally {
+      this.#cbs.remove(added)
+    }
+  }
+
+  /** Runs `body` without some callbacks; afterwards they stand at the end of the list. */
+  async removedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
+    const removed = this.#cbs.remove(cbs)
+    try {
+      return await body()
+    } finally {
+      this.#cbs.add(removed)
+    }
+  }
+
+  /**
+   * Dispatches an event, or several, to the callbacks: what the loop does, by hand.
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for an unknown name; `ERR_CALLBACK` if a callback fails
+   */
+  async emit(event: EventName | readonly EventName[]): Promise<void> {
+    for (const name of [event].flat()) {
+      if (!isEventName(name)) throw invalidArgument('event', `one of ${EVENTS.join(', ')}`, name)
+      for (const callback of this.#cbs.ordered()) {
+        if (callback.takesPart(name, this.training)) {
+          const pending = runCallback(callback, name)
+          if (pending) await pending
+        }
+        if (name === 'afterFit') callback.run = true
+      }
+    }
+  }
+
+  /** One batch by hand, all its events included; its tensors stay until the next. */
+  async oneBatch(i: number, batch: Batch): Promise<void> {
+    this.clearBatch()
+    if (this.training && !this.opt) this.createOpt()
+    await runBatch(this, i, batch)
+  }
+
+  /** Hands the number in a one-element tensor to `sink` once it has been computed; failures surface in the loop. */
+  observe(scalar: Tensor, sink: (value: number) => void): void {
+    this.pipeline.observe(scalar, sink)
+  }
+
+  /** Waits until all numbers handed to {@link observe} have arrived. */
+  observed(): Promise<void> {
+    return this.pipeline.observed()
+  }
+
+  /** Makes a new optimizer; fits do it when there is none. */
+  createOpt(): Optimizer {
+    const { splitter, optFunc, lr } = this
+    this.opt?.dispose()
+    this.opt = createOptimizer(this.model, { splitter, optFunc, lr, ...this.#flags })
+    return this.opt
+  }
+
+  /**
+   * Lets only the parameter groups from `n` on train; negative numbers count from the end. Normalisation layers train
+   * in any case, unless the Learner was made with `trainBn: false`. Clears the optimizer's state.
+   */
+  freezeTo(n: number): void {
+    if (!Number.isInteger(n)) throw invalidArgument('n', 'an integer', n)
+    freezeTo(this.opt ?? this.createOpt(), n)
+  }
+
+  /** Freezes all parameter groups but the last. */
+  freeze(): void {
+    this.freezeTo(-1)
+  }
+
+  /** Lets all parameter groups train. */
+  unfreeze(): void {
+    this.freezeTo(0)
+  }
+
+  /**
+   * Trains for `nEpoch` epochs, each followed by a validation.
+   *
+   * @param nEpoch 0 or more
+   * @param options see {@link FitOptions}
+   * @throws TorchLearnerError `ERR_CALLBACK` for an error in a callback, `ERR_OP_FAILED` for one in an operator; the
+   * signal's reason after an abort. Whatever the outcome, the Learner can be used again.
+   */
+  async fit(nEpoch: number, options: FitOptions = {}): Promise<void> {
+    if (!Number.isInteger(nEpoch) || nEpoch < 0) throw invalidArgument('nEpoch', 'a whole number of at least 0', nEpoch)
+    checkOptions(fitSchema, options, 'fit')
+    const { lr = this.lr, wd = this.wd, cbs = [], resetOpt = false, startEpoch = 0, signal } = options
+    signal?.throwIfAborted()
+    const all = [cbs, startEpoch > 0 ? new SkipToEpoch(startEpoch) : []].flat(2)
+    await this.#run('fit', all, async () => {
+      const opt = resetOpt || !this.opt ? this.createOpt() : this.opt
+      if (wd !== null) opt.setHyper('wd', wd)
+      opt.setHyper('lr', lr)
+      this.nEpoch = nEpoch
+      const finished = await runFit(this, signal)
+      if (!finished) signal?.throwIfAborted()
+    })
+  }
+
+  /**
+   * Runs `body` between `beforeFit`, `beforeEpoch` and `afterEpoch`, `afterFit`, so that events may be sent by hand:
+   * fastai's `with learn:`. Without `body`, returns what `await using` closes.
+   */
+  session<T>(body: (learn: this) => Awaitable<T>): Promise<T>
+  session(): Promise<AsyncDisposable>
+  async session<T>(body?: (learn: this) => Awaitable<T>): Promise<T | AsyncDisposable> {
+    if (!body) return this.#openSession()
+    return this.#run('session', [], () => this.#between(() => body(this)))
+  }
+
+  #openSession(): Promise<AsyncDisposable> {
+    let close = (): void => undefined
+    const closed = new Promise<void>(resolve => {
+      close = resolve
+    })
+    return new Promise((opened, failed) => {
+      const ended = this.session(() => {
+        opened({
+          [Symbol.asyncDispose]: () => {
+            close()
+            return ended
+          },
+        })
+        return closed
+      })
+      ended.catch(failed)
+    })
+  }
+
+  async #between<T>(body: () => Awaitable<T>): Promise<T> {
+    await this.emit(['beforeFit', 'beforeEpoch'])
+    const result = await body()
+    await this.emit(['afterEpoch', 'afterFit'])
+    return result
+  }
+
+  /**
+   * Measures the model on the validation set, or another one.
+   * @returns the validation loss, and the metrics
+   */
+  async validate(options: ValidateOptions = {}): Promise<RecordRow | null> {
+    checkOptions(validateSchema, options, 'validate')
+    await this.#quietly(() =>
+      this.#run('validate', options.cbs ?? [], () => this.#between(() => this.#validation(options))),
+    )
+    return this.finalRecord
+  }
+
+  /** The model's predictions for a whole set, with their targets. See {@link PredsOptions}. */
+  async getPreds(options: PredsOptions = {}): Promise<Preds> {
+    checkOptions(predsSchema, options, 'getPreds')
+    const gather = new GatherPreds(options)
+    const cbs = [options.cbs ?? [], gather].flat()
+    const body = () => gather.collect(this, () => this.#validation(options))
+    if (options.inner) return this.addedCbs(cbs, body)
+    return this.#quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
+  }
+
+  #validation({ dsIdx = 1, dl, signal }: ValidateOptions): Promise<void> {
+    return runValidation(this, dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? [])), signal)
+  }
+
+  async #quietly<T>(body: () => Promise<T>): Promise<T> {
+    const { logger, silent } = this
+    this.logger = () => undefined
+    this.silent = true
+    try {
+      return await body()
+    } finally {
+      this.logger = logger
+      this.silent = silent
+    }
+  }
+
+  /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */
+  async #run<T>(what: string, cbs: CallbackList, body: () => Promise<T>): Promise<T> {
+    if (this.#running)
+      throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
+    this.#running = true
+    let added: Callback[] = []
+    try {
+      await this.#ready
+      added = this.#cbs.add(cbs)
+      this.#cbs.attachAll()
+      const result = await body()
+      await this.pipeline.drain()
+      return result
+    } finally {
+      await this.#cleanUp(added)
+    }
+  }
+
+  async #cleanUp(added: Callback[]): Promise<void> {
+    await this.pipeline.abandon()
+    this.clearBatch()
+    this.dl = null
+    const failures: unknown[] = []
+    for (const callback of this.#cbs.ordered()) {
+      callback.run = true
+      try {
+        await callback.cleanup?.()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    this.#cbs.remove(added)
+    this.#running = false
+    if (failures.length > 0) throw failures[0]
+  }
+}
+
+function useChannelsLast(model: Module): void {
+  if (model.modules().some(module => module instanceof Conv2d)) model.to({ memoryFormat: 'channels_last' })
+}

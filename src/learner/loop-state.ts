@@ -1,0 +1,94 @@
+import { invalidArgument } from '../native/index.js'
+import type { Tensor } from '../tensor/index.js'
+import { type Batch, type BatchLoader, inputCount, type LearnerData } from './data.js'
+import type { RecordRow } from './recorder.js'
+
+/** Takes each finished row of the table: epoch, values, time. */
+export type Logger = (row: readonly (number | string | null)[]) => void
+
+/** Targets that a batch was mixed with: see {@link Learner.mixed}. */
+export interface Mixed {
+  /** The partners' targets, as `yb`. */
+  yb1: Tensor[]
+  /** The weight of a sample's own target, `(N)` or `(1)`. */
+  lam: Tensor
+}
+
+/** Where the loop stands: what callbacks read, and change. */
+export class LoopState {
+  readonly dls: LearnerData
+  /** Where model and batches are. */
+  readonly device: string
+  /** The epoch under way, from 0; `null` before the first fit. Stays as it was after a fit. */
+  epoch: number | null = null
+  nEpoch = 1
+  /** The batch under way, from 0, and how many there are. */
+  iter: number | null = null
+  nIter = 0
+  /** Training batches done in this fit. */
+  trainIter = 0
+  /** How much of the fit's training is done, 0 to 1: what schedules go by. */
+  pctTrain = 0
+  training = false
+  /** The loader at work. */
+  dl: BatchLoader | null = null
+  /** Inputs and targets of the batch. */
+  xb: Tensor[] = []
+  yb: Tensor[] = []
+  /** Rows in the batch, as it was split; set it if a callback adds or drops rows. */
+  bs = 0
+  pred: Tensor | null = null
+  /** The loss that `backward` starts from; callbacks may replace it in `afterLoss`. */
+  lossGrad: Tensor | null = null
+  /** A copy of the loss without its history, for those who record it. */
+  loss: Tensor | null = null
+  /** Set by a callback that mixes samples while the targets stay hard: metrics then weigh both targets. */
+  mixed: Mixed | null = null
+  /** The smoothed training loss as far as it has been computed. */
+  smoothLoss: number | null = null
+  /** The last epoch's row: see {@link Recorder.values}. */
+  finalRecord: RecordRow | null = null
+  logger: Logger = row => console.log(row.join('  '))
+  /** No progress is shown: validation and predictions outside of a fit. */
+  silent = false
+
+  constructor(dls: LearnerData) {
+    this.dls = dls
+    this.device = dls.device ?? 'cpu'
+  }
+
+  /** The input; an array if there are several, `null` if there is none. */
+  get x(): Tensor | Tensor[] | null {
+    return soleOrAll(this.xb)
+  }
+
+  /** The target; an array if there are several, `null` if there is none. */
+  get y(): Tensor | Tensor[] | null {
+    return soleOrAll(this.yb)
+  }
+
+  /** Makes a batch the current one: `xb` are its inputs, `yb` its targets. */
+  split(batch: Batch): void {
+    if (!Array.isArray(batch) || batch.length === 0) throw invalidArgument('batch', 'an array of tensors', batch)
+    const here = this.device === 'cpu' ? batch : batch.map(tensor => tensor.to({ device: this.device }))
+    const nInp = inputCount(this.dls.nInp, batch.length)
+    this.xb = here.slice(0, nInp)
+    this.yb = here.slice(nInp)
+    // a loader's target is finished, where inputs may still be on the stream: asking for its shape never waits
+    this.bs = batch[batch.length - 1]?.shape[0] ?? 1
+  }
+
+  /** @internal Forgets the current batch and what was computed from it. */
+  clearBatch(): void {
+    this.xb = []
+    this.yb = []
+    this.pred = null
+    this.lossGrad = null
+    this.loss = null
+    this.mixed = null
+  }
+}
+
+function soleOrAll(tensors: Tensor[]): Tensor | Tensor[] | null {
+  return tensors.length > 1 ? tensors : (tensors[0] ?? null)
+}

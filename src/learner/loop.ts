@@ -1,0 +1,127 @@
+import { noGrad, rng, scope } from '../tensor/index.js'
+import { type Batch, type BatchLoader, batches } from './data.js'
+import type { EventName } from './events.js'
+import type { Learner } from './learner.js'
+import {
+  CancelBackward,
+  CancelBatch,
+  CancelEpoch,
+  CancelFit,
+  type CancelSignal,
+  CancelStep,
+  CancelTrain,
+  CancelValid,
+} from './signals.js'
+
+/** A level of the loop: its events, and the signal that cancels it. */
+interface Level {
+  readonly before: EventName
+  readonly cancelled: EventName
+  readonly after: EventName
+  readonly signal: new () => CancelSignal
+}
+
+function level(
+  name: 'Fit' | 'Epoch' | 'Train' | 'Validate' | 'Batch' | 'Backward' | 'Step',
+  signal: Level['signal'],
+): Level {
+  return { before: `before${name}`, cancelled: `afterCancel${name}`, after: `after${name}`, signal }
+}
+
+const FIT = level('Fit', CancelFit)
+const EPOCH = level('Epoch', CancelEpoch)
+const TRAIN = level('Train', CancelTrain)
+const VALIDATE = level('Validate', CancelValid)
+const BATCH = level('Batch', CancelBatch)
+const BACKWARD = level('Backward', CancelBackward)
+const STEP = level('Step', CancelStep)
+
+/**
+ * The one idiom of the loop: before, body, and after; a signal of this level is caught and announced. `after` lies
+ * outside the `try`, so a signal thrown there travels to the levels around.
+ */
+async function withEvents(
+  learn: Learner,
+  { before, cancelled, after, signal }: Level,
+  body: () => unknown,
+): Promise<void> {
+  try {
+    await learn.emit(before)
+    await body()
+  } catch (error) {
+    if (!(error instanceof signal)) throw error
+    await learn.emit(cancelled)
+  }
+  await learn.emit(after)
+}
+
+/** All epochs of a fit, and whether they came to their end. An abort cancels the fit like {@link CancelFit}. */
+export async function runFit(learn: Learner, signal?: AbortSignal): Promise<boolean> {
+  let finished = false
+  await withEvents(learn, FIT, async () => {
+    for (let epoch = 0; epoch < learn.nEpoch; epoch++) {
+      learn.epoch = epoch
+      await withEvents(learn, EPOCH, () => runEpoch(learn, signal))
+    }
+    finished = true
+  })
+  return finished
+}
+
+async function runEpoch(learn: Learner, signal?: AbortSignal): Promise<void> {
+  learn.dl = learn.dls.train
+  await withEvents(learn, TRAIN, () => runBatches(learn, learn.dls.train, signal))
+  await runValidation(learn, learn.dls.valid ?? [], signal)
+}
+
+/** One pass over `loader` without gradients, events included. */
+export async function runValidation(learn: Learner, loader: BatchLoader, signal?: AbortSignal): Promise<void> {
+  learn.dl = loader
+  await noGrad(() => withEvents(learn, VALIDATE, () => runBatches(learn, loader, signal)))
+}
+
+/**
+ * JavaScript runs ahead of the native stream by two batches at most. Everything made in a batch is freed at its end, and
+ * the batch itself when its loader made it for us.
+ */
+async function runBatches(learn: Learner, loader: BatchLoader, signal?: AbortSignal): Promise<void> {
+  learn.nIter = loader.length
+  let i = 0
+  for await (const batch of batches(loader, signal)) {
+    await learn.pipeline.admit()
+    if (signal?.aborted) break
+    try {
+      await scope(() => runBatch(learn, i++, batch))
+    } finally {
+      learn.clearBatch()
+      if (loader.fresh) for (const tensor of batch) tensor.dispose()
+    }
+    learn.pipeline.launched()
+  }
+  if (signal?.aborted) throw new CancelFit('aborted by its signal')
+}
+
+/** One batch: split, predict, measure; in training also backward and step. */
+export async function runBatch(learn: Learner, i: number, batch: Batch): Promise<void> {
+  learn.iter = i
+  learn.split(batch)
+  // Host draws (MixUp's) share the generator with dropout: in program order, and without blocking on it.
+  if (learn.training) await rng.ready()
+  await withEvents(learn, BATCH, () => computeBatch(learn))
+}
+
+async function computeBatch(learn: Learner): Promise<void> {
+  learn.pred = learn.model(...learn.xb)
+  await learn.emit('afterPred')
+  if (learn.yb.length > 0) {
+    learn.lossGrad = learn.lossFunc(learn.pred, ...learn.yb)
+    learn.loss = learn.lossGrad.detach().clone()
+  }
+  await learn.emit('afterLoss')
+  if (!learn.training || learn.yb.length === 0) return
+  await withEvents(learn, BACKWARD, () => {
+    learn.lossGrad?.backward()
+  })
+  await withEvents(learn, STEP, () => learn.opt?.step())
+  learn.opt?.zeroGrad()
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { noneReduce } from '../mix/index.js'
+import { TorchLearnerError } from '../native/index.js'
+import { cat, noGrad, type Tensor } from '../tensor/index.js'
+import { Callback } from './callback.js'
+import { type BatchLoader, isLoader } from './data.js'
+import type { Learner } from './learner.js'
+import { type CallbackList, fields, fitSchema } from './options.js'
+
+/** Options of {@link Learner.validate}. */
+export interface ValidateOptions {
+  /** 0 for the training set, 1 (default) for the validation set. */
+  dsIdx?: 0 | 1
+  /** A loader of your own instead. */
+  dl?: BatchLoader
+  /** Callbacks for this run only. */
+  cbs?: CallbackList
+  /** Stops within one batch; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** Options of {@link Learner.getPreds}. */
+export interface PredsOptions extends ValidateOptions {
+  /** Return the inputs too. Default false. */
+  withInput?: boolean
+  /** Return the decoded predictions too: the classes, where predictions are probabilities. Default false. */
+  withDecoded?: boolean
+  /** Return the loss of each sample too. Default false. */
+  withLoss?: boolean
+  /** Applied to the model's output; default: the loss function's activation (softmax for cross entropy). */
+  act?: (pred: Tensor) => Tensor
+  /** Part of a fit under way: without `beforeFit` ... `afterFit`. Default false. */
+  inner?: boolean
+}
+
+/** What {@link Learner.getPreds} returns, all rows in the loader's order. */
+export interface Preds {
+  /** `(N, ...)`, after the activation. */
+  preds: Tensor
+  /** `(N, ...)`, the first target; `null` if batches have none. */
+  targs: Tensor | null
+  /** The first input, `(N, ...)`. */
+  inputs?: Tensor
+  /** `(N, ...)`: what the loss function's `decodes` makes of the predictions. */
+  decoded?: Tensor
+  /** `(N)` */
+  losses?: Tensor
+}
+
+export const validateSchema = fitSchema.pick({ cbs: true, signal: true }).extend({
+  dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).optional(),
+  dl: z
+    .custom<BatchLoader>(isLoader, { error: 'a loader: something to iterate over batches, with a length,' })
+    .optional(),
+})
+
+export const predsSchema = validateSchema.extend({
+  withInput: fields.flag,
+  withDecoded: fields.flag,
+  withLoss: fields.flag,
+  act: z.custom(value => typeof value === 'function', { error: 'a function' }).optional(),
+  inner: fields.flag,
+})
+
+/** Collects predictions and what belongs to them, batch by batch. */
+export class GatherPreds extends Callback {
+  readonly #options: PredsOptions
+  #inputs: Tensor[] = []
+  #preds: Tensor[] = []
+  #targs: Tensor[] = []
+  #losses: Tensor[] = []
+
+  constructor(options: PredsOptions) {
+    super()
+    this.#options = options
+  }
+
+  override afterBatch(): void {
+    const { pred, xb, yb, loss, bs } = this.learn
+    if (!pred) return
+    this.#preds.push(pred.detach().keep())
+    if (yb[0]) this.#targs.push(yb[0].detach().keep())
+    if (this.#options.withInput && xb[0]) this.#inputs.push(xb[0].detach().keep())
+    // several values for a sample (a segmented picture's) become their mean
+    if (this.#options.withLoss && loss) this.#losses.push(loss.reshape([bs, -1]).mean([1]).keep())
+  }
+
+  override cleanup(): void {
+    for (const part of [this.#inputs, this.#preds, this.#targs, this.#losses].flat()) part.dispose()
+  }
+
+  /** Runs the pass and joins what it yielded. */
+  async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds> {
+    const { withInput = false, withDecoded = false, withLoss = false, act } = this.#options
+    if (withLoss) await unreduced(learn, pass)
+    else await pass()
+    if (this.#preds.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')
+    const { lossFunc } = learn
+    const activation = act ?? (pred => lossFunc.activation?.(pred) ?? pred)
+    return noGrad(() => {
+      const preds = activation(cat(this.#preds, 0))
+      return {
+        preds,
+        targs: this.#targs.length > 0 ? cat(this.#targs, 0) : null,
+        ...(withInput && { inputs: cat(this.#inputs, 0) }),
+        ...(withDecoded && { decoded: lossFunc.decodes?.(preds) ?? preds }),
+        ...(withLoss && { losses: cat(this.#losses, 0) }),
+      }
+    })
+  }
+}
+
+/** Runs a pass whose losses aren't reduced: fastai's `loss_not_reduced`. */
+async function unreduced(learn: Learner, pass: () => Promise<void>): Promise<void> {
+  const { lossFunc } = learn
+  await noneReduce(lossFunc, async perSample => {
+    learn.lossFunc = perSample === lossFunc ? lossFunc : (pred, ...targets) => perSample(pred, ...targets)
+    try {
+      await pass()
+    } finally {
+      learn.lossFunc = lossFunc
+    }
+  })
+}

@@ -1,0 +1,89 @@
+import { Callback, type CallbackFlags } from './callback.js'
+import { formatCell } from './format.js'
+import type { Logger } from './loop-state.js'
+import { Recorder } from './recorder.js'
+import { type Renderer, rendererFor } from './renderer.js'
+
+/** Options of the {@link ProgressCallback}. */
+export interface ProgressOptions extends CallbackFlags {
+  /** Default: a live bar when stdout is a terminal, else plain lines. */
+  renderer?: Renderer
+}
+
+/**
+ * Shows how a fit goes: smoothed loss, images per second and time left while it runs, and a row of the table for each
+ * epoch. Keeps no timer: it draws when a batch is done, and not more often than the renderer wants.
+ */
+export class ProgressCallback extends Callback {
+  readonly #renderer: Renderer
+  #logger: Logger | null = null
+  #began = 0
+  #shown = 0
+  #rows = 0
+
+  constructor({ renderer, ...flags }: ProgressOptions = {}) {
+    super({ order: 60, ...flags })
+    this.#renderer = renderer ?? rendererFor(process.stdout)
+  }
+
+  override beforeFit(): void {
+    const { learn } = this
+    const recorder = learn.callback(Recorder)
+    if (learn.silent || !recorder || this.#logger) return
+    const columns = recorder.metricNames
+    this.#logger = learn.logger
+    learn.logger = row => this.#renderer.row(row.map((value, i) => formatCell(value, columns[i] ?? '')))
+    this.#renderer.begin(columns)
+  }
+
+  override beforeTrain(): void {
+    this.#beginPass()
+  }
+
+  override beforeValidate(): void {
+    this.#beginPass()
+  }
+
+  override afterBatch(): void {
+    if (!this.#logger) return
+    const { learn } = this
+    this.#rows += learn.bs
+    const now = performance.now()
+    if (now - this.#shown < this.#renderer.interval) return
+    this.#shown = now
+    const seconds = (now - this.#began) / 1000
+    const done = (learn.iter ?? 0) + 1
+    this.#renderer.progress({
+      epoch: learn.epoch ?? 0,
+      nEpoch: learn.nEpoch,
+      part: learn.training ? 'train' : 'valid',
+      done,
+      total: learn.nIter,
+      loss: learn.smoothLoss,
+      rate: this.#rows / seconds,
+      eta: (seconds / done) * (learn.nIter - done),
+    })
+  }
+
+  override afterFit(): void {
+    this.#restore()
+  }
+
+  override cleanup(): void {
+    this.#restore()
+  }
+
+  #beginPass(): void {
+    this.#rows = 0
+    this.#began = performance.now()
+    this.#shown ||= this.#began
+  }
+
+  #restore(): void {
+    if (!this.#logger) return
+    this.learn.logger = this.#logger
+    this.#logger = null
+    this.#shown = 0
+    this.#renderer.end()
+  }
+}

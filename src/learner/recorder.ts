@@ -1,0 +1,186 @@
+import { Callback, type CallbackFlags } from './callback.js'
+import { formatTime } from './format.js'
+import { AvgLoss, type Metric } from './metrics.js'
+import { SmoothLoss } from './smooth-loss.js'
+import { warnNanLoss } from './warnings.js'
+
+/** Options of the {@link Recorder}. */
+export interface RecorderOptions extends CallbackFlags {
+  /** Add the epoch's time, `mm:ss`, to the logged row. Default true. */
+  addTime?: boolean
+  /** Compute the metrics in training too; under MixUp against the mixed truth. Default false. */
+  trainMetrics?: boolean
+  /** Compute the metrics in validation. Default true. */
+  validMetrics?: boolean
+  /** Smoothing of the training loss, 0 to 1. Default 0.98. */
+  beta?: number
+}
+
+/** A row of the table, without the epoch's number and the time; `null` where an epoch has no such value. */
+export type RecordRow = (number | null)[]
+
+/** Values on their way; settled, so that a failure waits for whoever reads them. */
+type Pending = Promise<PromiseSettledResult<number | null>[]>
+
+/**
+ * Keeps what happened: learning rates, smoothed losses, and a row of values for each epoch. Everything is computed
+ * natively and read when it is there, so that recording never makes JavaScript wait.
+ *
+ * During an epoch the newest entries of {@link losses} may still be NaN, two batches at most; from `afterEpoch` on all
+ * numbers are in.
+ */
+export class Recorder extends Callback {
+  readonly addTime: boolean
+  readonly trainMetrics: boolean
+  readonly validMetrics: boolean
+  /** The learning rate of the last group at each training batch. */
+  lrs: number[] = []
+  /** The smoothed training loss at each training batch. */
+  losses: number[] = []
+  /** Training batches so far, at the end of each epoch. */
+  iters: number[] = []
+  /** A row for each epoch; columns as {@link metricNames}, without `epoch` and `time`. */
+  values: RecordRow[] = []
+  /** The head of the table: `epoch`, `train_loss`, `valid_loss`, the metrics, `time`. */
+  metricNames: string[] = []
+  /** What a scheduler set, at each training batch, for the last group: `hps.lr`, `hps.mom`. */
+  hps: Record<string, number[]> = {}
+
+  readonly #smooth: SmoothLoss
+  readonly #loss = new AvgLoss()
+  #train: Pending | null = null
+  #valid: Pending | null = null
+  #trained = false
+  #cancelled = false
+  #warned = false
+  #started = 0
+
+  constructor(options: RecorderOptions = {}) {
+    const { addTime = true, trainMetrics = false, validMetrics = true, beta = 0.98, ...flags } = options
+    super({ order: 50, ...flags })
+    this.addTime = addTime
+    this.trainMetrics = trainMetrics
+    this.validMetrics = validMetrics
+    this.#smooth = new SmoothLoss(beta)
+  }
+
+  override beforeFit(): void {
+    this.lrs = []
+    this.losses = []
+    this.iters = []
+    this.values = []
+    this.hps = {}
+    this.#warned = false
+    this.#smooth.reset()
+    this.metricNames = this.#names()
+  }
+
+  override beforeEpoch(): void {
+    this.#started = performance.now()
+    this.#train = null
+    this.#valid = null
+    this.#trained = false
+  }
+
+  override beforeTrain(): void {
+    this.#trained = true
+    this.#cancelled = false
+    if (this.trainMetrics) for (const metric of this.learn.metrics) metric.reset()
+  }
+
+  override beforeValidate(): void {
+    this.#cancelled = false
+    for (const metric of this.#validMets()) metric.reset()
+  }
+
+  /** A batch whose loss was never computed (`CancelBatch` in `beforeBatch` or `afterPred`) counts for nothing. */
+  override afterBatch(): void {
+    const { learn } = this
+    if (!learn.loss || learn.yb.length === 0) return
+    if (!learn.training) {
+      for (const metric of this.#validMets()) metric.accumulate(learn)
+      return
+    }
+    if (this.trainMetrics) for (const metric of learn.metrics) metric.accumulate(learn)
+    this.lrs.push(learn.opt?.paramGroups.at(-1)?.lr ?? Number.NaN)
+    const { losses } = this
+    const at = losses.push(Number.NaN) - 1
+    learn.observe(this.#smooth.next(learn.loss), value => {
+      losses[at] = value
+      learn.smoothLoss = value
+      if (!Number.isFinite(value)) this.#warnOnce(value, at)
+    })
+  }
+
+  override afterCancelTrain(): void {
+    this.#cancelled = true
+  }
+
+  override afterCancelValidate(): void {
+    this.#cancelled = true
+  }
+
+  override afterTrain(): void {
+    this.#trained = true
+    if (this.#cancelled) return
+    const metrics = this.trainMetrics ? this.learn.metrics : []
+    this.#train = Promise.allSettled([this.#smooth.current(), ...metrics.map(metric => metric.value())])
+  }
+
+  override afterValidate(): void {
+    if (!this.#cancelled) this.#valid = Promise.allSettled(this.#validMets().map(metric => metric.value()))
+  }
+
+  override async afterEpoch(): Promise<void> {
+    const { learn } = this
+    await learn.observed()
+    const train = await settled(this.#train)
+    const valid = await settled(this.#valid)
+    const row = this.#trained
+      ? [...(train ?? blanks(this.#trainWidth())), ...(valid ?? blanks(this.#validMets().length))]
+      : (valid ?? [])
+    learn.finalRecord = row
+    this.values.push(row)
+    this.iters.push(this.#smooth.count)
+    const time = this.addTime ? [formatTime((performance.now() - this.#started) / 1000)] : []
+    learn.logger([learn.epoch ?? 0, ...row, ...time])
+  }
+
+  override cleanup(): void {
+    this.#smooth.release()
+  }
+
+  #validMets(): Metric[] {
+    return this.validMetrics ? [this.#loss, ...this.learn.metrics] : []
+  }
+
+  #trainWidth(): number {
+    return 1 + (this.trainMetrics ? this.learn.metrics.length : 0)
+  }
+
+  #names(): string[] {
+    const metrics = this.learn.metrics.map(metric => metric.name)
+    const time = this.addTime ? ['time'] : []
+    if (!this.validMetrics) return ['epoch', 'train_loss', ...metrics, ...time]
+    if (!this.trainMetrics) return ['epoch', 'train_loss', 'valid_loss', ...metrics, ...time]
+    const both = ['loss', ...metrics]
+    return ['epoch', ...both.map(name => `train_${name}`), ...both.map(name => `valid_${name}`), ...time]
+  }
+
+  #warnOnce(value: number, batch: number): void {
+    if (!this.#warned) warnNanLoss(value, batch)
+    this.#warned = true
+  }
+}
+
+async function settled(pending: Pending | null): Promise<RecordRow | null> {
+  if (!pending) return null
+  return (await pending).map(result => {
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  })
+}
+
+function blanks(count: number): RecordRow {
+  return new Array<null>(count).fill(null)
+}

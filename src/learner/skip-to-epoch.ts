@@ -1,0 +1,16 @@
+import { Callback } from './callback.js'
+import { CancelEpoch } from './signals.js'
+
+/** Skips the epochs before `startEpoch`: how a fit resumes. */
+export class SkipToEpoch extends Callback {
+  readonly #startEpoch: number
+
+  constructor(startEpoch: number) {
+    super({ order: 70 })
+    this.#startEpoch = startEpoch
+  }
+
+  override beforeEpoch(): void {
+    if ((this.learn.epoch ?? 0) < this.#startEpoch) throw new CancelEpoch()
+  }
+}
