@@ -2,35 +2,37 @@
 //
 // glibc gives every large block back to the kernel when it is freed, so a training step that makes the same tensors
 // over and over pays page faults for each of them. This allocator keeps large blocks in free lists by size and hands
-// them out again warm. Small blocks go straight to the allocator that libtorch came with.
+// them out again warm. Small blocks go straight to malloc, whose own bins keep them warm.
+#include <c10/core/CPUAllocator.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <list>
 #include <unordered_map>
 
 #include "convert.h"
-
-#include <c10/core/CPUAllocator.h>
-
-#include <cstdlib>
-#include <list>
 
 namespace torch_learner {
 
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kHeader = kAlignment;       // holds the block's size; keeps the data aligned
+constexpr size_t kHeader = kAlignment;       // before the data: the block's size, or 0 for a small one
 constexpr size_t kLarge = 64 * 1024;         // below this malloc's own bins are warm anyway
 constexpr size_t kDefaultCache = size_t{1} << 30;
 
 class CachingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
-    if (bytes < kLarge) return small_->allocate(bytes);
-    size_t size = round_up(bytes);
-    void* block = take(size);
-    if (block == nullptr) block = fresh(size);
-    void* data = static_cast<char*>(block) + kHeader;
-    return {data, block, &CachingAllocator::give_back, c10::Device(c10::kCPU)};
+    if (bytes == 0) return {nullptr, nullptr, &CachingAllocator::give_back, c10::Device(c10::kCPU)};
+    size_t size = bytes < kLarge ? 0 : round_up(bytes);
+    void* data = size == 0 ? nullptr : take(size);
+    if (data == nullptr) data = fresh(std::max(size, bytes), size);
+    return {data, data, &CachingAllocator::give_back, c10::Device(c10::kCPU)};
   }
+
+  // oneDNN takes its scratch memory this way.
+  c10::DeleterFnPtr raw_deleter() const override { return &CachingAllocator::give_back; }
 
   void copy_data(void* destination, const void* source, size_t count) const override {
     default_copy_data(destination, source, count);
@@ -71,18 +73,32 @@ class CachingAllocator final : public c10::Allocator {
     return (bytes + step - 1) / step * step;
   }
 
-  static void* fresh(size_t size) {
+  static size_t& size_of(void* data) { return *reinterpret_cast<size_t*>(static_cast<char*>(data) - kHeader); }
+
+  static void release(void* data) { std::free(static_cast<char*>(data) - kHeader); }
+
+  // `size` is what the header says: the size to cache the block under, 0 for never.
+  static void* fresh(size_t bytes, size_t size) {
     void* block = nullptr;
-    if (posix_memalign(&block, kAlignment, size + kHeader) != 0) {
+    if (bytes > SIZE_MAX - kHeader || posix_memalign(&block, kAlignment, bytes + kHeader) != 0) {
       instance().clear();
-      TORCH_CHECK_WITH(OutOfMemoryError, posix_memalign(&block, kAlignment, size + kHeader) == 0,
-                       "Not enough memory for a tensor of ", size, " bytes");
+      TORCH_CHECK_WITH(OutOfMemoryError,
+                       bytes <= SIZE_MAX - kHeader && posix_memalign(&block, kAlignment, bytes + kHeader) == 0,
+                       "Not enough memory for a tensor of ", bytes, " bytes");
     }
-    *static_cast<size_t*>(block) = size;
-    return block;
+    void* data = static_cast<char*>(block) + kHeader;
+    size_of(data) = size;
+    return data;
   }
 
-  static void give_back(void* block) { instance().put(block); }
+  static void give_back(void* data) {
+    if (data == nullptr) return;
+    if (size_of(data) == 0) {
+      release(data);
+    } else {
+      instance().put(data);
+    }
+  }
 
   void* take(size_t size) {
     std::lock_guard lock(mutex_);
@@ -97,10 +113,10 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   void put(void* memory) {
-    size_t size = *static_cast<size_t*>(memory);
+    size_t size = size_of(memory);
     std::lock_guard lock(mutex_);
     if (size > limit_) {
-      std::free(memory);
+      release(memory);
       return;
     }
     by_age_.push_back({size, memory});
@@ -117,7 +133,7 @@ class CachingAllocator final : public c10::Allocator {
       same.erase(std::find(same.begin(), same.end(), oldest));
       if (same.empty()) by_size_.erase(oldest->size);
       cached_ -= oldest->size;
-      std::free(oldest->memory);
+      release(oldest->memory);
       by_age_.erase(oldest);
     }
   }
@@ -127,7 +143,6 @@ class CachingAllocator final : public c10::Allocator {
   std::unordered_map<size_t, std::vector<Blocks::iterator>> by_size_;
   size_t cached_ = 0;
   size_t limit_ = kDefaultCache;
-  c10::Allocator* small_ = c10::GetDefaultCPUAllocator();
 };
 
 napi_value set_cache_limit(Environment&, napi_env env, napi_callback_info info) {
