@@ -1,6 +1,12 @@
 export { type Layer, ModuleList, Sequential } from './containers.js'
+export type { Reduction } from './functional.js'
 export * as functional from './functional.js'
 export * as init from './init.js'
+export {
+  LabelSmoothingCrossEntropy,
+  LabelSmoothingCrossEntropyFlat,
+  type LabelSmoothingOptions,
+} from './label-smoothing.js'
 export { Dropout, Flatten, Identity, ReLU } from './layers/basic.js'
 export { Conv2d, type Conv2dOptions } from './layers/conv.js'
 export { Linear } from './layers/linear.js'
@@ -19,9 +25,24 @@ export {
   CrossEntropyLoss,
   type CrossEntropyOptions,
   L1Loss,
+  type Loss,
   type LossOptions,
   MSELoss,
 } from './losses.js'
+export {
+  BaseLoss,
+  type BCEWithLogitsFlatOptions,
+  BCEWithLogitsLossFlat,
+  type CrossEntropyFlatOptions,
+  CrossEntropyLossFlat,
+  type FlatOptions,
+  type FocalFlatOptions,
+  FocalLoss,
+  FocalLossFlat,
+  L1LossFlat,
+  MSELossFlat,
+  type RegressionFlatOptions,
+} from './losses-flat.js'
 export { type AnyModule, Module, type ModuleTarget } from './module.js'
 export { Parameter } from './parameter.js'
 export { normBiasParameters } from './parameters.js'

@@ -26,7 +26,6 @@ const BUFFERS = Symbol('buffers')
 const moduleTo = operator('torch_learner::module_to_')
 const clearGradients = operator('torch_learner::zero_grad_')
 
-// biome-ignore lint/style/useShorthandFunctionType: an interface, for it merges with the class
 export interface Module<Inputs extends unknown[] = Tensor[], Output = Tensor> {
   /** Runs {@link Module.forward} in a `scope`: whatever it makes and doesn't return is freed. */
   (...inputs: Inputs): Output
