@@ -1,3 +1,4 @@
+// @ts-check
 // npm run build:native: compiles the addon against the libtorch that is found, fetching one when none is.
 import { ADDON, buildAddon } from './addon/build.mjs'
 import { provision } from './libtorch/provision.mjs'

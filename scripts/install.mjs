@@ -1,3 +1,4 @@
+// @ts-check
 // npm's install step: makes sure that there is an addon and the libtorch it needs. Does nothing when both are there.
 import { buildAddon, isUpToDate, readAddonStamp } from './addon/build.mjs'
 import { prebuiltLibtorch } from './addon/prebuilt.mjs'

@@ -1,3 +1,4 @@
+// @ts-check
 // Compiles binding/ through cmake-js, and knows when that is not necessary.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,3 +1,4 @@
+// @ts-check
 // A binary that came with the package, if it fits this machine.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// @ts-check
 // Is there something to compile with, and if not: the command that installs it here.
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'

@@ -1,9 +1,9 @@
+// @ts-check
 // Fetches one file with its hash checked. What has arrived stays in a .part file, so that the next attempt - in this
 // run or in the next - goes on from there.
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { progress } from './progress.mjs'
 import { get } from './request.mjs'
 
@@ -110,17 +110,17 @@ const rangeStart = header => Number(/^bytes (\d+)-/.exec(header ?? '')?.[1] ?? N
  */
 async function save(response, part, start, total, title) {
   const bar = progress(title, total)
+  const file = await open(part, start > 0 ? 'a' : 'w')
   let bytes = start
-  const count = new Transform({
-    transform(chunk, _encoding, done) {
+  try {
+    // Chunk by chunk instead of pipeline(): that one drops what it holds when the line is cut, and resuming needs it
+    for await (const chunk of response) {
+      await file.writeFile(chunk)
       bytes += chunk.length
       bar.update(bytes)
-      done(null, chunk)
-    },
-  })
-  try {
-    await pipeline(response, count, createWriteStream(part, { flags: start > 0 ? 'a' : 'w' }))
+    }
   } finally {
     bar.end()
+    await file.close()
   }
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Where a usable libtorch is on this machine. No network and no writing: the installer and the loader
 // (src/native/load.ts) both look through this file, so that they can't disagree.
 import { existsSync, readFileSync, statSync } from 'node:fs'

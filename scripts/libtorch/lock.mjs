@@ -1,3 +1,4 @@
+// @ts-check
 // Lets one process at a time into a folder. A lock whose owner died is taken over.
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'

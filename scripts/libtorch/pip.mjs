@@ -1,3 +1,4 @@
+// @ts-check
 // The same wheel through pip, which may know a mirror, a local folder or an authority that we don't.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

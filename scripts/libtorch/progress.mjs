@@ -1,3 +1,4 @@
+// @ts-check
 // How far a download is: one line that moves on a terminal, a plain line every tenth elsewhere.
 
 /** @param {number} bytes */

@@ -1,3 +1,4 @@
+// @ts-check
 // Gets a libtorch: one that is here (find.mjs), else downloaded, else through pip, else the system's own.
 
 import { createHash } from 'node:crypto'

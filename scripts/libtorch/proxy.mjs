@@ -1,3 +1,4 @@
+// @ts-check
 // The proxy variables, as curl and npm read them. Node 20 has nothing of its own for this.
 
 /** @param {NodeJS.ProcessEnv} env @param {string[]} names */

@@ -1,3 +1,4 @@
+// @ts-check
 // Which libtorch this package is made for, and where the official one comes from.
 
 /** The release that is fetched; golden files and generated typings belong to it. */

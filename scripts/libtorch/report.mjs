@@ -1,3 +1,4 @@
+// @ts-check
 // How scripts end when they can't go on: the sentence, without the stack of our own code.
 
 /** @param {unknown} error @returns {never} */

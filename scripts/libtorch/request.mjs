@@ -1,3 +1,4 @@
+// @ts-check
 // One GET that follows redirects, goes through a proxy where one is set, and never waits for ever.
 import { readFileSync } from 'node:fs'
 import http from 'node:http'

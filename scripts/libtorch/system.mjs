@@ -1,3 +1,4 @@
+// @ts-check
 // The distribution's own libtorch-dev. Last, because a distribution's release is seldom the one that we need.
 import { inspect } from './find.mjs'
 import { baseVersion, SUPPORTED } from './release.mjs'

@@ -1,3 +1,4 @@
+// @ts-check
 // Takes out of an official archive (wheel: torch/..., zip: libtorch/...) what the addon needs, and nothing else: a
 // third of the files, none of the Python.
 import { createWriteStream } from 'node:fs'

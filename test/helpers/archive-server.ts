@@ -36,6 +36,8 @@ export interface ServerOptions {
   /** cut the line after so many bytes, for the first `cuts` requests */
   cutAfter?: number
   cuts?: number
+  /** fall silent there instead of cutting */
+  stall?: boolean
   /** answer with this status and nothing else */
   status?: number
   /** don't understand Range */
@@ -82,7 +84,8 @@ function answer(
   }
   response.writeHead(from > 0 ? 206 : 200, headers)
   if (options.cutAfter && nth <= (options.cuts ?? 1)) {
-    response.write(body.subarray(0, options.cutAfter), () => setTimeout(() => response.destroy(), 50))
+    const cut = () => setTimeout(() => response.destroy(), 50)
+    response.write(body.subarray(0, options.cutAfter), options.stall ? undefined : cut)
   } else {
     response.end(body)
   }

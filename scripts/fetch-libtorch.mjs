@@ -1,0 +1,10 @@
+// @ts-check
+// node scripts/fetch-libtorch.mjs: makes sure that libtorch is there and prints its folder, for CI and for other tools.
+import { provision } from './libtorch/provision.mjs'
+import { fail } from './libtorch/report.mjs'
+
+try {
+  console.log((await provision()).root)
+} catch (error) {
+  fail(error)
+}
