@@ -3,7 +3,7 @@
  * spinning thread holds the core which the thread it waits for needs. A short spin keeps the first and mends the
  * second (figures: bench/README.md). libgomp reads its environment once, when it is opened.
  */
-const DEFAULTS: readonly [name: string, value: string][] = [['GOMP_SPINCOUNT', '10000']]
+const DEFAULTS: readonly [name: string, value: string][] = [['GOMP_SPINCOUNT', '1000']]
 
 /** If the user has set one of these, waiting is the user's business. */
 const USER_CHOICES = ['OMP_WAIT_POLICY', 'GOMP_SPINCOUNT']
