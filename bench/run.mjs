@@ -1,0 +1,38 @@
+// npm run bench: everything against its reference, in turns within one run; medians.
+//   PYTHON=<python with torch 2.13.0>   the reference side (default python3; without PyTorch its rows stay empty)
+//   BENCH_THREADS=2                     threads on both sides
+import { cpus } from 'node:os'
+import { getNumThreads, setNumThreads } from 'torch-learner'
+import * as mixup from './mixup.mjs'
+import * as operators from './ops.mjs'
+import { startReference } from './python.mjs'
+import { busyNeighbour, run as resnet } from './resnet.mjs'
+import { print } from './table.mjs'
+
+const threads = Number(process.env.BENCH_THREADS ?? 2)
+setNumThreads(threads)
+const { reference, reason } = await startReference(threads)
+const machine = cpus()
+console.log(`${machine.length} x ${machine[0].model}, Node ${process.version}, ${getNumThreads()} threads`)
+console.log(
+  reference === null
+    ? `No Python reference (${reason}): set PYTHON to one with torch 2.13.0. Ratios to PyTorch stay empty.`
+    : `Reference: PyTorch ${reference.version}, plain loop, fused Adam, channels_last`,
+)
+
+const settings = [
+  { size: 32, batch: 128 },
+  { size: 64, batch: 64 },
+]
+try {
+  const rows = [
+    ...(await resnet(reference, { settings })),
+    ...(await busyNeighbour(settings[0])),
+    ...(await mixup.run()),
+    ...(await operators.run()),
+  ]
+  console.log()
+  print(rows)
+} finally {
+  reference?.stop()
+}
