@@ -1,0 +1,65 @@
+import {
+  Callback,
+  CrossEntropyLossFlat,
+  EVENTS,
+  type EventName,
+  Learner,
+  type LearnerOptions,
+  manualSeed,
+  nn,
+  ProgressCallback,
+  randint,
+  randn,
+  SGD,
+  type Tensor,
+} from 'torch-learner'
+import { type Fixture, toTensor } from './golden.js'
+
+/** The network of the recordings: pictures `(N, 2, 3, 3)`, three classes. */
+export function tinyModel(weights?: Record<string, Fixture>): nn.Sequential {
+  const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(18, 3))
+  if (weights) model.loadStateDict(Object.fromEntries(Object.entries(weights).map(([k, v]) => [k, toTensor(v)])))
+  return model
+}
+
+/** `count` random batches for {@link tinyModel}. */
+export function tinyBatches(count: number, bs = 4): Tensor[][] {
+  return Array.from({ length: count }, () => [randn([bs, 2, 3, 3]), randint(0, 3, [bs])])
+}
+
+/** A Learner on random data that shows nothing. */
+export function tinyLearner(options: LearnerOptions & { batches?: [number, number] } = {}): Learner {
+  manualSeed(7)
+  const { batches: [train, valid] = [2, 1], ...rest } = options
+  const dls = { train: tinyBatches(train), valid: tinyBatches(valid) }
+  const learn = new Learner(dls, tinyModel(), {
+    lossFunc: new CrossEntropyLossFlat(),
+    optFunc: (groups, { lr }) => new SGD(groups, { lr }),
+    lr: 0.1,
+    ...rest,
+  })
+  learn.logger = () => undefined
+  return learn.removeCb(ProgressCallback)
+}
+
+/** fastai's name of an event, in camelCase. */
+export function camelEvent(name: string): EventName {
+  const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const event = EVENTS.find(known => known === camel)
+  if (!event) throw new Error(`unknown event ${name}`)
+  return event
+}
+
+/** A callback that calls `see` at every event, before or after the others. */
+export function spy(see: (event: EventName, learn: Learner) => void, order = -1000): Callback {
+  return new Callback({
+    name: 'spy',
+    order,
+    ...Object.fromEntries(EVENTS.map(event => [event, (cb: Callback) => see(event, cb.learn)])),
+  })
+}
+
+/** All parameters as plain numbers. */
+export function weightsOf(model: nn.Module): number[] {
+  return model.parameters().flatMap(parameter => Array.from(parameter.detach().dataSync(), Number))
+}
