@@ -10,5 +10,9 @@ TORCH_LIBRARY(torch_learner, m) {
   // lam * CE(input, target) + (1 - lam) * CE(input, target1), then the plain mean or sum    (mixed_cross_entropy.cpp)
   m.def(
       "mixed_cross_entropy(Tensor input, Tensor target, Tensor target1, Tensor lam, Tensor? weight=None, "
-      "int ignore_index=-100, float label_smoothing=0.0, bool plain_smoothing=False, str reduction=\"mean\") -> Tensor");
+      "int ignore_index=-100, float label_smoothing=0.0, bool plain_smoothing=False, str reduction=\"mean\") -> "
+      "Tensor");
+
+  // lam * losses + (1 - lam) * losses1, sample by sample                                           (mix_losses.cpp)
+  m.def("mix_losses(Tensor losses, Tensor losses1, Tensor lam) -> Tensor");
 }

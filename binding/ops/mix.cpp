@@ -1,4 +1,5 @@
-// torch_learner::mixup: checks, autograd, autocast, and the version in plain ATen operators for devices without a kernel.
+// torch_learner::mixup: checks, autograd, autocast, and the version in plain ATen operators for devices without a
+// kernel.
 #include "mix.h"
 
 #include <ATen/ATen.h>
@@ -181,7 +182,7 @@ at::Tensor mixup_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor&
 }
 
 at::Tensor& mixup_out_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam,
-                         at::Tensor& out) {
+                           at::Tensor& out) {
   check_mixup(x, perm, lam);
   check_out(out, x);
   const MixupArgs args = prepare_mixup(x, perm, lam);

@@ -24,6 +24,6 @@ using MixupKernel = void (*)(const at::Tensor& out, const MixupArgs& args);
 // What a device's operator does around its kernel.
 at::Tensor mixup_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
 at::Tensor& mixup_out_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam,
-                         at::Tensor& out);
+                           at::Tensor& out);
 
 }  // namespace torch_learner

@@ -1,0 +1,86 @@
+import { invalidArgument } from '../native/index.js'
+import { Tensor } from '../tensor/index.js'
+
+/**
+ * Applies a reduction to losses that were computed with reduction "none": `'mean'` and `'sum'` over all elements, and
+ * anything else gives `loss` back untouched, as in fastai.
+ *
+ * @param loss of any shape
+ * @param reduction default `'mean'`
+ */
+export function reduceLoss(loss: Tensor, reduction = 'mean'): Tensor {
+  if (!(loss instanceof Tensor)) throw invalidArgument('loss', 'a tensor', loss)
+  if (reduction === 'mean') return loss.mean()
+  return reduction === 'sum' ? loss.sum() : loss
+}
+
+/** fastai's spelling of {@link reduceLoss}. */
+export const reduce_loss = reduceLoss
+
+/** What can be trained with: a loss object, or a plain function. */
+export interface LossFunction {
+  // biome-ignore lint/suspicious/noExplicitAny: parameters are contravariant, and losses differ in what they take
+  (pred: Tensor, ...targets: any[]): Tensor
+  reduction?: string | null
+}
+
+/** The reduction that a loss stands at: its own, or `'mean'` for plain functions. */
+export function reductionOf(lossFunc: LossFunction): string {
+  return lossFunc.reduction ?? 'mean'
+}
+
+/** Runs `fn`, which may be async, and `restore` after it, however it ends. */
+function restoring<T>(fn: () => T, restore: () => void): T {
+  let pending = false
+  try {
+    const result = fn()
+    if (!(result instanceof Promise)) return result
+    pending = true
+    return result.finally(restore) as T
+  } finally {
+    if (!pending) restore()
+  }
+}
+
+/** The loss as a function that is told, with each call, not to reduce. */
+function told(lossFunc: LossFunction, reduction: string): LossFunction {
+  return (pred, ...targets) => lossFunc(pred, ...targets, { reduction })
+}
+
+/** Switches a loss's property `reduction` while `fn` runs. */
+function switched<T>(lossFunc: LossFunction, reduction: string, fn: () => T): T {
+  const before = lossFunc.reduction
+  lossFunc.reduction = reduction
+  return restoring(fn, () => {
+    lossFunc.reduction = before
+  })
+}
+
+/**
+ * Runs `fn` with a loss that doesn't reduce, fastai's `NoneReduce`. A loss with a property `reduction` is switched to
+ * `'none'` and back again, however `fn` ends (it may be async); of any other function `fn` gets a version that is called
+ * with `{ reduction: 'none' }` as last argument, and which has to honour it.
+ *
+ * fastai leaves a loss whose reduction is None at "none" for ever. Here it gets its null back.
+ *
+ * @returns what `fn` returns
+ * @example noneReduce(lossFunc, unreduced => unreduced(pred, y)) // (N) losses
+ */
+export function noneReduce<T>(lossFunc: LossFunction, fn: (unreduced: LossFunction) => T): T {
+  if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
+  if (!('reduction' in lossFunc)) return fn(told(lossFunc, 'none'))
+  return switched(lossFunc, 'none', () => fn(lossFunc))
+}
+
+/**
+ * Runs `fn`, which may be async, while the loss that `holder` holds has another reduction: by its property, or, without
+ * one, by another function in its place, as {@link noneReduce} does it.
+ */
+export function withReduction<T>(holder: { lossFunc: LossFunction }, reduction: string, fn: () => T): T {
+  const { lossFunc } = holder
+  if ('reduction' in lossFunc) return switched(lossFunc, reduction, fn)
+  holder.lossFunc = told(lossFunc, reduction)
+  return restoring(fn, () => {
+    holder.lossFunc = lossFunc
+  })
+}
