@@ -1,4 +1,4 @@
-export { type GridOptions, imageGrid, type Pixels, type Tile } from './grid.js'
+export { type GridOptions, gridShape, imageGrid, type Pixels, type Tile } from './grid.js'
 export { type LineChartOptions, lineChart, type Series } from './line.js'
 export { encodePng, renderPng } from './png.js'
 export { saveFigure, writeAtomically } from './save.js'

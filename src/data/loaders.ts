@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import type { Loss } from '../nn/losses.js'
+import type { Tensor } from '../tensor/index.js'
+import { checkOptions } from './options.js'
+import { type ShowBatchOptions, showBatch } from './show.js'
+
+/** What {@link DataLoaders} take: a DataLoader, an array of batches, anything that yields batches and knows how many. */
+export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tensor[]>) & {
+  /** Batches in a pass. */
+  readonly length: number
+  /** Samples in a pass, where known. */
+  readonly n?: number
+  readonly bs?: number
+  /** Each batch is made anew: whoever gets it may dispose it. */
+  readonly fresh?: boolean
+  /** Undoes the batch transforms, for showing. */
+  decode?(batch: readonly Tensor[]): Tensor[]
+}
+
+const Options = z.strictObject({
+  path: z.string({ error: "a folder's path" }).default('.'),
+  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
+  vocab: z
+    .array(z.string({ error: 'a class name' }), { error: 'an array of class names' })
+    .readonly()
+    .optional(),
+  c: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
+  nInp: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
+  lossFunc: z.custom<Loss>(value => typeof value === 'function', { error: 'a loss function' }).optional(),
+})
+
+/** What is known of the data besides the batches. */
+export interface DataLoadersOptions {
+  /** Where models are saved. Default `.`. */
+  path?: string
+  /** Where to compute. Default `cpu`. */
+  device?: string
+  /** The classes by number. */
+  vocab?: readonly string[]
+  /** How many outputs a model needs. Default: the size of the vocab. */
+  c?: number
+  /** How many tensors of a batch are inputs. Default: all but the last, or the only one. */
+  nInp?: number
+  /** The loss that suits the targets. */
+  lossFunc?: Loss
+}
+
+/**
+ * A training and a validation loader, and what a Learner wants to know of them.
+ *
+ * @example const dls = new DataLoaders(new DataLoader(train, { bs: 32, shuffle: true }), new DataLoader(valid, { bs: 32 }))
+ */
+export class DataLoaders {
+  /** Training, validation. */
+  readonly loaders: readonly Loader[]
+  readonly path: string
+  readonly device: string
+  readonly vocab?: readonly string[]
+  readonly c?: number
+  readonly nInp?: number
+  readonly lossFunc?: Loss
+
+  /**
+   * @param train yields batches: inputs, then targets
+   * @param valid may be left out: then there is no validation
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for something that can't be iterated over or doesn't know its length
+   */
+  constructor(train: Loader, valid?: Loader, options: DataLoadersOptions = {}) {
+    const { path, device, vocab, c, nInp, lossFunc } = checkOptions(Options, options, 'DataLoaders')
+    checkLoader(train, 'train')
+    if (valid !== undefined) checkLoader(valid, 'valid')
+    this.loaders = valid === undefined ? [train] : [train, valid]
+    this.path = path
+    this.device = device
+    this.vocab = vocab
+    this.c = c ?? vocab?.length
+    this.nInp = nInp
+    this.lossFunc = lossFunc
+  }
+
+  get train(): Loader {
+    return this.loaders[0]
+  }
+
+  get valid(): Loader | undefined {
+    return this.loaders[1]
+  }
+
+  /** The first training batch. */
+  async oneBatch(): Promise<Tensor[]> {
+    for await (const batch of this.train) return [...batch]
+    throw new TorchLearnerError('ERR_NO_DATA', 'The training loader has no batch')
+  }
+
+  /**
+   * Draws a batch's pictures with their labels to a PNG or SVG file.
+   *
+   * @param options `b`: the batch to show, inputs then targets, as the loader gives it (normalised) or as a callback made it; default:
+   * the first training batch. See {@link ShowBatchOptions}
+   * @returns the file's path
+   * @throws TorchLearnerError `ERR_INVALID_ARG` when the inputs aren't pictures `(N, 1, H, W)` or `(N, 3, H, W)`
+   * @example await dls.showBatch({ rows: 3, cols: 3, file: 'batch.png' })
+   */
+  async showBatch(options: ShowBatchOptions = {}): Promise<string> {
+    if (options.b !== undefined) return await showBatch(options.b, this, options)
+    const batch = await this.oneBatch()
+    try {
+      return await showBatch(batch, this, options)
+    } finally {
+      if (this.train.fresh) for (const tensor of batch) tensor.dispose()
+    }
+  }
+}
+
+function checkLoader(loader: unknown, name: string): void {
+  const fits =
+    typeof loader === 'object' &&
+    loader !== null &&
+    (Symbol.asyncIterator in loader || Symbol.iterator in loader) &&
+    'length' in loader &&
+    typeof loader.length === 'number'
+  if (!fits) throw invalidArgument(name, 'a loader: something to iterate over batches, with a length,', loader)
+}

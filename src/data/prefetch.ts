@@ -1,0 +1,88 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { Tensor } from '../tensor/index.js'
+
+/** One batch on its way; it never rejects, since it may be dropped before anyone looks. */
+type Pending = Promise<{ make: () => Tensor[] } | { error: unknown }>
+
+/** What the iterator needs of its loader. */
+export interface Feed {
+  /** The batches of this pass, as indices into the dataset; asked once, when the first batch is. */
+  plan(): Promise<Int32Array[]>
+  load(indices: Int32Array, position: number, signal: AbortSignal): Promise<() => Tensor[]>
+  /** The last steps, on the tensors: device, transforms. */
+  finish(make: () => Tensor[]): Tensor[]
+}
+
+/**
+ * Batches in order, the next `ahead` of them being prepared while the current one is in use. Leaving a `for await` early drops
+ * what was prepared.
+ */
+export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefined> {
+  readonly #feed: Feed
+  readonly #ahead: number
+  readonly #abort = new AbortController()
+  // Datasets may make tensors ahead of their turn: they belong to the scope around the loop, not to that of one step.
+  readonly #context = new AsyncResource('torch-learner:prefetch')
+  readonly #pending: Pending[] = []
+  #plan?: Int32Array[]
+  #started = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(feed: Feed, ahead: number) {
+    this.#feed = feed
+    this.#ahead = ahead
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Tensor[], undefined>> {
+    // one after the other, also when the caller asks twice without waiting
+    const result = this.#turn.then(
+      () => this.#take(),
+      () => this.#take(),
+    )
+    this.#turn = result
+    return result
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#abort.abort()
+    this.#pending.length = 0
+    return { done: true, value: undefined }
+  }
+
+  async #take(): Promise<IteratorResult<Tensor[], undefined>> {
+    this.#plan ??= await this.#feed.plan()
+    if (this.#abort.signal.aborted) return { done: true, value: undefined }
+    this.#fill(1 + this.#ahead)
+    const head = this.#pending.shift()
+    if (head === undefined) return this.return()
+    const outcome = await head
+    if (this.#abort.signal.aborted) return { done: true, value: undefined }
+    try {
+      if ('error' in outcome) throw outcome.error
+      return { done: false, value: this.#feed.finish(outcome.make) }
+    } catch (error) {
+      await this.return()
+      throw error
+    }
+  }
+
+  #fill(wanted: number): void {
+    const plan = this.#plan ?? []
+    while (this.#pending.length < wanted && this.#started < plan.length) {
+      const position = this.#started++
+      this.#pending.push(this.#context.runInAsyncScope(() => this.#load(plan[position], position)))
+    }
+  }
+
+  async #load(indices: Int32Array, position: number): Pending {
+    try {
+      return { make: await this.#feed.load(indices, position, this.#abort.signal) }
+    } catch (error) {
+      return { error }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+const LENGTH = 624
+const SHIFT = 397
+
+/**
+ * The 32-bit Mersenne Twister, seeded as PyTorch seeds its CPU generator, so that `permutation` gives what
+ * `torch.manual_seed(seed); torch.randperm(n)` gives, without touching the global generator.
+ * (Matsumoto and Nishimura, 1998.)
+ *
+ * @example new Mt19937(42).permutation(10) // [2, 6, 1, 8, 4, 5, 0, 9, 3, 7]
+ */
+export class Mt19937 {
+  readonly #state = new Uint32Array(LENGTH)
+  #next = LENGTH
+
+  /** @param seed a whole number; only its low 32 bits count, as in PyTorch */
+  constructor(seed: number) {
+    const state = this.#state
+    state[0] = seed >>> 0
+    for (let i = 1; i < LENGTH; i++) {
+      const previous = state[i - 1]
+      state[i] = Math.imul(1812433253, previous ^ (previous >>> 30)) + i
+    }
+  }
+
+  /** A whole number in [0, 2^32). */
+  integer(): number {
+    if (this.#next === LENGTH) this.#twist()
+    let word = this.#state[this.#next++]
+    word ^= word >>> 11
+    word ^= (word << 7) & 0x9d2c5680
+    word ^= (word << 15) & 0xefc60000
+    return (word ^ (word >>> 18)) >>> 0
+  }
+
+  /** A number in [0, 1), in steps of 2^-32. */
+  uniform(): number {
+    return this.integer() / 2 ** 32
+  }
+
+  /** The numbers 0 to n-1 in random order. */
+  permutation(n: number): Int32Array {
+    const order = Int32Array.from({ length: n }, (_, i) => i)
+    for (let i = 0; i < n - 1; i++) {
+      const other = i + (this.integer() % (n - i))
+      const moved = order[i]
+      order[i] = order[other]
+      order[other] = moved
+    }
+    return order
+  }
+
+  #twist(): void {
+    const state = this.#state
+    for (let i = 0; i < LENGTH; i++) {
+      const mixed = (state[i] & 0x80000000) | (state[(i + 1) % LENGTH] & 0x7fffffff)
+      state[i] = state[(i + SHIFT) % LENGTH] ^ (mixed >>> 1) ^ (mixed & 1 ? 0x9908b0df : 0)
+    }
+    this.#next = 0
+  }
+}

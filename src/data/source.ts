@@ -1,0 +1,104 @@
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { asTensor, Tensor } from '../tensor/index.js'
+import { collate, type Sample } from './collate.js'
+
+/** What a {@link BatchSource} is told about the batch that it prepares. */
+export interface LoadContext {
+  /** Random numbers in [0, 1) of this batch's own: the same for a seed, however batches overlap in time. */
+  readonly random: () => number
+  /** A training batch: random crops are random. */
+  readonly training: boolean
+  /** Aborts when nobody wants the batch any more. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Where a {@link DataLoader} draws whole batches from. `load` runs ahead of its turn, several batches at once, while the model is
+ * busy with earlier ones: it does the slow work (reading, decoding) and returns a function which makes the tensors when the batch's
+ * turn has come, so that prefetched batches hold no tensors.
+ */
+export interface BatchSource {
+  /** How many samples there are. */
+  readonly length: number
+  /** `load` uses random numbers in training. Default false. */
+  readonly usesRandom?: boolean
+  load(indices: Int32Array, context: LoadContext): Promise<() => Tensor[]> | (() => Tensor[])
+}
+
+/** Samples by index: `[input, target]` each, of numbers, typed arrays, nested arrays or tensors. */
+export interface Dataset {
+  readonly length: number
+  get(index: number): Sample | Promise<Sample>
+}
+
+/**
+ * Tensors that hold all samples, along their first dimension: inputs first, then targets.
+ *
+ * @example new DataLoader(new TensorDataset(x, y), { bs: 32, shuffle: true })
+ */
+export class TensorDataset implements BatchSource {
+  readonly tensors: readonly Tensor[]
+  readonly length: number
+
+  /**
+   * @param tensors each `(N, ...)` with the same N; they are kept, not copied
+   * @throws TorchLearnerError `ERR_INVALID_ARG` without tensors or when their first dimensions differ
+   */
+  constructor(...tensors: Tensor[]) {
+    const wrong = tensors.find(tensor => !(tensor instanceof Tensor))
+    if (wrong !== undefined || tensors.length === 0) throw invalidArgument('tensors', 'one or more tensors', wrong)
+    const sizes = tensors.map(tensor => tensor.shape[0])
+    if (sizes.some(size => size === undefined || size !== sizes[0])) {
+      throw invalidArgument('tensors', 'tensors of the same first dimension', sizes)
+    }
+    this.tensors = tensors
+    for (const tensor of tensors) tensor.keep()
+    this.length = sizes[0]
+  }
+
+  load(indices: Int32Array): () => Tensor[] {
+    return () => {
+      const rows = asTensor(BigInt64Array.from(indices, BigInt), { shape: [indices.length], dtype: 'int64' })
+      return this.tensors.map(tensor =>
+        tensor.indexSelect(0, tensor.device === 'cpu' ? rows : rows.to({ device: tensor.device })),
+      )
+    }
+  }
+}
+
+/** Samples one by one, put together to batches. */
+export class SampleSource implements BatchSource {
+  readonly #dataset: Dataset
+
+  constructor(dataset: Dataset) {
+    this.#dataset = dataset
+  }
+
+  get length(): number {
+    return this.#dataset.length
+  }
+
+  async load(indices: Int32Array): Promise<() => Tensor[]> {
+    const samples = await Promise.all(Array.from(indices, index => this.#sample(index)))
+    return () => collate(samples)
+  }
+
+  async #sample(index: number): Promise<Sample> {
+    const sample: unknown = await this.#dataset.get(index)
+    if (Array.isArray(sample) && sample.length > 0) return sample
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `${invalidArgument(`sample ${index}`, 'an array [input, target]', sample).message}`,
+    )
+  }
+}
+
+/** A dataset in any of its forms as a source of batches. */
+export function toSource(dataset: BatchSource | Dataset | readonly Sample[]): BatchSource {
+  if (Array.isArray(dataset)) return new SampleSource({ length: dataset.length, get: index => dataset[index] })
+  if (typeof dataset === 'object' && dataset !== null && 'length' in dataset) {
+    if ('load' in dataset) return dataset
+    if ('get' in dataset) return new SampleSource(dataset)
+  }
+  throw invalidArgument('dataset', 'a dataset: an array of samples, or an object with length and get(index)', dataset)
+}

@@ -1,0 +1,44 @@
+import { basename, dirname } from 'node:path'
+import { invalidArgument } from '../native/index.js'
+import { hostRandom } from '../tensor/index.js'
+import { Mt19937 } from './random.js'
+
+/** Divides items, by their indices, into a training and a validation part. */
+export type ItemSplitter<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Array]
+
+/**
+ * A random part for validation. With a seed the division is PyTorch's for that seed, and fastai's when the items come in the same
+ * order; libtorch's own generator is left alone.
+ *
+ * @param validPct the share for validation, in [0, 1]; default 0.2, rounded down to whole items
+ * @param options `seed`: the same division every time. Without it libtorch's generator decides (see `manualSeed`)
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for a share outside [0, 1]
+ * @example const [train, valid] = RandomSplitter(0.2, { seed: 42 })(files)
+ */
+export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}): ItemSplitter<unknown> {
+  if (typeof validPct !== 'number' || !(validPct >= 0 && validPct <= 1)) {
+    throw invalidArgument('validPct', 'a number from 0 to 1', validPct)
+  }
+  const { seed } = options
+  if (seed !== undefined && !Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
+  return items => {
+    const order =
+      seed === undefined ? hostRandom.permutation(items.length) : new Mt19937(seed).permutation(items.length)
+    const cut = Math.trunc(validPct * items.length)
+    return [order.slice(cut), order.slice(0, cut)]
+  }
+}
+
+/**
+ * By the folder above the class folder: `train/cat/1.png` is for training, `valid/cat/2.png` for validation, anything else for neither.
+ *
+ * @param train that folder's name; default `train`
+ * @param valid default `valid`
+ */
+export function GrandparentSplitter(train = 'train', valid = 'valid'): ItemSplitter<string> {
+  return paths => {
+    const inside = (name: string) =>
+      Int32Array.from(paths.flatMap((path, i) => (basename(dirname(dirname(path))) === name ? [i] : [])))
+    return [inside(train), inside(valid)]
+  }
+}

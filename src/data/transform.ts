@@ -1,0 +1,30 @@
+import type { Tensor } from '../tensor/index.js'
+
+/** Which loaders a transform works on: 0 training only, 1 validation only. */
+export type SplitIdx = 0 | 1
+
+/**
+ * Something done to the inputs of every batch, as queued native operators. Make your own by extending it; `encodes` must return a
+ * new tensor or the one that it was given, and leave the given one unchanged.
+ */
+export abstract class BatchTransform {
+  /** Transforms run from the lowest order to the highest: 10 to float, 30 affine, 40 lighting, 99 normalise. */
+  readonly order: number = 0
+  /** Default: on training and validation batches alike. */
+  readonly splitIdx?: SplitIdx
+
+  /** What the model is to see of an input, `(N, C, H, W)` for pictures. */
+  abstract encodes(x: Tensor): Tensor
+
+  /** The way back, for showing. Default: nothing to undo. */
+  decodes(x: Tensor): Tensor {
+    return x
+  }
+}
+
+/** Transforms in their order of execution, only those that work on this split. */
+export function pipeline(transforms: readonly BatchTransform[], splitIdx: SplitIdx): BatchTransform[] {
+  return transforms
+    .filter(transform => transform.splitIdx === undefined || transform.splitIdx === splitIdx)
+    .sort((a, b) => a.order - b.order)
+}

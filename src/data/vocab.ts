@@ -1,0 +1,50 @@
+import { describe, TorchLearnerError } from '../native/index.js'
+
+/**
+ * The classes, each once, in code point order (capitals first, `10` before `9`): fastai's order, so that class numbers agree.
+ *
+ * @example new Vocab(['cat', 'dog', 'cat', 'Bird']).items // ['Bird', 'cat', 'dog']
+ */
+export class Vocab {
+  readonly items: readonly string[]
+  readonly #numbers: ReadonlyMap<string, number>
+
+  constructor(labels: Iterable<string>) {
+    this.items = [...new Set(labels)].sort(compareCodePoints)
+    this.#numbers = new Map(this.items.map((label, i) => [label, i]))
+  }
+
+  get length(): number {
+    return this.items.length
+  }
+
+  /**
+   * The number of a class.
+   *
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a label that the training set hasn't
+   */
+  encode(label: string): number {
+    const number = this.#numbers.get(label)
+    if (number !== undefined) return number
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `Label ${describe(label)} was not included in the training dataset, whose labels are ${describe(this.items)}`,
+    )
+  }
+}
+
+/** Order by code points: UTF-16's own order puts emoji before some letters. */
+export function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const left = a.charCodeAt(i)
+    const right = b.charCodeAt(i)
+    if (left === right) continue
+    // Surrogates stand for code points above all single units
+    if (isSurrogate(left) !== isSurrogate(right)) return isSurrogate(left) ? 1 : -1
+    return left - right
+  }
+  return a.length - b.length
+}
+
+const isSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdfff

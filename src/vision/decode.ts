@@ -1,0 +1,125 @@
+import { native, type PictureFailure, type PictureRequest, TorchLearnerError } from '../native/index.js'
+
+/** Pictures with more pixels than this are refused by default: 100 million. */
+export const MAX_PIXELS = 1e8
+
+/** RGB pixels, 3 bytes each, row by row. */
+export interface RgbPicture {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+}
+
+/**
+ * Decodes, cuts and resizes picture files into `out`, one behind the other from byte `offset`, each `(height, width, 3)`.
+ *
+ * PNG and JPEG are decoded by libspng and libjpeg-turbo where this build has them, everything else that sharp knows by sharp; all on
+ * other threads than JavaScript's.
+ *
+ * @param places where the box of each sits, across and down in [0, 1]; two numbers a file
+ * @throws TorchLearnerError for the first file that can't be used: `ERR_NOT_FOUND` when it isn't there, else `ERR_DECODE`
+ */
+export async function decodeInto(
+  paths: string[],
+  places: Float64Array,
+  out: Uint8Array,
+  offset: number,
+  request: PictureRequest,
+): Promise<void> {
+  const failures = await native.decodeImages(paths, places, out, offset, request)
+  const bytes = request.width * request.height * 3
+  for (const failure of failures) {
+    const { index } = failure
+    const path = paths[index]
+    if (failure.problem !== 'unsupported') throw pictureError(path, failure)
+    const { data, width, height } = await decodeBySharp(path, request.maxPixels)
+    checkExact(path, width, height, request)
+    await native.resizePixels(
+      data,
+      width,
+      height,
+      places[2 * index],
+      places[2 * index + 1],
+      out,
+      offset + index * bytes,
+      request,
+    )
+  }
+}
+
+/**
+ * A picture file as RGB pixels in its own size. Transparency is dropped and an orientation tag isn't obeyed, as in fastai.
+ *
+ * @param options `maxPixels`: refuse larger pictures; default 100 million
+ * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
+ * @example const { width, height, data } = await openImage('cat.jpg')
+ */
+export async function openImage(path: string, options: { maxPixels?: number } = {}): Promise<RgbPicture> {
+  const { width, height } = await imageSize(path)
+  const { maxPixels = MAX_PIXELS } = options
+  if (width * height > maxPixels) {
+    const reason = `it has ${width} x ${height} = ${width * height} pixels, more than the ${maxPixels} allowed`
+    throw pictureError(path, { index: 0, problem: 'too-large', reason })
+  }
+  const data = new Uint8Array(width * height * 3)
+  const request: PictureRequest = { width, height, method: 'exact', padMode: 'zeros', maxPixels }
+  await decodeInto([path], Float64Array.of(0.5, 0.5), data, 0, request)
+  return { data, width, height }
+}
+
+/** The size of a picture file, from its header. */
+export async function imageSize(path: string): Promise<{ width: number; height: number }> {
+  const size = await native.imageSize(path)
+  if ('width' in size) return size
+  if (size.problem !== 'unsupported') throw pictureError(path, size)
+  const { default: sharp } = await import('sharp')
+  const { width, height } = await sharp(path)
+    .metadata()
+    .catch((error: unknown) => {
+      throw sharpError(path, error)
+    })
+  return { width, height }
+}
+
+async function decodeBySharp(path: string, maxPixels: number): Promise<RgbPicture> {
+  const { default: sharp } = await import('sharp')
+  const { data, info } = await sharp(path, { limitInputPixels: maxPixels, failOn: 'truncated' })
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => {
+      throw sharpError(path, error)
+    })
+  if (info.channels === 3) return { data, width: info.width, height: info.height }
+  throw pictureError(path, {
+    index: 0,
+    problem: 'damaged',
+    reason: `it has ${info.channels} channels where 3 are expected`,
+  })
+}
+
+function checkExact(path: string, width: number, height: number, request: PictureRequest): void {
+  if (request.method !== 'exact' || (width === request.width && height === request.height)) return
+  const reason = `it is ${width} x ${height} pixels where ${request.width} x ${request.height} are expected`
+  throw pictureError(path, { index: 0, problem: 'wrong-size', reason })
+}
+
+function pictureError(path: string, { problem, reason }: PictureFailure): TorchLearnerError {
+  const hint = problem === 'wrong-size' ? '. Give all pictures one size with itemTfms: new Resize(size)' : ''
+  return new TorchLearnerError(
+    problem === 'missing' ? 'ERR_NOT_FOUND' : 'ERR_DECODE',
+    `Cannot read the picture ${path}: ${reason}${hint}`,
+  )
+}
+
+function sharpError(path: string, cause: unknown): TorchLearnerError {
+  const said = cause instanceof Error ? cause.message : String(cause)
+  const reason = said.includes('unsupported image format')
+    ? "it isn't a picture in a format known here"
+    : said
+        .replace(/^Input file /, 'the file ')
+        .replace(/\s+/g, ' ')
+        .trim()
+  return new TorchLearnerError('ERR_DECODE', `Cannot read the picture ${path}: ${reason}`, { cause })
+}

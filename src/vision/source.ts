@@ -1,0 +1,75 @@
+import type { BatchSource, LoadContext } from '../data/index.js'
+import type { PictureRequest } from '../native/index.js'
+import { asTensor, type Tensor } from '../tensor/index.js'
+import { decodeInto } from './decode.js'
+
+/** Fewer pictures than this aren't worth a work item of their own. */
+const SMALLEST_CHUNK = 8
+
+export interface ImageSourceOptions {
+  /** Each a path and its class number. */
+  readonly files: readonly string[]
+  readonly labels: ArrayLike<number>
+  /** What becomes of each picture. */
+  readonly request: PictureRequest
+  /** Into how many pieces a batch is cut, to be decoded at the same time. */
+  readonly workers: number
+}
+
+/**
+ * Batches of pictures and class numbers: uint8 `(N, 3, H, W)` in channels_last order, int64 `(N)`.
+ *
+ * The decoder writes into one buffer, which becomes the tensor without a copy.
+ */
+export class ImageSource implements BatchSource {
+  readonly files: readonly string[]
+  readonly labels: ArrayLike<number>
+  readonly request: PictureRequest
+  readonly #workers: number
+
+  constructor({ files, labels, request, workers }: ImageSourceOptions) {
+    this.files = files
+    this.labels = labels
+    this.request = request
+    this.#workers = workers
+  }
+
+  get length(): number {
+    return this.files.length
+  }
+
+  get usesRandom(): boolean {
+    return this.request.method === 'crop' || this.request.method === 'pad'
+  }
+
+  async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<() => Tensor[]> {
+    const { width, height } = this.request
+    const n = indices.length
+    const pixels = new Uint8Array(n * height * width * 3)
+    const places = new Float64Array(2 * n).fill(0.5)
+    if (training && this.usesRandom) for (let i = 0; i < places.length; i++) places[i] = random()
+    await this.#decode(indices, places, pixels, signal)
+    const labels = BigInt64Array.from(indices, index => BigInt(this.labels[index]))
+    return () => [asTensor(pixels, { shape: [n, height, width, 3] }).permute([0, 3, 1, 2]), asTensor(labels)]
+  }
+
+  async #decode(indices: Int32Array, places: Float64Array, pixels: Uint8Array, signal: AbortSignal): Promise<void> {
+    const n = indices.length
+    const chunk = Math.max(SMALLEST_CHUNK, Math.ceil(n / this.#workers))
+    const bytes = this.request.height * this.request.width * 3
+    const starts = Array.from({ length: Math.ceil(n / chunk) }, (_, i) => i * chunk)
+    await Promise.all(
+      starts.map(async start => {
+        if (signal.aborted) return
+        const paths = Array.from(indices.subarray(start, start + chunk), index => this.files[index])
+        await decodeInto(
+          paths,
+          places.slice(2 * start, 2 * (start + paths.length)),
+          pixels,
+          start * bytes,
+          this.request,
+        )
+      }),
+    )
+  }
+}
