@@ -1,4 +1,49 @@
-export { type ErrorCode, TorchLearnerError } from './native/index.js'
+export * from './callbacks/index.js'
+export {
+  type BatchSource,
+  BatchTransform,
+  DataLoader,
+  type DataLoaderOptions,
+  DataLoaders,
+  type DataLoadersOptions,
+  type Dataset,
+  GrandparentSplitter,
+  getImageFiles,
+  type ImageFilesOptions,
+  type ItemSplitter,
+  imageExtensions,
+  type Labeller,
+  type LoadContext,
+  type Loader,
+  type NumberArray,
+  parentLabel,
+  RandomSplitter,
+  RegexLabeller,
+  type Sample,
+  type ShowBatchOptions,
+  type SplitIdx,
+  TensorDataset,
+  Vocab,
+} from './data/index.js'
+export * from './learner/index.js'
+export {
+  type BboxOptions,
+  type Box,
+  drawMixup,
+  type LossFunction,
+  type MixRandom,
+  type MixupDraw,
+  type MixWeights,
+  mixedLoss,
+  mixup,
+  noneReduce,
+  type Partners,
+  partnersOf,
+  randBbox,
+  reduce_loss,
+  reduceLoss,
+} from './mix/index.js'
+export { doctor, type ErrorCode, TorchLearnerError } from './native/index.js'
 export * as nn from './nn/index.js'
 export {
   LabelSmoothingCrossEntropy,
@@ -22,7 +67,9 @@ export {
 } from './nn/losses-flat.js'
 export * as optim from './optim/index.js'
 export { Adam, type OptFunc, Optimizer, SGD, slice } from './optim/index.js'
+export * from './plot/index.js'
 export * from './tensor/index.js'
+export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
 export {
   AdaptiveConcatPool2d,
   createBody,
@@ -30,6 +77,9 @@ export {
   type HeadOptions,
   resnetSplit,
 } from './vision/head.js'
+export { ImageDataLoaders, type ImageDataLoadersOptions } from './vision/loaders.js'
+export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
+export { Resize, type ResizeOptions } from './vision/resize.js'
 export {
   type Arch,
   ResNet,

@@ -2,6 +2,7 @@ import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
+export { doctor } from './doctor.js'
 export { describe, type ErrorCode, invalidArgument, TorchLearnerError, typeName } from './errors.js'
 export type { PictureFailure, PictureRequest } from './image.js'
 
