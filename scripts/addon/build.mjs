@@ -75,8 +75,9 @@ export async function buildAddon(libtorch, options = {}) {
 
   const defines = cmakeDefines(libtorch, options)
   const sources = contentHash(libtorch, defines)
-  // A stamp that outlives a failed build would vouch for an addon that isn't of these sources
-  rmSync(ADDON_STAMP, { force: true })
+  // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
+  const before = readAddonStamp()
+  if (before) writeStamp({ ...before, sources: '' })
   const args = [
     ...defines,
     `TORCH_LEARNER_LIBTORCH=${libtorch.root}`,
@@ -91,15 +92,12 @@ export async function buildAddon(libtorch, options = {}) {
   }
   await cmakeJs(['build', '--parallel', String(parallelJobs(availableParallelism(), totalmem()))])
 
-  /** @type {BuildStamp} */
-  const stamp = {
-    libtorch: libtorch.version,
-    root: libtorch.root,
-    cuda: defines.includes('TORCH_LEARNER_CUDA=ON'),
-    sources,
-  }
-  writeFileSync(ADDON_STAMP, `${JSON.stringify(stamp, null, 2)}\n`)
+  const cuda = defines.includes('TORCH_LEARNER_CUDA=ON')
+  writeStamp({ libtorch: libtorch.version, root: libtorch.root, cuda, sources })
 }
+
+/** @param {BuildStamp} stamp */
+const writeStamp = stamp => writeFileSync(ADDON_STAMP, `${JSON.stringify(stamp, null, 2)}\n`)
 
 const buildFolder = join(ROOT, 'build')
 const configuredFile = join(buildFolder, 'configured.txt')
