@@ -71,7 +71,7 @@ const actions: Record<string, (learn: Learner, rows: Row[]) => Promise<unknown>>
     learn.epoch = 0
     learn.createOpt()
     await learn.emit(['beforeFit', 'beforeEpoch', 'beforeTrain'])
-    for (const batch of learn.dls.train) {
+    for await (const batch of learn.dls.train) {
       await learn.oneBatch(0, batch)
       break
     }

@@ -73,6 +73,11 @@ export class Callback {
     return this.#name ?? callbackName(this.constructor.name)
   }
 
+  /** How messages call it: the name it was given, or its class. */
+  get label(): string {
+    return this.#name ?? this.constructor.name
+  }
+
   /**
    * The learner that this callback belongs to.
    * @throws TorchLearnerError `ERR_STATE` while it belongs to none
@@ -81,7 +86,7 @@ export class Callback {
     if (this.#learn) return this.#learn
     throw new TorchLearnerError(
       'ERR_STATE',
-      `The callback ${this.name} belongs to no Learner yet: pass it in cbs, or call learn.addCb`,
+      `The callback ${this.label} belongs to no Learner yet: pass it in cbs, or call learn.addCb`,
     )
   }
 
@@ -90,7 +95,7 @@ export class Callback {
     if (this.#learn && this.#learn !== learn && this.#learn.isRunning) {
       throw new TorchLearnerError(
         'ERR_STATE',
-        `The callback ${this.name} is at work in another Learner: make one for each`,
+        `The callback ${this.label} is at work in another Learner: make one for each`,
       )
     }
     this.#learn = learn
@@ -155,7 +160,7 @@ export function runCallback(callback: Callback, event: EventName): Awaitable<voi
 function inContext(callback: Callback, event: EventName, error: unknown): unknown {
   if (error instanceof CancelSignal) return error
   const what = error instanceof Error ? error.message : String(error)
-  return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.constructor.name} at ${event}: ${what}`, {
+  return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.label} at ${event}: ${what}`, {
     cause: error,
   })
 }

@@ -1,0 +1,156 @@
+// Learning rates and momentum over a fit, as recorded.
+import test from 'ava'
+import {
+  Adam,
+  Callback,
+  CrossEntropyLossFlat,
+  combinedCos,
+  combineScheds,
+  Learner,
+  nn,
+  ParamScheduler,
+  schedCos,
+  schedExp,
+  schedLin,
+  schedNo,
+  schedPoly,
+  slice,
+  type Tensor,
+} from 'torch-learner'
+import { assertNumbers, golden } from './helpers/golden.js'
+import { tinyBatches } from './helpers/learning.js'
+
+interface Run {
+  desc: string
+  n_groups: number
+  n_train_batches: number
+  n_epoch: number
+  lr: number[][]
+  mom: number[][]
+  pct_train: number[]
+  recorder_lrs: number[]
+  hps_lr_last_group: number[]
+}
+
+const recording = golden<{
+  funcs: { name: string; start: number; end: number; pos: number; out: number }[]
+  poly: { start: number; end: number; power: number; pos: number; out: number }[]
+  combined_cos: { pct: number; start: number; middle: number; end: number; pos: number; out: number }[]
+  runs: Run[]
+}>('schedules')
+
+test('schedule functions', t => {
+  const funcs: Record<string, (start: number, end: number) => (pos: number) => number> = {
+    SchedLin: schedLin,
+    SchedCos: schedCos,
+    SchedNo: schedNo,
+    SchedExp: schedExp,
+  }
+  const actual = recording.funcs.map(({ name, start, end, pos }) => funcs[name]?.(start, end)(pos) ?? Number.NaN)
+  assertNumbers(
+    t,
+    actual,
+    recording.funcs.map(({ out }) => out),
+    { atol: 1e-15, rtol: 1e-14 },
+  )
+  const poly = recording.poly.map(({ start, end, power, pos }) => Number(schedPoly(start, end, power)(pos)))
+  assertNumbers(
+    t,
+    poly,
+    recording.poly.map(({ out }) => out),
+    { atol: 1e-15, rtol: 1e-14 },
+  )
+})
+
+test('combined cosines, float32 steps included', t => {
+  const actual = recording.combined_cos.map(c => Number(combinedCos(c.pct, c.start, c.middle, c.end)(c.pos)))
+  assertNumbers(
+    t,
+    actual,
+    recording.combined_cos.map(({ out }) => out),
+    { atol: 0, rtol: 1e-12 },
+  )
+})
+
+test('schedules over groups, and what is refused', t => {
+  t.deepEqual(schedLin([0, 10], [1, 20])(0.5), [0.5, 15])
+  t.throws(() => combineScheds([0.5, 0.4], [schedNo(1, 1), schedNo(2, 2)]), { code: 'ERR_INVALID_ARG' })
+  t.throws(() => combineScheds([0.5, 0.5], [schedNo(1, 1)]), { code: 'ERR_INVALID_ARG' })
+})
+
+/** A network of as many groups as the recording has. */
+class Groups extends nn.Module {
+  readonly body: nn.Sequential
+  constructor(readonly count: number) {
+    super()
+    const layers = Array.from({ length: count - 1 }, () => new nn.Linear(18, 18))
+    this.body = new nn.Sequential(new nn.Flatten(), ...layers, new nn.Linear(18, 3))
+  }
+  forward(x: Tensor): Tensor {
+    return this.body(x)
+  }
+}
+
+const LR = { 'slice(1e-5,1e-3)': slice(1e-5, 1e-3), 'slice(1e-3)': slice(1e-3), 'slice(1e-4,1e-2)': slice(1e-4, 1e-2) }
+
+async function train(learn: Learner, { desc, n_epoch }: Run): Promise<boolean> {
+  const [, name, args = ''] = /^(\w+)\((.*)\)$/.exec(desc) ?? []
+  const text = args.replace(/^\d+(, *)?/, '')
+  const [lrText] = /^(slice\([^)]*\)|[\d.e-]+)/.exec(text) ?? []
+  const lr = lrText === undefined ? undefined : (LR[lrText as keyof typeof LR] ?? Number(lrText))
+  const startEpoch = Number(/start_epoch=(\d+)/.exec(text)?.[1] ?? 0)
+  const shape = text.includes('div=10')
+    ? { div: 10, divFinal: 100, pctStart: 0.4, moms: [0.9, 0.8, 0.99] as [number, number, number] }
+    : {}
+  if (name === 'fit_one_cycle') await learn.fitOneCycle(n_epoch, { lrMax: lr, startEpoch, ...shape })
+  else if (name === 'fit_flat_cos') await learn.fitFlatCos(n_epoch, { lr })
+  else if (name === 'fit') await learn.fit(n_epoch, { lr })
+  else return false
+  return true
+}
+
+// fit_sgdr and fine_tune come with the issue that brings them.
+for (const run of recording.runs.filter(({ desc }) => !/sgdr|fine_tune/.test(desc))) {
+  test(`${run.desc}, ${run.n_groups} groups, ${run.n_epoch} epochs`, async t => {
+    const seen = { lr: [] as number[], mom: [] as number[], pct: [] as number[] }
+    const watch = new Callback({
+      order: 61,
+      beforeBatch({ learn }) {
+        if (!learn.training || !learn.opt) return
+        seen.lr.push(...learn.opt.paramGroups.map(group => group.lr))
+        seen.mom.push(...learn.opt.paramGroups.map(group => group.mom))
+        seen.pct.push(learn.pctTrain)
+      },
+    })
+    const model = new Groups(run.n_groups)
+    const learn = new Learner({ train: tinyBatches(run.n_train_batches), valid: tinyBatches(1) }, model, {
+      lossFunc: new CrossEntropyLossFlat(),
+      optFunc: (groups, { lr }) => new Adam(groups, { lr }),
+      splitter: () =>
+        model.body
+          .children()
+          .slice(1)
+          .map(layer => layer.parameters()),
+      cbs: watch,
+    })
+    learn.removeCb(learn.cbs.filter(cb => cb.name === 'progress'))
+    learn.logger = () => undefined
+    t.true(await train(learn, run))
+    const close = { atol: 0, rtol: 1e-9 }
+    assertNumbers(t, seen.lr, run.lr.flat(), close, 'lr')
+    assertNumbers(t, seen.mom, run.mom.flat(), close, 'mom')
+    assertNumbers(t, seen.pct, run.pct_train, { atol: 1e-12, rtol: 0 }, 'pctTrain')
+    assertNumbers(t, learn.recorder.lrs, run.recorder_lrs, close, 'recorder.lrs')
+    assertNumbers(t, learn.recorder.hps.lr ?? [], run.hps_lr_last_group, close, 'recorder.hps')
+  })
+}
+
+test('a scheduler of your own', async t => {
+  const learn = new Learner({ train: tinyBatches(4), valid: [] }, new Groups(1), {
+    lossFunc: new CrossEntropyLossFlat(),
+    cbs: new ParamScheduler({ wd: schedLin(0, 1) }),
+  })
+  learn.logger = () => undefined
+  await learn.removedCbs(learn.callback('progress') ?? [], () => learn.fit(1))
+  assertNumbers(t, learn.recorder.hps.wd ?? [], [0, 0.25, 0.5, 0.75])
+})
