@@ -2,11 +2,12 @@
 // Compiles binding/ through cmake-js, and knows when that is not necessary.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { withLock } from '../libtorch/lock.mjs'
 import { baseVersion } from '../libtorch/release.mjs'
 import { missingTools, parallelJobs } from './toolchain.mjs'
 
@@ -73,6 +74,13 @@ export async function buildAddon(libtorch, options = {}) {
   if (missing) throw new Error(missing)
   if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
 
+  mkdirSync(buildFolder, { recursive: true })
+  const onWait = () => console.error('torch-learner: waiting for another build in this folder')
+  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch, options), { onWait })
+}
+
+/** @param {Libtorch} libtorch @param {{ staticCodecs?: boolean }} options */
+async function compile(libtorch, options) {
   const defines = cmakeDefines(libtorch, options)
   const sources = contentHash(libtorch, defines)
   // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
@@ -111,7 +119,7 @@ function needsConfigure(args) {
     return !existsSync(configuredFile) || readFileSync(configuredFile, 'utf8') !== args.join('\n')
   }
   // CMake refuses a cache that was made elsewhere, as after a folder has been moved
-  rmSync(buildFolder, { recursive: true })
+  for (const name of ['CMakeCache.txt', 'CMakeFiles']) rmSync(join(buildFolder, name), { recursive: true, force: true })
   return true
 }
 

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// prebuildify runs `node-gyp rebuild --target=... --arch=... --release` and takes what is in build/Release. It knows
+// nothing of cmake-js, so this stands in for node-gyp: the release build, with the codecs linked in.
+import { buildAddon } from './addon/build.mjs'
+import { provision } from './libtorch/provision.mjs'
+import { fail } from './libtorch/report.mjs'
+
+try {
+  const arch = process.argv.find(argument => argument.startsWith('--arch='))?.slice('--arch='.length)
+  if (arch && arch !== process.arch) throw new Error(`can't prebuild for ${arch} on ${process.arch}`)
+  await buildAddon(await provision({ headers: true }), { staticCodecs: true })
+} catch (error) {
+  fail(error)
+}

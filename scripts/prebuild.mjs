@@ -1,0 +1,46 @@
+// @ts-check
+// npm run prebuild: prebuilds/<platform>/ with the addon, the preload module and the stamp, checked for the oldest glibc
+// that it must run on.
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ADDON_STAMP, ROOT } from './addon/build.mjs'
+import { fail } from './libtorch/report.mjs'
+
+/** libtorch's own floor: ours need not be lower, and must not be higher. */
+const FLOOR = { GLIBC: '2.28', GLIBCXX: '3.4.25' }
+
+const require = createRequire(import.meta.url)
+const folder = join(ROOT, 'prebuilds', `${process.platform}-${process.arch}`)
+
+function prebuildify() {
+  const program = join(dirname(require.resolve('prebuildify')), 'bin.js')
+  const shim = fileURLToPath(new URL('node-gyp-shim.mjs', import.meta.url))
+  const args = [program, '--napi', '--strip', '--name', 'torch-learner', '--node-gyp', shim]
+  execFileSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' })
+  copyFileSync(ADDON_STAMP, join(folder, 'torch_learner.json'))
+}
+
+/** @param {string} a @param {string} b */
+const isNewer = (a, b) => a.localeCompare(b, 'en', { numeric: true }) > 0
+
+/** Symbol versions above the floor, as `pthread_create@GLIBC_2.34`. @param {string} file */
+function aboveFloor(file) {
+  const symbols = execFileSync('objdump', ['-T', file], { encoding: 'utf8' })
+  return [...symbols.matchAll(/\((GLIBC|GLIBCXX)_([\d.]+)\)\s+(\S+)/g)]
+    .filter(([, family, version]) => isNewer(String(version), FLOOR[/** @type {keyof typeof FLOOR} */ (family)]))
+    .map(([, family, version, name]) => `${name}@${family}_${version}`)
+}
+
+try {
+  prebuildify()
+  for (const name of readdirSync(folder).filter(file => /\.(node|so)$/.test(file))) {
+    const bad = process.platform === 'linux' ? aboveFloor(join(folder, name)) : []
+    if (bad.length > 0) throw new Error(`${name} needs a newer system than libtorch itself does: ${bad.join(', ')}`)
+  }
+  console.log(`torch-learner: prebuilt in ${folder}`)
+} catch (error) {
+  fail(error)
+}
