@@ -142,7 +142,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    * field `name`, moves with {@link Module.to} and is part of the state dict.
    */
   registerBuffer(name: string, value: Tensor | null): void {
-    checkName(name)
+    checkName(this, name)
     if (value !== null && !(value instanceof Tensor)) throw invalidArgument(`buffer ${name}`, 'a Tensor or null', value)
     this[BUFFERS].add(name)
     Reflect.set(this, name, value?.keep() ?? null)
@@ -150,7 +150,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
 
   /** Sets the field `name` to a parameter, as an assignment does. */
   registerParameter(name: string, value: Parameter | null): void {
-    checkName(name)
+    checkName(this, name)
     if (value !== null && !(value instanceof Parameter)) {
       throw invalidArgument(`parameter ${name}`, 'a Parameter or null', value, 'Make one with new nn.Parameter(tensor)')
     }
@@ -266,8 +266,9 @@ function join(prefix: string, name: string): string {
 }
 
 // A private method would be missing here: instances are not the object that the class of Module initialises.
-function checkName(name: unknown): void {
-  if (typeof name !== 'string' || name === '' || name.includes('.') || name in Module.prototype) {
+function checkName(module: object, name: unknown): void {
+  const fits = typeof name === 'string' && name !== '' && !name.includes('.')
+  if (!fits || (name in module && !Object.hasOwn(module, name))) {
     throw invalidArgument('name', 'a name without dots that Module itself does not use', name)
   }
 }

@@ -1,0 +1,283 @@
+import test from 'ava'
+import { Adam, nn, Optimizer, randn, SGD, slice, type Tensor, tensor, zeros } from 'torch-learner'
+import { assertClose, assertNumbers, type Fixture, golden, toTensor } from './helpers/golden.js'
+
+interface OptimizerCase {
+  opt: string
+  lr: number | 'slice'
+  lr_slice: [number, number] | null
+  kwargs: Record<string, number | boolean>
+  wd_bn_bias: boolean
+  groups: string[][]
+  hypers: Record<string, number>[]
+  no_wd: string[]
+  force_train: string[]
+  init: Record<string, Fixture>
+  steps: { grads: Record<string, Fixture>; params: Record<string, Fixture> }[]
+  final_state: Record<string, Record<string, Fixture | number | boolean>>
+}
+
+const camel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+const makers: Record<string, typeof Adam | typeof SGD> = { Adam, SGD }
+
+function makeOptimizer(fixture: OptimizerCase, params: Map<string, nn.Parameter>): Optimizer {
+  const groups = fixture.groups.map(names => names.map(name => params.get(name) ?? zeros([1])))
+  const lr = fixture.lr_slice === null ? Number(fixture.lr) : slice(...fixture.lr_slice)
+  const kwargs = Object.fromEntries(Object.entries(fixture.kwargs).map(([name, value]) => [camel(name), value]))
+  const opt = new makers[fixture.opt](groups, { lr, ...kwargs })
+  const named = (names: string[]) => [...params].filter(([name]) => names.includes(name)).map(([, param]) => param)
+  opt.setFlags(named(fixture.no_wd), { doWd: false })
+  opt.setFlags(named(fixture.force_train), { forceTrain: true })
+  return opt
+}
+
+golden<{ cases: OptimizerCase[] }>('optimizers')
+  .cases.filter(fixture => fixture.opt in makers)
+  .forEach((fixture, i) => {
+    const title = `golden optimizers ${i}: ${fixture.opt} ${JSON.stringify(fixture.kwargs)}, wdBnBias ${fixture.wd_bn_bias}`
+    test(title, async t => {
+      const params = new Map(
+        Object.entries(fixture.init).map(([name, value]) => [name, new nn.Parameter(toTensor(value))]),
+      )
+      const opt = makeOptimizer(fixture, params)
+      for (const [g, hypers] of fixture.hypers.entries()) {
+        const expected = Object.fromEntries(Object.entries(hypers).map(([name, value]) => [camel(name), value]))
+        t.deepEqual(opt.hypers[g], expected)
+      }
+      for (const [s, { grads, params: after }] of fixture.steps.entries()) {
+        for (const [name, param] of params) param.grad = name in grads ? toTensor(grads[name]) : null
+        opt.step()
+        for (const [name, param] of params) await assertClose(t, param, after[name], {}, `${name} after step ${s}`)
+        opt.zeroGrad()
+      }
+      const { state } = opt.stateDict()
+      for (const [k, name] of fixture.groups.flat().entries()) {
+        const { do_wd: doWd = true, force_train: forceTrain = false, ...tensors } = fixture.final_state[name]
+        t.is(state[k].doWd, doWd)
+        t.is(state[k].forceTrain, forceTrain)
+        t.deepEqual(Object.keys(state[k].tensors).sort(), Object.keys(tensors).map(camel).sort())
+        for (const [key, value] of Object.entries(tensors)) {
+          const own = state[k].tensors[camel(key)]
+          if (typeof value === 'object') await assertClose(t, own, value, {}, `${name} ${key}`)
+          else t.is(own.itemSync(), Number(value))
+        }
+      }
+    })
+  })
+
+const invalid = { code: 'ERR_INVALID_ARG' }
+const parameter = (data: number[]) => new nn.Parameter(tensor(data))
+const read = async (x: Tensor) => [...((await x.data()) as Float32Array)]
+
+function withGradient(param: Tensor, gradient: number[]): Tensor {
+  param.grad = tensor(gradient)
+  return param
+}
+
+test('a parameter without gradient is left alone, with its state', async t => {
+  const [a, b] = [withGradient(parameter([1, 2]), [1, 1]), parameter([1, 2])]
+  const opt = new Adam([a, b], { lr: 0.1, wd: 0.5 })
+  opt.step()
+  t.deepEqual(await read(b), [1, 2])
+  t.notDeepEqual(await read(a), [1, 2])
+  const { state } = opt.stateDict()
+  t.deepEqual(Object.keys(state[0].tensors), ['gradAvg', 'sqrAvg', 'step'])
+  t.deepEqual(state[1].tensors, {})
+})
+
+test('a frozen parameter is left alone even if it still has a gradient', async t => {
+  const a = withGradient(parameter([1, 2]), [1, 1])
+  a.requiresGrad = false
+  const opt = new SGD([a], { lr: 0.1, wd: 0.5 })
+  opt.step()
+  t.deepEqual(await read(a), [1, 2])
+})
+
+test('layouts of parameter, gradient and state may differ, and change on the way', async t => {
+  const run = async (formats: boolean) => {
+    const weight = tensor(
+      Float32Array.from({ length: 24 }, (_, i) => i / 10),
+      { shape: [2, 3, 2, 2] },
+    )
+    const holder = new nn.Sequential()
+    const param = new nn.Parameter(weight)
+    holder.registerParameter('weight', param)
+    const opt = new Adam([param], { lr: 0.1 })
+    for (let step = 0; step < 6; step++) {
+      if (formats && step === 2) holder.to({ memoryFormat: 'channels_last' })
+      if (formats && step === 4) holder.to({ memoryFormat: 'contiguous_format' })
+      const gradient = tensor(
+        Float32Array.from({ length: 24 }, (_, i) => Math.sin(i + step)),
+        { shape: [2, 3, 2, 2] },
+      )
+      param.grad = formats && step % 2 === 1 ? gradient.to({ memoryFormat: 'channels_last' }) : gradient
+      opt.step()
+    }
+    return read(param)
+  }
+  assertNumbers(t, await run(true), await run(false), { atol: 1e-7, rtol: 1e-6 })
+})
+
+test('a view that is not dense in memory is trained too', async t => {
+  const whole = zeros([3, 4])
+  const param = new nn.Parameter(whole.narrow(1, 0, 2))
+  param.grad = tensor([
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ])
+  new SGD([param], { lr: 1, mom: 0.9 }).step()
+  t.deepEqual(await whole.toArray(), [
+    [-1, -2, 0, 0],
+    [-3, -4, 0, 0],
+    [-5, -6, 0, 0],
+  ])
+})
+
+test('zeroGrad drops gradients, or fills them with zeros', async t => {
+  const a = withGradient(parameter([1]), [3])
+  const opt = new SGD([a], { lr: 0.1 })
+  opt.zeroGrad({ setToNone: false })
+  t.deepEqual(await a.grad?.toArray(), [0])
+  opt.zeroGrad()
+  t.is(a.grad, null)
+})
+
+test('float64 and bfloat16 parameters', async t => {
+  for (const dtype of ['float64', 'bfloat16'] as const) {
+    const param = new nn.Parameter(tensor([1, 2], { dtype }))
+    param.grad = tensor([1, -1], { dtype })
+    new Adam([param], { lr: 0.5, wd: 0 }).step()
+    t.is(param.dtype, dtype)
+    assertNumbers(t, (await param.toArray()) as number[], [0.5, 2.5], { atol: 1e-2 })
+  }
+})
+
+test('a step counts as a change: an old graph is not differentiated with new weights', async t => {
+  const param = withGradient(parameter([1, 2]), [1, 1])
+  const y = param.mul(param).sum()
+  new SGD([param], { lr: 0.1 }).step()
+  y.backward()
+  await t.throwsAsync(
+    y
+      .add(0)
+      .item()
+      .then(() => param.grad?.data()),
+    { code: 'ERR_OP_FAILED' },
+  )
+})
+
+test('SGD made without momentum keeps none, whatever the schedule says', async t => {
+  const param = parameter([1])
+  const opt = new SGD([param], { lr: 0.5 })
+  opt.setHyper('mom', 0.9)
+  for (let i = 0; i < 2; i++) {
+    param.grad = tensor([1])
+    opt.step()
+  }
+  t.deepEqual(await read(param), [0])
+})
+
+test('momentum may pass through 0', async t => {
+  const param = parameter([0])
+  const opt = new SGD([param], { lr: 1, mom: 0.5 })
+  for (const mom of [0.5, 0, 0.5]) {
+    opt.setHyper('mom', mom)
+    param.grad = tensor([1])
+    opt.step()
+  }
+  // averages 1, 1, 1.5
+  t.deepEqual(await read(param), [-3.5])
+})
+
+test('state can be saved, loaded and cleared', async t => {
+  const train = (opt: Optimizer, param: Tensor, steps: number) => {
+    for (let i = 0; i < steps; i++) {
+      param.grad = tensor([Math.cos(i), 1])
+      opt.step()
+    }
+  }
+  const [a, b] = [parameter([1, 2]), parameter([1, 2])]
+  const first = new Adam([a], { lr: 0.1, wd: 0.2 })
+  first.setFlags([a], { doWd: false })
+  train(first, a, 3)
+  const second = new Adam([b], { lr: 0.3 })
+  nn.init.zeros_(b).add_(a.detach())
+  second.loadStateDict(first.stateDict())
+  t.deepEqual(second.hypers, first.hypers)
+  t.false(second.flags(b).doWd)
+  train(first, a, 2)
+  train(second, b, 2)
+  t.deepEqual(await read(b), await read(a))
+  second.clearState()
+  t.deepEqual(second.stateDict().state[0].tensors, {})
+  t.false(second.flags(b).doWd)
+  train(second, b, 1)
+  t.is(second.stateDict().state[0].tensors.step.itemSync(), 1)
+})
+
+test('a saved state that does not fit is refused', t => {
+  const opt = new Adam([parameter([1])], { lr: 0.1 })
+  const other = new Adam([[parameter([1])], [parameter([1])]], { lr: 0.1 })
+  const sgd = new SGD([parameter([1])], { lr: 0.1 })
+  const refused = { code: 'ERR_STATE_DICT' }
+  t.throws(() => opt.loadStateDict(other.stateDict()), refused)
+  t.throws(() => sgd.loadStateDict(opt.stateDict()), refused)
+  t.throws(() => Reflect.apply(opt.loadStateDict, opt, [{}]), refused)
+})
+
+test('optimizers live and die by their owner', t => {
+  const param = withGradient(parameter([1]), [1])
+  const opt = new Adam([param], { lr: 0.1 })
+  opt.step()
+  const { tensors } = opt.stateDict().state[0]
+  opt.dispose()
+  t.true(tensors.gradAvg.isDisposed)
+  t.false(param.isDisposed)
+})
+
+const p = parameter([1])
+const wrong: [string, () => unknown][] = [
+  ['no options', () => Reflect.construct(Adam, [[p]])],
+  ['no learning rate', () => Reflect.construct(Adam, [[p], {}])],
+  ['a learning rate that is no number', () => Reflect.construct(Adam, [[p], { lr: '1e-3' }])],
+  ['a NaN learning rate', () => new Adam([p], { lr: Number.NaN })],
+  ['an unknown option', () => Reflect.construct(SGD, [[p], { lr: 0.1, momentum: 0.9 }])],
+  ['decoupleWd as a number', () => Reflect.construct(Adam, [[p], { lr: 0.1, decoupleWd: 1 }])],
+  ['no parameters', () => new Adam([], { lr: 0.1 })],
+  ['a module for its parameters', () => Reflect.construct(Adam, [new nn.Linear(1, 1), { lr: 0.1 }])],
+  ['numbers for parameters', () => Reflect.construct(Adam, [[1, 2], { lr: 0.1 }])],
+  ['a parameter twice', () => new Adam([[p], [p]], { lr: 0.1 })],
+  ['a learning rate too many', () => new Adam([[p], [parameter([1])]], { lr: [0.1, 0.2, 0.3] })],
+  ['an unknown hyper-parameter', () => new SGD([p], { lr: 0.1 }).setHyper('sqrMom', 0.9)],
+  ['flags of a stranger', () => new SGD([p], { lr: 0.1 }).flags(parameter([2]))],
+]
+
+for (const [name, make] of wrong) test(`refuses ${name}`, t => void t.throws(make, invalid))
+
+test('a gradient of another shape is reported', async t => {
+  const param = parameter([1, 2])
+  const error = await t.throwsAsync(async () => {
+    param.grad = tensor([1, 2, 3])
+    new Adam([param], { lr: 0.1 }).step()
+    await param.data()
+  })
+  t.truthy(error)
+})
+
+test('Adam trains a network', async t => {
+  const net = new nn.Sequential(new nn.Linear(2, 8), new nn.ReLU(), new nn.Linear(8, 1))
+  const opt: Optimizer = new Adam(net.parameters(), { lr: 0.02 })
+  t.true(opt instanceof Optimizer)
+  const x = randn([64, 2])
+  const y = x.narrow(1, 0, 1).mul(x.narrow(1, 1, 1))
+  const loss = new nn.MSELoss()
+  const before = await loss(net(x), y).item()
+  for (let i = 0; i < 150; i++) {
+    loss(net(x), y).backward()
+    opt.step()
+    opt.zeroGrad()
+  }
+  const after = await loss(net(x), y).item()
+  t.true(after < before / 3, `${before} to ${after}`)
+})
