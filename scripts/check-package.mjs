@@ -2,13 +2,10 @@
 // Packs the package as npm would publish it, and asks publint and are-the-types-wrong what a user would stumble over.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { ROOT } from './addon/build.mjs'
 import { fail } from './libtorch/report.mjs'
-
-const require = createRequire(import.meta.url)
 
 /** Without these a user's install can't build, run or be typed. */
 const NEEDED = [
@@ -17,23 +14,20 @@ const NEEDED = [
   ...['package/LICENSE', 'package/README.md'],
 ]
 
-/** @param {string} name of a package with a command of the same purpose @param {string} file its command */
-const programOf = (name, file) => join(dirname(require.resolve(`${name}/package.json`)), file)
-
-/** @param {string} program @param {string[]} args */
-const run = (program, args) => execFileSync(process.execPath, [program, ...args], { cwd: ROOT, stdio: 'inherit' })
+/** @param {string} command of a development dependency @param {string[]} args */
+const run = (command, args) =>
+  execFileSync(join(ROOT, 'node_modules', '.bin', command), args, { cwd: ROOT, stdio: 'inherit' })
 
 const folder = mkdtempSync(join(tmpdir(), 'torch-learner-pack-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 try {
   execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: ROOT })
   const tarball = join(folder, readdirSync(folder)[0] ?? '')
   const content = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).split('\n')
   const missing = NEEDED.filter(file => !content.includes(file))
   if (missing.length > 0) throw new Error(`the package lacks ${missing.join(', ')}`)
-  run(programOf('publint', 'src/cli.js'), ['run', tarball, '--strict'])
-  run(programOf('@arethetypeswrong/cli', 'dist/index.js'), [tarball, '--profile', 'esm-only'])
+  run('publint', ['run', tarball, '--strict'])
+  run('attw', [tarball, '--profile', 'esm-only'])
 } catch (error) {
   fail(error)
-} finally {
-  rmSync(folder, { recursive: true, force: true })
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// npm run prebuild: prebuilds/<platform>/ with the addon, the preload module and the stamp, checked for the oldest glibc
+// npm run prebuilds: prebuilds/<platform>/ with the addon, the preload module and the stamp, checked for the oldest glibc
 // that it must run on.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, readdirSync } from 'node:fs'
