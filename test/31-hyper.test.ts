@@ -11,7 +11,7 @@ interface HyperCase {
 }
 
 function values(text: string, groups: number) {
-  const [first = 0, second = 0] = (text.match(/-?[\d.]+(e-?\d+)?/g) ?? []).map(Number)
+  const [first = 0, second = 0] = (text.match(/-?\d*\.?\d+(e-?\d+)?/g) ?? []).map(Number)
   const list = (item: (i: number) => number, n = groups) => Array.from({ length: n }, (_, i) => item(i))
   if (text.startsWith('slice')) return text.includes(',') ? slice(first, second) : slice(first)
   if (text === 'list of n equal 1e-3') return list(() => first)

@@ -84,6 +84,17 @@ function initialise(head: Sequential): Sequential {
   return head
 }
 
+function hiddenSizes(sizes: unknown): number[] {
+  if (!Array.isArray(sizes)) throw invalidArgument('linFtrs', 'an array of whole numbers', sizes)
+  return sizes.map(size => wholeNumber('linFtrs', size))
+}
+
+function rangeOf(range: unknown): [number, number] {
+  const fits = Array.isArray(range) && range.length === 2 && range.every(Number.isFinite) && range[0] < range[1]
+  if (!fits) throw invalidArgument('yRange', 'a pair [low, high]', range)
+  return [range[0], range[1]]
+}
+
 /** Dropout for each layer. */
 function dropouts(ps: number | readonly number[], layers: number): number[] {
   const given = typeof ps === 'number' ? [ps] : [...ps]
@@ -116,7 +127,7 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
   const concat = pool && on('concatPool', true)
   const linFirst = on('linFirst', false)
   const firstBn = on('firstBn', true)
-  const hidden = (options.linFtrs ?? [512]).map(width => wholeNumber('linFtrs', width))
+  const hidden = hiddenSizes(options.linFtrs ?? [512])
   const sizes = [wholeNumber('nf', nf) * (concat ? 2 : 1), ...hidden, wholeNumber('nOut', nOut)]
   const count = sizes.length - 1
   const drops = dropouts(ps, count)
@@ -138,7 +149,7 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
     if (linFirst && !last && drops[i + 1] > 0) layers.push(new Dropout(drops[i + 1]))
   }
   if (on('bnFinal', false)) layers.push(new BatchNorm1d(nOut, { momentum: 0.01 }))
-  if (yRange !== null) layers.push(new SigmoidRange(...yRange))
+  if (yRange !== null) layers.push(new SigmoidRange(...rangeOf(yRange)))
   return initialise(new Sequential(...layers))
 }
 
