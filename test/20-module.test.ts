@@ -184,7 +184,7 @@ test('ModuleList finds the parameters of its modules and runs none', t => {
   const list = new nn.ModuleList([new nn.Linear(2, 2), new nn.Linear(2, 2)])
   t.is(list.length, 2)
   t.deepEqual([...list.stateDict().keys()], ['0.weight', '0.bias', '1.weight', '1.bias'])
-  t.is(list[1], list.at(-1))
+  t.true(list[1] === list.at(-1))
   t.throws(() => list(), invalid)
 })
 

@@ -37,7 +37,7 @@ at::Tensor gradient_of(const at::Tensor& parameter) {
   at::Tensor gradient = parameter.grad();
   TORCH_CHECK(gradient.layout() == at::kStrided, "Expected a dense gradient but received one of layout ",
               gradient.layout());
-  if (same_layout(gradient, parameter)) return gradient;
+  if (gradient.options().type_equal(parameter.options()) && same_layout(gradient, parameter)) return gradient;
   return at::empty_like(parameter).copy_(gradient);
 }
 

@@ -1,4 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { flag, knownOptions } from '../nn/validate.js'
 import { empty, noGrad, operator, Tensor } from '../tensor/index.js'
 import { type HyperValue, spread } from './hyper.js'
 
@@ -126,6 +127,8 @@ export abstract class Optimizer {
 
   /** Sets flags of several parameters; those that this optimizer doesn't have are passed over. */
   setFlags(params: Iterable<Tensor>, flags: Partial<ParamFlags>): void {
+    knownOptions('setFlags', flags, ['doWd', 'forceTrain'])
+    for (const [name, value] of Object.entries(flags)) flag(name, value)
     for (const param of params) {
       const own = this.#flags.get(param)
       if (own !== undefined) Object.assign(own, flags)
