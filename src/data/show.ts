@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { invalidArgument } from '../native/index.js'
 import { gridShape, imageGrid, saveFigure, type Theme, type Tile } from '../plot/index.js'
-import { noGrad, scope, Tensor } from '../tensor/index.js'
+import { mark, noGrad, scope, Tensor } from '../tensor/index.js'
 import { checkOptions } from './options.js'
 
 const whole = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
@@ -56,6 +56,7 @@ export async function showBatch(
   const { rows, cols, maxN, file, titles, title, theme } = checkOptions(Options, options, 'showBatch')
   const [x, y] = batch.map(first)
   if (x === undefined) throw invalidArgument('b', 'an array of tensors: inputs, then targets,', batch)
+  await mark() // from here on shapes are known: asking for them doesn't hold the event loop
   const [count, channels] = x.shape
   if (x.ndim !== 4 || (channels !== 1 && channels !== 3)) {
     throw invalidArgument('b', 'pictures of shape (N, 1, H, W) or (N, 3, H, W)', x.shape)
