@@ -32,6 +32,7 @@ import {
 } from './preds.js'
 import { ProgressCallback } from './progress.js'
 import { Recorder, type RecordRow } from './recorder.js'
+import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
 
@@ -312,8 +313,13 @@ export class Learner extends LoopState {
     return this.#quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
   }
 
-  #validation({ dsIdx = 1, dl, signal }: ValidateOptions): Promise<void> {
-    return runValidation(this, dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? [])), signal)
+  async #validation({ dsIdx = 1, dl, signal }: ValidateOptions): Promise<void> {
+    try {
+      await runValidation(this, dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? [])), signal)
+    } catch (error) {
+      if (error instanceof CancelFit) signal?.throwIfAborted()
+      throw error
+    }
   }
 
   async #quietly<T>(body: () => Promise<T>): Promise<T> {

@@ -78,6 +78,14 @@ export class LoopState {
     this.bs = batch[batch.length - 1]?.shape[0] ?? 1
   }
 
+  /** @internal Notes where the loop stands, and returns what puts it back: for a pass within a pass. */
+  suspend(): () => void {
+    const { dl, iter, nIter, training, xb, yb, bs, pred, lossGrad, loss, mixed } = this
+    return () => {
+      Object.assign(this, { dl, iter, nIter, training, xb, yb, bs, pred, lossGrad, loss, mixed })
+    }
+  }
+
   /** @internal Forgets the current batch and what was computed from it. */
   clearBatch(): void {
     this.xb = []

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import { type Tensor, tensor } from '../tensor/index.js'
+import { scope, type Tensor, tensor } from '../tensor/index.js'
 import type { Learner } from './learner.js'
 import { snakeCase } from './naming.js'
 
@@ -43,14 +43,9 @@ class SampleMean {
     else this.#total = mean.mul(rows).keep()
   }
 
-  async value(): Promise<number | null> {
-    if (!this.#total) return null
-    const mean = this.#total.div(this.#count)
-    try {
-      return await mean.item()
-    } finally {
-      mean.dispose()
-    }
+  value(): Promise<number | null> {
+    const [total, count] = [this.#total, this.#count]
+    return total ? scope(() => total.div(count).item()) : Promise.resolve(null)
   }
 }
 

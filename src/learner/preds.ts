@@ -92,8 +92,11 @@ export class GatherPreds extends Callback {
   /** Runs the pass and joins what it yielded. */
   async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds> {
     const { withInput = false, withDecoded = false, withLoss = false, act } = this.#options
+    const resume = this.#options.inner ? learn.suspend() : undefined
     if (withLoss) await unreduced(learn, pass)
     else await pass()
+    resume?.()
+    if (resume && learn.training) learn.model.train()
     if (this.#preds.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')
     const { lossFunc } = learn
     const activation = act ?? (pred => lossFunc.activation?.(pred) ?? pred)

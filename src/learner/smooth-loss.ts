@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.js'
+import { scope, type Tensor } from '../tensor/index.js'
 
 /**
  * An exponential moving average without the bias towards its start: `val <- beta * val + (1 - beta) * loss`, shown as
@@ -36,15 +36,16 @@ export class SmoothLoss {
     this.#val = mean.lerp(before ?? mean.newZeros([]), this.#beta).keep()
     before?.dispose()
     this.#count += 1
-    return this.value(this.#val)
+    return this.#value(this.#val)
   }
 
   /** The smoothed value so far, `null` before the first. */
   current(): Promise<number | null> {
-    return this.#val ? this.value(this.#val).item() : Promise.resolve(null)
+    const val = this.#val
+    return val ? scope(() => this.#value(val).item()) : Promise.resolve(null)
   }
 
-  private value(val: Tensor): Tensor {
+  #value(val: Tensor): Tensor {
     return val.div(1 - this.#beta ** this.#count)
   }
 }
