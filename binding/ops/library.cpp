@@ -10,7 +10,8 @@ TORCH_LIBRARY(torch_learner, m) {
   // lam * CE(input, target) + (1 - lam) * CE(input, target1), then the plain mean or sum    (mixed_cross_entropy.cpp)
   m.def(
       "mixed_cross_entropy(Tensor input, Tensor target, Tensor target1, Tensor lam, Tensor? weight=None, "
-      "int ignore_index=-100, float label_smoothing=0.0, bool plain_smoothing=False, str reduction=\"mean\") -> "
+      "int ignore_index=-100, float label_smoothing=0.0, bool plain_smoothing=False, int? flat_axis=None, str "
+      "reduction=\"mean\") -> "
       "Tensor");
 
   // lam * losses + (1 - lam) * losses1, sample by sample                                           (mix_losses.cpp)

@@ -106,9 +106,25 @@ class MixedCrossEntropy : public torch::autograd::Function<MixedCrossEntropy> {
   }
 };
 
+// What fastai's flattening losses do: swap the axis of classes with the last, then make rows of everything.
+Tensor flat_rows(const Tensor& input, int64_t axis) {
+  TORCH_CHECK(input.dim() > 0, "mixed_cross_entropy: Expected input of at least one dimension but received a scalar");
+  const Tensor swapped = axis == -1 ? input : input.transpose(axis, -1);
+  return swapped.dim() == 2 ? swapped : swapped.reshape({-1, swapped.size(-1)});
+}
+
+Tensor flat_target(const Tensor& target, int64_t axis) {
+  return (axis == -1 ? target : target.transpose(axis, -1)).reshape({-1});
+}
+
 Tensor mixed_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& target1, const Tensor& lam,
                            const std::optional<Tensor>& weight, int64_t ignore_index, double label_smoothing,
-                           bool plain_smoothing, std::string_view reduction) {
+                           bool plain_smoothing, std::optional<int64_t> flat_axis, std::string_view reduction) {
+  if (flat_axis) {
+    return mixed_cross_entropy(flat_rows(input, *flat_axis), flat_target(target, *flat_axis),
+                               flat_target(target1, *flat_axis), lam, weight, ignore_index, label_smoothing,
+                               plain_smoothing, std::nullopt, reduction);
+  }
   const MixedLossOptions options{ignore_index, label_smoothing, plain_smoothing, std::string(reduction)};
   check(input, target, target1, lam, weight, options);
   const Tensor rows = input.dim() == 2 ? input : input.movedim(1, -1).reshape({-1, input.size(1)});
@@ -126,10 +142,11 @@ Tensor mixed_cross_entropy(const Tensor& input, const Tensor& target, const Tens
 template <c10::DispatchKey autocast_key, c10::DeviceType device>
 Tensor mixed_cross_entropy_autocast(const Tensor& input, const Tensor& target, const Tensor& target1, const Tensor& lam,
                                     const std::optional<Tensor>& weight, int64_t ignore_index, double label_smoothing,
-                                    bool plain_smoothing, std::string_view reduction) {
+                                    bool plain_smoothing, std::optional<int64_t> flat_axis,
+                                    std::string_view reduction) {
   const c10::impl::ExcludeDispatchKeyGuard guard(autocast_key);
   return mixed_cross_entropy(at::autocast::cached_cast(at::kFloat, input, device), target, target1, lam, weight,
-                             ignore_index, label_smoothing, plain_smoothing, reduction);
+                             ignore_index, label_smoothing, plain_smoothing, flat_axis, reduction);
 }
 
 }  // namespace

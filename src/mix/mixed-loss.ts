@@ -1,5 +1,4 @@
 import { invalidArgument } from '../native/index.js'
-import { lossPair } from '../nn/functional.js'
 import { LabelSmoothingCrossEntropy, LabelSmoothingCrossEntropyFlat } from '../nn/label-smoothing.js'
 import { CrossEntropyLossFlat } from '../nn/losses-flat.js'
 import { tensorOperator } from '../nn/operators.js'
@@ -10,10 +9,10 @@ import { type LossFunction, noneReduce, reduceLoss, reductionOf } from './reduce
 const mixedCrossEntropy = tensorOperator('torch_learner::mixed_cross_entropy')
 const mixLosses = tensorOperator('torch_learner::mix_losses')
 
-/** What the native operator needs to know of a cross entropy. */
-interface Fusable {
-  axis: number
-  flatten: boolean
+/** What the native operator needs to know of a cross entropy, by its argument names. */
+type Fusable = {
+  /** The axis of a loss that flattens; null: classes are in dimension 1. */
+  flatAxis: number | null
   weight: Tensor | null
   ignoreIndex: number
   labelSmoothing: number
@@ -21,36 +20,23 @@ interface Fusable {
   plainSmoothing: boolean
 }
 
-/**
- * The settings of a loss that has a fused form, or null. Only of the classes themselves: a subclass may compute
- * something else.
- */
-function fusable(lossFunc: LossFunction): Fusable | null {
-  const { prototype } = Object.getPrototypeOf(lossFunc)?.constructor ?? {}
-  if (prototype !== Object.getPrototypeOf(lossFunc)) return null
-  if (prototype === CrossEntropyLossFlat.prototype && lossFunc instanceof CrossEntropyLossFlat) {
-    const { axis, weight, ignoreIndex, labelSmoothing } = lossFunc
-    return { axis, flatten: true, weight, ignoreIndex, labelSmoothing, plainSmoothing: false }
-  }
-  const flatten = prototype === LabelSmoothingCrossEntropyFlat.prototype
-  if (
-    (flatten || prototype === LabelSmoothingCrossEntropy.prototype) &&
-    lossFunc instanceof LabelSmoothingCrossEntropyFlat
-  ) {
-    const { axis, weight, eps } = lossFunc
-    return { axis, flatten, weight, ignoreIndex: -100, labelSmoothing: eps, plainSmoothing: true }
-  }
-  return null
+/** Of that class itself: a subclass may compute something else. */
+function isExactly<T>(lossFunc: LossFunction, type: new (...args: never[]) => T): lossFunc is LossFunction & T {
+  return Object.getPrototypeOf(lossFunc) === type.prototype
 }
 
-function fusedLoss(loss: Fusable, pred: Tensor, y: Tensor, y1: Tensor, lam: Tensor, reduction: string): Tensor {
-  const { axis, flatten, weight, ignoreIndex, labelSmoothing, plainSmoothing } = loss
-  const how = { axis, byClass: true, floatify: false, flatten }
-  const [rows, target] = lossPair(pred, y, how)
-  const [again, target1] = lossPair(pred, y1, how)
-  again.dispose()
-  const options = { weight, ignoreIndex, labelSmoothing, plainSmoothing, reduction }
-  return mixedCrossEntropy(rows, target, target1, lam, options)
+/** The settings of a loss that has a fused form, or null. */
+function fusable(lossFunc: LossFunction): Fusable | null {
+  if (isExactly(lossFunc, CrossEntropyLossFlat)) {
+    const { axis, weight, ignoreIndex, labelSmoothing } = lossFunc
+    return { flatAxis: axis, weight, ignoreIndex, labelSmoothing, plainSmoothing: false }
+  }
+  const flattens = isExactly(lossFunc, LabelSmoothingCrossEntropyFlat)
+  if (flattens || isExactly(lossFunc, LabelSmoothingCrossEntropy)) {
+    const { axis, weight, eps } = lossFunc
+    return { flatAxis: flattens ? axis : null, weight, ignoreIndex: -100, labelSmoothing: eps, plainSmoothing: true }
+  }
+  return null
 }
 
 /**
@@ -85,7 +71,7 @@ export function mixedLoss(
   const weights = weightsTensor(lam)
   const reduction = reductionOf(lossFunc)
   const fused = own.length === 1 ? fusable(lossFunc) : null
-  if (fused !== null) return fusedLoss(fused, pred, own[0], partners[0], weights, reduction)
+  if (fused !== null) return mixedCrossEntropy(pred, own[0], partners[0], weights, { ...fused, reduction })
   return noneReduce(lossFunc, unreduced => {
     const losses = mixLosses(unreduced(pred, ...own), unreduced(pred, ...partners), weights)
     return reduceLoss(losses, reduction)

@@ -9,12 +9,14 @@ export type MixWeights = Tensor | Float32Array | readonly number[] | number
 
 const mixupOperator = tensorOperator('torch_learner::mixup')
 
+const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31
+
 /** {@link Partners} as the native operators take them. */
 export function partnersTensor(perm: Partners): Tensor {
   if (perm instanceof Tensor) return perm
   if (perm instanceof Int32Array) return tensor(perm)
-  if (!Array.isArray(perm) || !perm.every(Number.isSafeInteger)) {
-    throw invalidArgument('perm', 'a tensor, an Int32Array or an array of integers', perm)
+  if (!Array.isArray(perm) || !perm.every(isSampleNumber)) {
+    throw invalidArgument('perm', 'a tensor, an Int32Array or an array of sample numbers', perm)
   }
   return tensor(Int32Array.from(perm))
 }
