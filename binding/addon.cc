@@ -1,5 +1,13 @@
 // Module entry: one Environment per Node environment, made here and closed before the environment goes.
 #include "environment.h"
+
+#if defined(__GLIBC__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#endif
+
 #if __has_include("image.h")
 #include "image.h"
 #else
@@ -20,10 +28,33 @@ napi_value on_error(Environment& environment, napi_env env, napi_callback_info i
   return nullptr;
 }
 
-// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once.
+#if defined(__GLIBC__)
+bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
+
+// An operator still runs while the process exits: leave before the libraries it uses are torn down under it.
+void leave(int status, void*) {
+  std::fflush(nullptr);
+  _exit(status);
+}
+#endif
+
+// How long the end of the process waits for the operator that is running.
+constexpr std::chrono::milliseconds kPatience{300};
+
+// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once. A worker
+// waits for its operator, since the process goes on; the process itself does not.
 void close(void* data) {
   auto* environment = static_cast<Environment*>(data);
+#if defined(__GLIBC__)
+  if (!on_main_thread()) {
+    environment->stream.stop();
+  } else if (!environment->stream.stop(kPatience)) {
+    environment->abandoned = true;
+    on_exit(leave, nullptr);
+  }
+#else
   environment->stream.stop();
+#endif
   environment->mailbox->close();
   if (auto error = environment->stream.take_unreported(false)) {
     std::fprintf(stderr, "torch-learner: an operator failed and its result was never awaited: %s\n",
@@ -31,10 +62,14 @@ void close(void* data) {
   }
 }
 
+void destroy(napi_env, void* data, void*) {
+  auto* environment = static_cast<Environment*>(data);
+  if (!environment->abandoned) delete environment;
+}
+
 napi_value init(napi_env env, napi_value exports) {
   auto* environment = new Environment(env);
-  napi_set_instance_data(
-      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+  napi_set_instance_data(env, environment, destroy, nullptr);
   try {
     environment->mailbox->open(env);
     napi_add_env_cleanup_hook(env, close, environment);

@@ -38,6 +38,7 @@ napi_value set_grad(Environment& environment, napi_env env, napi_callback_info i
     t.args[0].slot->value.mutable_grad() = t.args.size() > 1 ? t.args[1].slot->value : at::Tensor();
   };
   environment.push(std::move(task));
+  environment.settle_if_synchronous();
   return nullptr;
 }
 
@@ -74,6 +75,7 @@ napi_value gradients(Environment& environment, napi_env env, napi_callback_info 
     for (size_t i = 0; i < found.size(); i++) t.outs[i]->value = found[i];
   };
   environment.push(std::move(task));
+  environment.settle_if_synchronous();
   return result;
 }
 

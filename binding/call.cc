@@ -113,11 +113,11 @@ bool match(const OpOverload& op, const Call& call, c10::SmallVector<const JsValu
   return true;
 }
 
-[[noreturn]] void refuse(const OpFamily& family, const Call& call, const std::vector<std::string>& names) {
+[[noreturn]] void refuse(const OpFamily& family, const Call& call) {
   std::string got;
   for (const auto& value : call.positional) got += (got.empty() ? "" : ", ") + value.describe();
-  for (size_t i = 0; i < call.named.size(); i++) {
-    got += (got.empty() ? "" : ", ") + names[i] + "=" + call.named[i].second.describe();
+  for (const auto& [name, value] : call.named) {
+    got += (got.empty() ? "" : ", ") + interned_name(name) + "=" + value.describe();
   }
   std::string expected;
   int shown = 0;
@@ -228,6 +228,7 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
   auto* holder = environment.fresh(task);
   task.run = [results](Task& done) { *results = done.results; };
   environment.push(std::move(task));
+  if (environment.synchronous) environment.stream.wait(environment.stream.last());
   raw->build = [results](napi_env e) {
     auto& environment_now = Environment::of(e);
     return results->size() == 1 ? to_js(environment_now, (*results)[0])
@@ -237,12 +238,33 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
   return promise;
 }
 
+// Throws at the call what failed in it; nobody will hold the results then.
+void settle(Environment& environment, const OpOverload& op, const c10::SmallVector<double, 4>& handles) {
+  try {
+    environment.settle_if_synchronous();
+  } catch (const PendingJsException&) {
+    for (size_t i = 0; i < handles.size(); i++) {
+      if (op.return_alias[i] < 0) environment.release(handles[i]);
+    }
+    throw;
+  }
+}
+
 // call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: bit 0 grad mode, bit 1 autocast,
-// bits 2-7 autocast dtype, bits 8-15 number of named arguments. Hints: two bits a value, positional first.
+// bits 2-7 autocast dtype, bits 8-15 number of named arguments. Hints: two bits a value, positional first. Names are
+// those of argumentName().
 napi_value call(Environment& environment, napi_env env, napi_callback_info info) {
-  constexpr size_t kMax = 4 + 64;
-  Args<kMax> args(env, info);
-  if (args.count < 4 || args.count > kMax) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
+  constexpr size_t kFew = 4 + 8, kMany = 4 + 64;
+  napi_value few[kFew], many[kMany];
+  napi_value* args = few;
+  size_t count = kFew;
+  check(napi_get_cb_info(env, info, &count, few, nullptr, nullptr));
+  if (count > kFew) {
+    args = many;
+    size_t room = kMany;
+    check(napi_get_cb_info(env, info, &room, many, nullptr, nullptr));
+  }
+  if (count < 4 || count > kMany) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
   uint32_t index, flags, hints[2];
   check(napi_get_value_uint32(env, args[0], &index));
   check(napi_get_value_uint32(env, args[1], &flags));
@@ -252,19 +274,19 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   environment.modes.grad = flags & 1;
   environment.modes.autocast = flags & 2;
   if (flags & 2) environment.modes.autocast_dtype = static_cast<at::ScalarType>((flags >> 2) & 63);
-  size_t named = (flags >> 8) & 255, values = args.count - 4;
+  size_t named = (flags >> 8) & 255, values = count - 4;
   if (named * 2 > values) throw Misuse("ERR_INVALID_ARG", "Malformed operator call.");
   size_t positional = values - named * 2;
   if (positional + named > 32) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
   auto hint = [&](size_t k) { return static_cast<Hint>((hints[k / 16] >> (2 * (k % 16))) & 3); };
 
   Call call;
-  call.positional.reserve(positional);
-  for (size_t i = 0; i < positional; i++) call.positional.push_back(read_value(env, hint(i), args[4 + i]));
-  std::vector<std::string> names;
+  call.positional.resize(positional);
+  for (size_t i = 0; i < positional; i++) read_value(env, hint(i), args[4 + i], call.positional[i]);
+  call.named.resize(named);
   for (size_t i = 0; i < named; i++) {
-    names.push_back(read_string(env, args[4 + positional + 2 * i]));
-    call.named.emplace_back(intern_name(names.back()), read_value(env, hint(positional + i), args[5 + positional + 2 * i]));
+    check(napi_get_value_uint32(env, args[4 + positional + 2 * i], &call.named[i].first));
+    read_value(env, hint(positional + i), args[5 + positional + 2 * i], call.named[i].second);
   }
   c10::SmallVector<const JsValue*, 16> chosen;
   const OpOverload* op = nullptr;
@@ -274,7 +296,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
       break;
     }
   }
-  if (op == nullptr) refuse(family, call, names);
+  if (op == nullptr) refuse(family, call);
 
   environment.account(env);
   Task task;
@@ -287,10 +309,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   }
   uint64_t seq = environment.push(std::move(task));
   if (op->draws_random) environment.random_seq = seq;
-  if (environment.synchronous) {
-    environment.stream.wait(seq);
-    if (auto error = environment.stream.take_unreported(false)) environment.report(error);
-  }
+  if (environment.synchronous) settle(environment, *op, handles);
   if (handles.size() == 1) return to_js(env, handles[0]);
   if (handles.empty()) return nullptr;
   napi_value result;
@@ -302,6 +321,11 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
 napi_value op(Environment&, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   return to_js(env, static_cast<double>(find_op(read_string(env, args[0]))));
+}
+
+napi_value argument_name(Environment&, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  return to_js(env, static_cast<double>(intern_name(read_string(env, args[0]))));
 }
 
 napi_value operators(Environment&, napi_env env, napi_callback_info) {
@@ -329,6 +353,7 @@ napi_value schemas(Environment&, napi_env env, napi_callback_info info) {
 
 void init_dispatch(napi_env env, napi_value exports) {
   define<op>(env, exports, "op");
+  define<argument_name>(env, exports, "argumentName");
   define<call>(env, exports, "call");
   define<operators>(env, exports, "operators");
   define<schemas>(env, exports, "schemas");

@@ -121,63 +121,59 @@ std::string JsValue::describe() const {
   return "?";
 }
 
-JsValue read_value(napi_env env, Hint hint, napi_value value) {
-  JsValue out;
+void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
   switch (hint) {
-    case Hint::kDefault: return out;
+    case Hint::kDefault: return;
     case Hint::kTensor:
       out.kind = JsValue::Kind::kTensor;
       check(napi_get_value_double(env, value, &out.number));
-      return out;
+      return;
     case Hint::kNumber:
       out.kind = JsValue::Kind::kNumber;
       check(napi_get_value_double(env, value, &out.number));
       out.integral = is_whole(out.number);
       if (out.integral) out.integer = static_cast<int64_t>(out.number);
-      return out;
+      return;
     case Hint::kOther: break;
   }
   switch (type_of(env, value)) {
-    case napi_null: out.kind = JsValue::Kind::kNull; return out;
-    case napi_undefined: return out;
+    case napi_null: out.kind = JsValue::Kind::kNull; return;
+    case napi_undefined: return;
     case napi_boolean: {
       bool b;
       check(napi_get_value_bool(env, value, &b));
       out.kind = JsValue::Kind::kBool;
       out.integer = b;
-      return out;
+      return;
     }
     case napi_string:
       out.kind = JsValue::Kind::kString;
       out.string = read_string(env, value);
-      return out;
-    case napi_number: return read_value(env, Hint::kNumber, value);
+      return;
+    case napi_number: return read_value(env, Hint::kNumber, value, out);
     case napi_bigint: {
       bool lossless;
       check(napi_get_value_bigint_int64(env, value, &out.integer, &lossless));
       if (!lossless) throw Misuse("ERR_INVALID_ARG", "Expected a bigint within 64 bits but received a larger one.");
       out.kind = JsValue::Kind::kBigInt;
-      return out;
+      return;
     }
     case napi_external: {
       void* data;
       check(napi_get_value_external(env, value, &data));
       out.kind = JsValue::Kind::kGenerator;
       out.generator = *static_cast<at::Generator*>(data);
-      return out;
+      return;
     }
     case napi_object: {
       bool is;
+      check(napi_is_array(env, value, &is));
+      if (is) return read_array(env, value, out);
       check(napi_is_typedarray(env, value, &is));
       if (is) {
         out.kind = JsValue::Kind::kTensors;
         out.numbers = read_handles(env, value);
-        return out;
-      }
-      check(napi_is_array(env, value, &is));
-      if (is) {
-        read_array(env, value, out);
-        return out;
+        return;
       }
       break;
     }

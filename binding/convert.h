@@ -24,7 +24,7 @@ struct JsValue {
 // How JavaScript announced an argument (two bits each), so that tensors and numbers need no type checks here.
 enum class Hint : uint32_t { kDefault = 0, kTensor = 1, kNumber = 2, kOther = 3 };
 
-JsValue read_value(napi_env env, Hint hint, napi_value value);
+void read_value(napi_env env, Hint hint, napi_value value, JsValue& out);
 
 std::string read_string(napi_env env, napi_value value);
 double read_number(napi_env env, napi_value value, const char* name);

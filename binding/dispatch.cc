@@ -113,7 +113,9 @@ struct Registry {
   std::unordered_map<std::string, size_t> index;
   std::unordered_map<std::string, std::vector<c10::OperatorHandle>> handles;
   size_t listed = 0;
+  std::mutex names_mutex;
   std::unordered_map<std::string, uint32_t> names;
+  std::deque<std::string> names_by_id;
 };
 
 Registry& registry() {
@@ -138,10 +140,17 @@ void refresh(Registry& r) {
 ArgType classify_type(const c10::TypePtr& type) { return classify(type).first; }
 
 uint32_t intern_name(const std::string& name) {
-  static std::mutex mutex;
-  std::lock_guard lock(mutex);
-  auto& names = registry().names;
-  return names.emplace(name, static_cast<uint32_t>(names.size())).first->second;
+  Registry& r = registry();
+  std::lock_guard lock(r.names_mutex);
+  auto [entry, added] = r.names.emplace(name, static_cast<uint32_t>(r.names_by_id.size()));
+  if (added) r.names_by_id.push_back(name);
+  return entry->second;
+}
+
+std::string interned_name(uint32_t id) {
+  Registry& r = registry();
+  std::lock_guard lock(r.names_mutex);
+  return id < r.names_by_id.size() ? r.names_by_id[id] : "?";
 }
 
 int64_t find_op(const std::string& name) {
@@ -216,21 +225,15 @@ c10::IValue resolve(const ArgSpec& spec, const Arg& arg) {
 
 }  // namespace
 
-void run_operator(Task& task) {
+void run_operator(Task& task, torch::jit::Stack& stack) {
   const OpOverload& op = *task.op;
   // A task has one argument per schema argument, in order; absent trailing ones stand for their defaults.
-  torch::jit::Stack stack;
-  stack.reserve(op.args.size());
-  for (size_t i = 0; i < op.args.size(); i++) {
-    if (i < task.args.size()) {
-      stack.push_back(resolve(op.args[i], task.args[i]));
-    } else {
-      stack.push_back(op.args[i].fallback);
-    }
-  }
+  size_t given = std::min(task.args.size(), op.args.size());
+  for (size_t i = 0; i < given; i++) stack.push_back(resolve(op.args[i], task.args[i]));
+  for (size_t i = given; i < op.args.size(); i++) stack.push_back(op.args[i].fallback);
   op.handle.callBoxed(stack);
   if (task.run) {  // results that aren't all plain tensors are handed on as they are
-    task.results = std::move(stack);
+    task.results.assign(std::make_move_iterator(stack.begin()), std::make_move_iterator(stack.end()));
     task.run(task);
     return;
   }
@@ -253,7 +256,12 @@ std::string describe_call(const Task& task) {
       text << "none";
       return;
     }
-    text << c10::toString(slot->value.scalar_type()) << slot->value.sizes();
+    text << c10::toString(slot->value.scalar_type());
+    if (slot->value.is_nested()) {  // has no sizes, and says so with an exception
+      text << " nested";
+    } else {
+      text << slot->value.sizes();
+    }
     if (!slot->value.device().is_cpu()) text << " on " << slot->value.device();
   };
   for (size_t i = 0; i < task.args.size() && i < task.op->args.size(); i++) {

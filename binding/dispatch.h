@@ -43,12 +43,14 @@ struct OpFamily {
 // Index of a name such as "aten::add" or -1; families are shared by all environments and never freed.
 int64_t find_op(const std::string& name);
 const OpFamily& op_family(size_t index);
+// Names of arguments as numbers, so that calls compare numbers.
 uint32_t intern_name(const std::string& name);
+std::string interned_name(uint32_t id);
 std::vector<std::string> op_names();
 ArgType classify_type(const c10::TypePtr& type);
 
-// Runs a recorded operator call on the stream thread.
-void run_operator(Task& task);
+// Runs a recorded operator call on the stream thread, on an empty stack.
+void run_operator(Task& task, torch::jit::Stack& stack);
 std::string describe_call(const Task& task);
 
 }  // namespace torch_learner

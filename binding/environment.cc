@@ -24,6 +24,9 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
     if (ok) {
       try {
         value = completion->build ? completion->build(env) : nullptr;
+      } catch (const Misuse& e) {
+        ok = false;
+        value = Environment::of(env).make_error(env, e.code, e.message, "");
       } catch (const std::exception& e) {
         ok = false;
         value = Environment::of(env).make_error(env, "ERR_OP_FAILED", e.what(), "");
@@ -154,7 +157,7 @@ const OpFamily& Environment::family(size_t index) {
 }
 
 Slot* Environment::fresh(Task& task) {
-  auto* slot = new Slot;
+  Slot* slot = stream.make_slot();
   slot->refs.store(2, std::memory_order_relaxed);
   task.outs.push_back(slot);
   return slot;
@@ -169,6 +172,12 @@ uint64_t Environment::push(Task&& task) {
   for (Slot* slot : task.in_place) slot->seq = seq;
   stream.push(std::move(task));
   return seq;
+}
+
+void Environment::settle_if_synchronous() {
+  if (!synchronous) return;
+  stream.wait(stream.last());
+  if (auto error = stream.take_unreported(false)) report(error);
 }
 
 napi_value Environment::promise(Completion* completion) {
@@ -237,8 +246,12 @@ napi_value guarded(napi_env env, napi_callback_info info, Export body) {
   } catch (const PendingJsException&) {
   } catch (const Misuse& e) {
     environment.throw_error(env, e.code, e.message);
+  } catch (const c10::OutOfMemoryError& e) {
+    environment.throw_error(env, "ERR_OUT_OF_MEMORY", e.what_without_backtrace());
   } catch (const c10::Error& e) {
     environment.throw_error(env, "ERR_OP_FAILED", e.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    environment.throw_error(env, "ERR_OUT_OF_MEMORY", "Not enough memory.");
   } catch (const std::exception& e) {
     environment.throw_error(env, "ERR_OP_FAILED", e.what());
   } catch (...) {

@@ -47,6 +47,8 @@ struct Environment {
   const OpFamily& family(size_t index);
 
   uint64_t push(Task&& task);
+  // With TORCH_LEARNER_SYNC=1: waits for everything and throws what failed, so that the JavaScript stack points there.
+  void settle_if_synchronous();
   Slot* fresh(Task& task);  // a new output slot, owned by the task and by the caller
   napi_value promise(Completion* completion);
   void throw_error(napi_env env, const std::string& code, const std::string& message, const std::string& op = "");
@@ -62,6 +64,7 @@ struct Environment {
   Modes modes;
   uint64_t random_seq = 0;   // the last recorded task that draws random numbers
   bool synchronous = false;  // TORCH_LEARNER_SYNC=1
+  bool abandoned = false;    // an operator still ran when the process ended
   int threads = 0;
   napi_ref error_factory = nullptr;
 

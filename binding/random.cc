@@ -3,6 +3,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/_sample_dirichlet.h>
 
+#include <cmath>
+
 #include "convert.h"
 
 namespace torch_learner {
@@ -41,6 +43,9 @@ napi_value beta(Environment& environment, napi_env env, napi_callback_info info)
   Args<2> args(env, info);
   double alpha = read_number(env, args[0], "alpha");
   int64_t n = read_integer(env, args[1], "n");
+  if (!(alpha > 0) || !std::isfinite(alpha)) {
+    throw Misuse("ERR_INVALID_ARG", "Expected a number above 0 for alpha but received " + std::to_string(alpha) + ".");
+  }
   if (n < 0 || n > (1 << 24)) throw Misuse("ERR_INVALID_ARG", "Expected a count from 0 to 2^24 for n.");
   settle(environment);
   at::NoGradGuard no_grad;

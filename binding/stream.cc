@@ -20,6 +20,14 @@ inline void cpu_relax() {
 #endif
 }
 
+std::string first_line(const char* text) {
+  std::string s(text);
+  auto end = s.find("\nException raised from");
+  if (end != std::string::npos) s.resize(end);
+  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
+  return s;
+}
+
 ErrorPtr make_error(const Task& task, const char* code, const std::string& what) {
   auto error = std::make_shared<OpError>();
   error->code = code;
@@ -27,6 +35,25 @@ ErrorPtr make_error(const Task& task, const char* code, const std::string& what)
   error->message = task.op ? what + " (" + describe_call(task) + ")" : what;
   error->in_place = task.outs.empty();
   return error;
+}
+
+// The error of the exception that is being handled.
+ErrorPtr caught(const Task& task) {
+  try {
+    throw;
+  } catch (const Misuse& e) {
+    return make_error(task, e.code.c_str(), e.message);
+  } catch (const c10::OutOfMemoryError& e) {
+    return make_error(task, "ERR_OUT_OF_MEMORY", first_line(e.what_without_backtrace()));
+  } catch (const c10::Error& e) {
+    return make_error(task, "ERR_OP_FAILED", first_line(e.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    return make_error(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
+  } catch (const std::exception& e) {
+    return make_error(task, "ERR_OP_FAILED", first_line(e.what()));
+  } catch (...) {
+    return make_error(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
+  }
 }
 
 // The first poisoned input, if any.
@@ -44,32 +71,35 @@ const ErrorPtr* poisoned(const Task& task) {
   return nullptr;
 }
 
-std::string first_line(const char* text) {
-  std::string s(text);
-  auto end = s.find("\nException raised from");
-  if (end != std::string::npos) s.resize(end);
-  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
-  return s;
-}
-
 }  // namespace
 
 Stream::Stream() : ring_(kCapacity) {
   thread_ = std::thread([this] { loop(); });
 }
 
-Stream::~Stream() { stop(); }
-
-void Stream::stop() {
-  if (!thread_.joinable()) return;
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
+Stream::~Stream() {
+  stop();
+  sweep();
+  for (Slot* list : {spare_, dead_, recycled_.load()}) {
+    while (list != nullptr) delete std::exchange(list, list->next);
   }
-  wake_.notify_all();
+}
+
+bool Stream::stop(std::optional<std::chrono::milliseconds> patience) {
+  if (!thread_.joinable()) return true;
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+    if (patience && !done_.wait_for(lock, *patience, [&] { return ended_.load(); })) {
+      thread_.detach();
+      return false;
+    }
+  }
   thread_.join();
   for (uint64_t c = tail_.load(); c < head_.load(); c++) finish(ring_[c % kCapacity]);
   tail_.store(head_.load());
+  return true;
 }
 
 uint64_t Stream::push(Task&& task) {
@@ -77,11 +107,15 @@ uint64_t Stream::push(Task&& task) {
   if (head - tail_.load(std::memory_order_acquire) >= kCapacity) wait(head - kCapacity + 1);
   ring_[head % kCapacity] = std::move(task);
   head_.store(head + 1, std::memory_order_seq_cst);
-  if (asleep_.load(std::memory_order_seq_cst)) {
-    std::lock_guard lock(mutex_);
-    wake_.notify_one();
-  }
+  wake();
   return head + 1;
+}
+
+// After something was published with seq_cst: the stream either sees it before it sleeps, or is seen to sleep.
+void Stream::wake() {
+  if (!asleep_.load(std::memory_order_seq_cst)) return;
+  std::lock_guard lock(mutex_);
+  wake_.notify_one();
 }
 
 void Stream::wait(uint64_t seq) {
@@ -91,22 +125,34 @@ void Stream::wait(uint64_t seq) {
   }
   std::unique_lock lock(mutex_);
   waited_for_.store(seq, std::memory_order_seq_cst);
-  done_.wait(lock, [&] { return reached(seq) || stopping_.load(); });
+  done_.wait(lock, [&] { return tail_.load(std::memory_order_seq_cst) >= seq || stopping_.load(); });
   waited_for_.store(0, std::memory_order_seq_cst);
+}
+
+// False when the stream is to stop.
+bool Stream::await_work(uint64_t next) {
+  auto found = [&] {
+    return head_.load(std::memory_order_seq_cst) != next || garbage_.load(std::memory_order_seq_cst) != nullptr;
+  };
+  for (int i = 0; i < kIdleSpins; i++) {
+    if (stopping_.load(std::memory_order_relaxed)) return false;
+    if (found()) return true;
+    cpu_relax();
+  }
+  std::unique_lock lock(mutex_);
+  asleep_.store(true, std::memory_order_seq_cst);
+  wake_.wait(lock, [&] { return stopping_.load() || found(); });
+  asleep_.store(false, std::memory_order_seq_cst);
+  return !stopping_.load();
 }
 
 void Stream::loop() {
   at::init_num_threads();
   for (;;) {
     uint64_t c = tail_.load(std::memory_order_relaxed);
-    for (int i = 0; i < kIdleSpins && c == head_.load(std::memory_order_acquire); i++) cpu_relax();
-    if (c == head_.load(std::memory_order_acquire) || stopping_.load(std::memory_order_relaxed)) {
-      std::unique_lock lock(mutex_);
-      asleep_.store(true, std::memory_order_seq_cst);
-      wake_.wait(lock, [&] { return stopping_.load() || c != head_.load(std::memory_order_seq_cst); });
-      asleep_.store(false, std::memory_order_seq_cst);
-      if (stopping_.load()) break;
-    }
+    if (!await_work(c)) break;
+    if (garbage_.load(std::memory_order_relaxed) != nullptr) sweep();
+    if (c == head_.load(std::memory_order_acquire)) continue;
     Task& task = ring_[c % kCapacity];
     execute(task);
     finish(task);
@@ -117,6 +163,8 @@ void Stream::loop() {
       done_.notify_all();
     }
   }
+  std::lock_guard lock(mutex_);
+  ended_ = true;
   done_.notify_all();
 }
 
@@ -142,39 +190,32 @@ void Stream::execute(Task& task) {
     try {
       set_modes(task.modes);
       if (task.op != nullptr) {
-        run_operator(task);
+        run_operator(task, stack_);
       } else {
         task.run(task);
       }
-    } catch (const Misuse& e) {
-      error = make_error(task, e.code.c_str(), e.message);
-    } catch (const c10::OutOfMemoryError& e) {
-      error = make_error(task, "ERR_OUT_OF_MEMORY", first_line(e.what_without_backtrace()));
-    } catch (const c10::Error& e) {
-      error = make_error(task, "ERR_OP_FAILED", first_line(e.what_without_backtrace()));
-    } catch (const std::bad_alloc&) {
-      error = make_error(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
-    } catch (const std::exception& e) {
-      error = make_error(task, "ERR_OP_FAILED", first_line(e.what()));
+      for (Slot* slot : task.outs) account(slot);
     } catch (...) {
-      error = make_error(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
+      error = caught(task);
+      remember(error);
     }
-    if (error) remember(error);
+    stack_.clear();
   }
-  if (error) {
-    for (Slot* slot : task.outs) slot->error = error;
-    for (Slot* slot : task.in_place) {
-      if (slot->live_error()) continue;
-      slot->error = error;
-      slot->passing = true;
-    }
-  } else {
-    for (Slot* slot : task.outs) account(slot);
+  if (!error) return;
+  for (Slot* slot : task.outs) {
+    slot->value.reset();
+    slot->error = error;
+  }
+  for (Slot* slot : task.in_place) {
+    if (slot->live_error()) continue;
+    slot->error = error;
+    slot->passing = true;
   }
 }
 
 void Stream::remember(const ErrorPtr& error) {
   std::lock_guard lock(errors_mutex_);
+  std::erase_if(errors_, [](const ErrorPtr& known) { return known->reported.load(); });
   // One is enough to report; the rest follows from it or will be met again. Keep the memory bounded.
   if (errors_.size() < 64) errors_.push_back(error);
   has_errors_.store(true, std::memory_order_release);
@@ -232,24 +273,46 @@ void Stream::account(Slot* slot) {
 }
 
 void Stream::destroy(Slot* slot) {
+  constexpr size_t kBatch = 32;
   live_bytes_.fetch_sub(slot->counted_bytes, std::memory_order_relaxed);
-  delete slot;
+  slot->value.reset();
+  slot->error.reset();
+  if (dead_ == nullptr) last_dead_ = slot;
+  slot->next = dead_;
+  dead_ = slot;
+  if (++dead_count_ < kBatch) return;
+  Slot* top = recycled_.load(std::memory_order_relaxed);
+  do {
+    last_dead_->next = top;
+  } while (!recycled_.compare_exchange_weak(top, dead_, std::memory_order_release, std::memory_order_relaxed));
+  dead_ = nullptr;
+  dead_count_ = 0;
+}
+
+Slot* Stream::make_slot() {
+  if (spare_ == nullptr) spare_ = recycled_.exchange(nullptr, std::memory_order_acquire);
+  if (spare_ == nullptr) return new Slot;
+  Slot* slot = std::exchange(spare_, spare_->next);
+  slot->refs.store(1, std::memory_order_relaxed);
+  slot->seq = 0;
+  slot->counted_bytes = 0;
+  slot->passing = false;
+  slot->next = nullptr;
+  return slot;
 }
 
 void Stream::drop(Slot* slot) {
   if (slot->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (stopping_.load(std::memory_order_relaxed)) {
-    destroy(slot);
-    return;
-  }
-  slot->refs.store(1, std::memory_order_relaxed);
-  Task task;
-  task.always = true;
-  Arg& arg = task.args.emplace_back();
-  arg.kind = Arg::Kind::kTensor;
-  arg.slot = slot;
-  task.run = [](Task&) {};
-  push(std::move(task));
+  Slot* top = garbage_.load(std::memory_order_relaxed);
+  do {
+    slot->next = top;
+  } while (!garbage_.compare_exchange_weak(top, slot, std::memory_order_seq_cst, std::memory_order_relaxed));
+  wake();
+}
+
+void Stream::sweep() {
+  Slot* list = garbage_.exchange(nullptr, std::memory_order_acquire);
+  while (list != nullptr) destroy(std::exchange(list, list->next));
 }
 
 }  // namespace torch_learner

@@ -14,6 +14,7 @@ struct Slot {
   at::Tensor value;
   ErrorPtr error;
   bool passing = false;  // the error came from a failed in-place operator on this tensor
+  Slot* next = nullptr;  // in a list of slots to be freed or used again
 
   // The error a reader must see, if any. A failed in-place operator leaves its target as it was, so once somebody has
   // been told, the target is usable again.
@@ -73,28 +74,41 @@ class Stream {
   uint64_t last() const { return head_.load(std::memory_order_relaxed); }
   bool reached(uint64_t seq) const { return tail_.load(std::memory_order_acquire) >= seq; }
   void wait(uint64_t seq);
-  // Stops after the task that is running and drops the rest.
-  void stop();
+  // Stops after the task that is running and drops the rest. With `patience`, waits no longer than that for the task,
+  // and returns false when it still runs: the stream must then live as long as the process.
+  bool stop(std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
   // The first error nobody has been told of, or null. `in_place_only`: only those without an output to reject.
   ErrorPtr take_unreported(bool in_place_only);
 
-  // Slots are dropped on the stream thread, so that large frees never stall JavaScript.
+  bool has_unreported() const { return has_errors_.load(std::memory_order_acquire); }
+
+  // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript, and
+  // come back from there, so that neither thread frees what the other has allocated.
+  Slot* make_slot();
   void drop(Slot* slot);
   int64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
 
  private:
   void loop();
+  bool await_work(uint64_t next);
   void execute(Task& task);
   void finish(Task& task);
   void destroy(Slot* slot);
+  void sweep();
+  void wake();
   void account(Slot* slot);
   void set_modes(const Modes& modes);
   void remember(const ErrorPtr& error);
 
   std::vector<Task> ring_;
   std::atomic<uint64_t> head_{0}, tail_{0};
-  std::atomic<bool> asleep_{false}, stopping_{false};
+  std::atomic<bool> asleep_{false}, stopping_{false}, ended_{false};
+  std::atomic<Slot*> garbage_{nullptr}, recycled_{nullptr};
+  Slot* spare_ = nullptr;        // recycled slots in the hands of JavaScript
+  Slot* dead_ = nullptr;         // slots on their way to recycled_, in the hands of the stream
+  Slot* last_dead_ = nullptr;
+  size_t dead_count_ = 0;
   std::atomic<uint64_t> waited_for_{0};
   std::mutex mutex_;
   std::condition_variable wake_, done_;
@@ -103,6 +117,7 @@ class Stream {
   std::atomic<bool> has_errors_{false};
   std::atomic<int64_t> live_bytes_{0};
   Modes current_;
+  torch::jit::Stack stack_;  // of the operator that is running; kept for its memory
   std::thread thread_;
 };
 

@@ -112,22 +112,24 @@ napi_value describe(Environment& environment, napi_env env, napi_callback_info i
   return result;
 }
 
-struct Reading {
-  at::Tensor value;
-  bool shared = false;
-};
+using Reading = at::Tensor;
+
+// Below this, copying is cheaper than an ArrayBuffer with a finalizer.
+constexpr size_t kSmall = 4096;
 
 // The bytes of a tensor as an ArrayBuffer that owns (or shares) them.
-napi_value to_array(napi_env env, const std::shared_ptr<Reading>& reading) {
-  const at::Tensor& value = reading->value;
+napi_value to_array(napi_env env, const std::shared_ptr<Reading>& reading, bool copy) {
+  const at::Tensor& value = *reading;
   size_t bytes = value.nbytes();
   napi_value buffer, result;
-  auto* keep = new std::shared_ptr<Reading>(reading);
-  auto free = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Reading>*>(hint); };
-  napi_status status = bytes == 0 ? napi_generic_failure
-                                  : napi_create_external_arraybuffer(env, value.data_ptr(), bytes, free, keep, &buffer);
-  if (status != napi_ok) {  // empty, or a runtime which allows no external memory
-    delete keep;
+  napi_status status = napi_generic_failure;
+  if (bytes > 0 && (bytes > kSmall || !copy)) {
+    auto* keep = new std::shared_ptr<Reading>(reading);
+    auto free = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Reading>*>(hint); };
+    status = napi_create_external_arraybuffer(env, value.data_ptr(), bytes, free, keep, &buffer);
+    if (status != napi_ok) delete keep;
+  }
+  if (status != napi_ok) {  // small, empty, or a runtime which allows no external memory
     void* data;
     check(napi_create_arraybuffer(env, bytes, &data, &buffer));
     if (bytes > 0) std::memcpy(data, value.data_ptr(), bytes);
@@ -161,10 +163,10 @@ napi_value read(Environment& environment, napi_env env, napi_callback_info info)
   arg.slot = slot;
   slot->refs.fetch_add(1, std::memory_order_relaxed);
   Slot* holder = environment.fresh(task);
-  task.run = [reading, copy](Task& t) { reading->value = readable(t.args[0].slot->value, copy); };
+  task.run = [reading, copy](Task& t) { *reading = readable(t.args[0].slot->value, copy); };
   environment.push(std::move(task));
   auto* completion = new Completion;
-  completion->build = [reading](napi_env e) { return to_array(e, reading); };
+  completion->build = [reading, copy](napi_env e) { return to_array(e, reading, copy); };
   napi_value promise = environment.promise(completion);
   deliver(environment, holder, completion);
   return promise;
@@ -179,8 +181,8 @@ napi_value read_sync(Environment& environment, napi_env env, napi_callback_info 
   environment.await_slot(slot);
   if (auto error = environment.stream.take_unreported(true)) environment.report(error);
   auto reading = std::make_shared<Reading>();
-  reading->value = readable(slot->value, copy);
-  return to_array(env, reading);
+  *reading = readable(slot->value, copy);
+  return to_array(env, reading, copy);
 }
 
 // mark() -> Promise<void>: everything recorded so far has run.
@@ -195,6 +197,11 @@ napi_value sync(Environment& environment, napi_env, napi_callback_info) {
   environment.stream.wait(environment.stream.last());
   if (auto error = environment.stream.take_unreported(false)) environment.report(error);
   return nullptr;
+}
+
+// Whether nothing is queued and nothing has failed unheard.
+napi_value quiet(Environment& environment, napi_env env, napi_callback_info) {
+  return to_js(env, environment.stream.reached(environment.stream.last()) && !environment.stream.has_unreported());
 }
 
 napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
@@ -237,6 +244,7 @@ void init_tensor(napi_env env, napi_value exports) {
   define<read_sync>(env, exports, "readSync");
   define<mark>(env, exports, "mark");
   define<sync>(env, exports, "sync");
+  define<quiet>(env, exports, "quiet");
   define<stats>(env, exports, "stats");
 }
 

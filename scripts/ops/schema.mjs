@@ -1,6 +1,18 @@
 // Operator schemas, `aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`, as TypeScript.
 
-const RESERVED_WORDS = new Set(['default', 'in', 'with', 'function', 'new', 'delete', 'var', 'export', 'import', 'class', 'end'])
+const RESERVED_WORDS = new Set([
+  'default',
+  'in',
+  'with',
+  'function',
+  'new',
+  'delete',
+  'var',
+  'export',
+  'import',
+  'class',
+  'end',
+])
 
 /** Splits at commas that are outside of brackets. */
 function split(text) {
@@ -41,7 +53,13 @@ export function parseSchema(text) {
     })
   }
   const inner = returns.startsWith('(') && !/^\([a-z!]+\)$/.test(returns) ? split(returns.slice(1, -1)) : [returns]
-  return { text, name, overload, args: parsed, returns: inner.map(type => type.replace(/\([^)]*\)/g, '').split(' ')[0]) }
+  return {
+    text,
+    name,
+    overload,
+    args: parsed,
+    returns: inner.map(type => type.replace(/\([^)]*\)/g, '').split(' ')[0]),
+  }
 }
 
 /** Overloads which JavaScript can call: no out= variants, no names of dimensions. */
@@ -54,9 +72,13 @@ export function callable(schema) {
   )
 }
 
-export function isMethod(schema) {
-  const [first] = schema.args
-  return first !== undefined && first.name === 'self' && first.type === 'Tensor'
+/** Methods of PyTorch's tensors whose schema doesn't begin with the tensor: `x.where(condition, other)`. */
+const SELF_IS_SECOND = new Set(['aten::where', 'aten::polygamma'])
+
+/** The place of the tensor in the schema, when the operator is a method of it; else -1. */
+export function selfPosition(schema) {
+  const place = schema.args.findIndex(arg => arg.name === 'self' && arg.type === 'Tensor')
+  return place === (SELF_IS_SECOND.has(schema.name) ? 1 : 0) ? place : -1
 }
 
 const SCALARS = {
@@ -118,12 +140,16 @@ function parameter(arg) {
  * optional by name.
  */
 export function typescriptSignatures(schema, method) {
-  const args = (method ? schema.args.slice(1) : schema.args).filter(arg => typeOf(arg.type) !== null)
+  const own = method ? selfPosition(schema) : -1
+  const args = schema.args.filter((_, place) => place !== own).filter(arg => typeOf(arg.type) !== null)
   const positional = args.filter(arg => !arg.keyword)
   const required = positional.filter(arg => !arg.optional)
   const keyword = args.filter(arg => arg.keyword)
   const result = returnType(schema)
-  const list = (some, rest) => [...some.map(arg => `${parameter(arg)}${arg.optional ? '?' : ''}: ${typeOf(arg.type)}`), ...rest]
+  const list = (some, rest) => [
+    ...some.map(arg => `${parameter(arg)}${arg.optional ? '?' : ''}: ${typeOf(arg.type)}`),
+    ...rest,
+  ]
   const signature = (some, named) => {
     const must = named.some(arg => !arg.optional)
     const fields = named.map(arg => `${camel(arg.name)}${arg.optional ? '?' : ''}: ${typeOf(arg.type)}`)

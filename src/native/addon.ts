@@ -36,6 +36,8 @@ export interface NativeAddon extends ImageAddon {
 
   // operators (binding/call.cc)
   op(name: string): number
+  /** The number by which `call` knows a named argument. */
+  argumentName(name: string): number
   /** `flags`: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits 8-15 how many arguments are named. */
   call(op: number, flags: number, hints0: number, hints1: number, ...args: unknown[]): CallResult
   operators(): string[]
@@ -57,6 +59,8 @@ export interface NativeAddon extends ImageAddon {
   readSync(handle: Handle, copy: boolean): ReadResult
   mark(): Promise<void>
   sync(): void
+  /** Whether nothing is queued and nothing has failed without anyone having been told. */
+  quiet(): boolean
   stats(): { tensors: number; bytes: number }
 
   // gradients (binding/autograd.cc)

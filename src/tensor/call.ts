@@ -1,4 +1,4 @@
-import { type CallResult, native, type TaggedValue, TorchLearnerError } from '../native/index.js'
+import { type CallResult, invalidArgument, native, type TaggedValue, TorchLearnerError } from '../native/index.js'
 import { context } from './context.js'
 import { Generator } from './random.js'
 import { Tensor } from './tensor.js'
@@ -46,38 +46,48 @@ function isOptions(value: unknown): value is Record<string, OpArgument> {
   return prototype === Object.prototype || prototype === null
 }
 
-const snakeNames = new Map<string, string>()
-
-function snake(name: string): string {
-  let result = snakeNames.get(name)
-  if (result === undefined) {
-    result = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-    snakeNames.set(name, result)
-  }
-  return result
+/** `keepDim` as `keep_dim`; names that PyTorch writes with capitals (`A`, `LU`, `Vh`) stay as they are. */
+export function snake(name: string): string {
+  return name.replace(/(?<=[a-z0-9])[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }
 
+const argumentNames = new Map<string, number>()
+
+function argumentName(name: string): number {
+  let id = argumentNames.get(name)
+  if (id === undefined) {
+    id = native.argumentName(snake(name))
+    argumentNames.set(name, id)
+  }
+  return id
+}
+
+/** Numbers and booleans go as they are, tensors (and holes between them) as handles. */
 function lowerList(list: readonly unknown[]): unknown {
-  if (!list.some(item => item instanceof Tensor)) return list.length > 0 && list.every(item => item === null) ? holes(list) : list
+  const plain = list.every(item => typeof item === 'number' || typeof item === 'boolean')
+  if (plain) return list
   const handles = new Float64Array(list.length)
   for (let i = 0; i < list.length; i++) {
     const item = list[i]
     if (item instanceof Tensor) handles[i] = item.handle
     else if (item === null || item === undefined) handles[i] = -1
     else {
-      throw new TorchLearnerError('ERR_INVALID_ARG', `Expected a list of tensors but item ${i} is of type ${typeof item}`)
+      throw invalidArgument(`item ${i} of a list`, 'a number, a boolean or a tensor, and all items of one kind', item)
     }
   }
   return handles
 }
 
-function holes(list: readonly unknown[]): Float64Array {
-  return new Float64Array(list.length).fill(-1)
-}
-
 function lower(value: OpArgument): unknown {
+  if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return lowerList(value)
-  return value instanceof Generator ? value.native : value
+  if (value instanceof Generator) return value.native
+  throw invalidArgument(
+    "an operator's argument",
+    'a tensor, number, boolean, string, array, Generator or null',
+    value,
+    'Wrap typed arrays with tensor() or asTensor()',
+  )
 }
 
 /**
@@ -115,7 +125,7 @@ export function callOperator(index: number, args: readonly OpArgument[]): unknow
       const value = options[key]
       if (value === undefined) continue
       const hint = value instanceof Tensor ? TENSOR : typeof value === 'number' ? NUMBER : OTHER
-      lowered.push(snake(key), value instanceof Tensor ? value.handle : lower(value))
+      lowered.push(argumentName(key), value instanceof Tensor ? value.handle : lower(value))
       note(count + named++, hint)
     }
   }
@@ -134,13 +144,16 @@ function own(
   for (const arg of args) {
     if (arg instanceof Tensor && arg.handle === handle) return arg.written()
   }
-  if (options?.out instanceof Tensor && options.out.handle === handle) return options.out.written()
+  for (const key in options) {
+    const arg = options[key]
+    if (arg instanceof Tensor && arg.handle === handle) return arg.written()
+  }
   return new Tensor(handle, scope)
 }
 
 function lift(result: CallResult, args: readonly OpArgument[], options: Record<string, OpArgument> | null): unknown {
   if (result === undefined) {
-    for (const arg of args) if (arg instanceof Tensor) arg.written()
+    for (const arg of args.flat()) if (arg instanceof Tensor) arg.written()
     return undefined
   }
   if (result instanceof Promise) return result.then(unwrap)

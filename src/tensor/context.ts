@@ -14,8 +14,17 @@ const FIRST_SWEEP = 256
 export class ScopeRecord {
   #members: Scoped[] = []
   #sweepAt = FIRST_SWEEP
+  #closed = false
 
   constructor(readonly parent: ScopeRecord | null) {}
+
+  /**
+   * This scope, or when it has ended the nearest one around it that hasn't: async code that nobody awaits may outlive
+   * the scope it was started in.
+   */
+  get open(): ScopeRecord | null {
+    return this.#closed ? (this.parent?.open ?? null) : this
+  }
 
   add(tensor: Scoped): void {
     if (this.#members.push(tensor) >= this.#sweepAt) this.#sweep()
@@ -34,6 +43,7 @@ export class ScopeRecord {
   close(): void {
     for (const tensor of this.#members) if (tensor.scope === this) tensor.dispose()
     this.#members = []
+    this.#closed = true
   }
 }
 

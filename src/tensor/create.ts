@@ -28,21 +28,23 @@ function checkShape(shape: unknown): Shape {
   return shape
 }
 
+type Items = number[] | boolean[] | bigint[]
+
 function shapeOf(data: unknown): number[] {
   const shape: number[] = []
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length)
   return shape
 }
 
-/** Writes nested numbers row by row, and checks that every row has its length. */
-function flatten(data: unknown, shape: readonly number[], out: Float64Array): void {
-  let next = 0
+/** The items of nested arrays row by row; checks that every row has its length and that all items are of one kind. */
+function flatten(data: unknown, shape: readonly number[]): Items {
+  const items: Items = []
   const walk = (level: unknown, depth: number) => {
     if (depth === shape.length) {
-      if (typeof level === 'number') out[next++] = level
-      else if (typeof level === 'boolean') out[next++] = level ? 1 : 0
-      else if (typeof level === 'bigint') out[next++] = Number(level)
-      else throw invalidArgument('data', 'numbers, nested arrays of numbers of equal lengths, or a typed array', level)
+      if (!['number', 'boolean', 'bigint'].includes(typeof level) || (items.length > 0 && typeof level !== typeof items[0])) {
+        throw invalidArgument('data', 'numbers, nested arrays of numbers of equal lengths, or a typed array', level)
+      }
+      items.push(level as never)
     } else {
       if (!Array.isArray(level) || level.length !== shape[depth]) {
         throw invalidArgument('data', `nested arrays of equal lengths (here ${shape[depth]})`, level)
@@ -51,12 +53,34 @@ function flatten(data: unknown, shape: readonly number[], out: Float64Array): vo
     }
   }
   walk(data, 0)
+  return items
 }
 
-function finish(made: Tensor, { device, requiresGrad }: TensorOptions): Tensor {
-  const placed = device === undefined || device === 'cpu' ? made : made.to({ device })
-  if (requiresGrad) placed.requiresGrad_(true)
-  return placed
+const COMMON = ['dtype', 'device', 'requiresGrad']
+
+/** Wrong names of options are errors: an ignored one is a bug found late. */
+function checkOptions(given: TensorOptions, more: readonly string[] = []): void {
+  if (typeof given !== 'object' || given === null) throw invalidArgument('options', 'an object', given)
+  for (const name in given) {
+    if (COMMON.includes(name) || more.includes(name)) continue
+    throw invalidArgument('options', `only the names ${[...COMMON, ...more].join(', ')}`, name)
+  }
+  if (given.dtype !== undefined) checkDType(given.dtype)
+  if (given.requiresGrad !== undefined && typeof given.requiresGrad !== 'boolean') {
+    throw invalidArgument('requiresGrad', 'a boolean', given.requiresGrad)
+  }
+}
+
+/** Puts a tensor that was made on the CPU where it is wanted. */
+function place(made: Tensor, given: TensorOptions): Tensor {
+  if (given.device === undefined || given.device === 'cpu') return finish(made, given)
+  const placed = made.to({ device: given.device })
+  made.dispose()
+  return finish(placed, given)
+}
+
+function finish(made: Tensor, { requiresGrad }: TensorOptions): Tensor {
+  return requiresGrad ? made.requiresGrad_(true) : made
 }
 
 /**
@@ -68,18 +92,17 @@ function finish(made: Tensor, { device, requiresGrad }: TensorOptions): Tensor {
  * @example tensor([[1, 2], [3, 4]])
  * @example tensor(new Float32Array(6), { shape: [2, 3] })
  */
-export function tensor(data: NestedArray | TypedArray | bigint[], options: TensorOptions & { shape?: Shape } = {}): Tensor {
-  if (options.dtype !== undefined) checkDType(options.dtype)
+export function tensor(
+  data: NestedArray | TypedArray | bigint[],
+  options: TensorOptions & { shape?: Shape } = {},
+): Tensor {
+  checkOptions(options, ['shape'])
   if (isTypedArray(data)) return fromTyped(data, options, true)
   const found = shapeOf(data)
-  const values = new Float64Array(found.reduce((product, size) => product * size, 1))
-  flatten(data, found, values)
-  let first: unknown = data
-  while (Array.isArray(first)) first = first[0]
-  const dtype = options.dtype ?? (typeof first === 'boolean' ? 'bool' : typeof first === 'bigint' ? 'int64' : 'float32')
+  const items = flatten(data, found)
   const shape = options.shape === undefined ? found : checkShape(options.shape)
-  checkCount(values.length, shape)
-  return finish(fromNumbers(values, shape, dtype), options)
+  checkCount(items.length, shape)
+  return place(fromItems(items, shape, options.dtype), options)
 }
 
 function checkCount(length: number, shape: Shape): void {
@@ -89,14 +112,40 @@ function checkCount(length: number, shape: Shape): void {
   }
 }
 
-function fromNumbers(values: Float64Array, shape: Shape, dtype: DType): Tensor {
-  if (dtype === 'float64') return new Tensor(native.fromBuffer(values.buffer, 0, shape, 'float64', false))
-  if (dtype === 'float32') {
-    return new Tensor(native.fromBuffer(new Float32Array(values).buffer, 0, shape, 'float32', false))
+const RANGES: Partial<Record<DType, [low: number, high: number]>> = {
+  uint8: [0, 255],
+  int8: [-(2 ** 7), 2 ** 7 - 1],
+  int16: [-(2 ** 15), 2 ** 15 - 1],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  int64: [-(2 ** 63), 2 ** 63],
+}
+
+function fromItems(items: Items, shape: Shape, wanted?: DType): Tensor {
+  const kind = typeof items[0]
+  const dtype = wanted ?? (kind === 'boolean' ? 'bool' : kind === 'bigint' ? 'int64' : 'float32')
+  if (kind === 'bigint') return fromMemory(BigInt64Array.from(items as bigint[]), 'int64', shape, dtype)
+  const numbers = Float64Array.from(items as number[], Number)
+  const range = RANGES[dtype]
+  if (range !== undefined) {
+    const wrong = numbers.find(number => !(number >= range[0] && number <= range[1]))
+    if (wrong !== undefined) throw invalidArgument('data', `numbers from ${range[0]} to ${range[1]} (${dtype})`, wrong)
   }
-  const wide = new Tensor(native.fromBuffer(values.buffer, 0, shape, 'float64', false))
-  const result = wide.to({ dtype })
-  wide.dispose()
+  if (dtype === 'float32') return fromMemory(Float32Array.from(numbers), dtype, shape, dtype)
+  return fromMemory(numbers, 'float64', shape, dtype)
+}
+
+/** Below this many bytes a copy is cheaper than lending memory that must be asked back. */
+const SMALL = 64 * 1024
+
+/** A tensor on fresh memory that nobody else holds. */
+function fromMemory(data: TypedArray, stored: DType, shape: Shape, dtype: DType): Tensor {
+  const made = new Tensor(native.fromBuffer(data.buffer, 0, shape, stored, data.byteLength <= SMALL))
+  return stored === dtype ? made : converted(made, dtype)
+}
+
+function converted(made: Tensor, dtype: DType): Tensor {
+  const result = made.to({ dtype })
+  made.dispose()
   return result
 }
 
@@ -106,15 +155,14 @@ function fromTyped(data: TypedArray, options: TensorOptions & { shape?: Shape },
   const shape = options.shape === undefined ? [data.length] : checkShape(options.shape)
   checkCount(data.length, shape)
   const made = new Tensor(native.fromBuffer(wholeBuffer(data), data.byteOffset, shape, stored, copy))
-  if (options.dtype === undefined || options.dtype === stored) return finish(made, options)
-  const converted = made.to({ dtype: options.dtype })
-  made.dispose()
-  return finish(converted, options)
+  return place(options.dtype === undefined || options.dtype === stored ? made : converted(made, options.dtype), options)
 }
 
-function wholeBuffer(data: TypedArray): ArrayBufferLike {
-  if (data.buffer instanceof ArrayBuffer) return data.buffer
-  throw invalidArgument('data', 'a typed array on an ArrayBuffer', data, 'Copy shared memory with .slice() first')
+function wholeBuffer(data: TypedArray): ArrayBuffer {
+  const { buffer } = data
+  const resizable = 'resizable' in buffer && buffer.resizable === true
+  if (buffer instanceof ArrayBuffer && !resizable) return buffer
+  throw invalidArgument('data', 'a typed array on an ArrayBuffer of fixed length', data, 'Copy it with .slice() first')
 }
 
 /**
@@ -124,12 +172,18 @@ function wholeBuffer(data: TypedArray): ArrayBufferLike {
  * @param options `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
  */
 export function asTensor(data: TypedArray, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
+  checkOptions(options, ['shape'])
   if (!isTypedArray(data)) throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
+  const { dtype } = options
+  const own = data instanceof Uint16Array ? ['float16', 'bfloat16'] : [dtypeOf(data)]
+  if (dtype !== undefined && !own.includes(dtype)) {
+    throw invalidArgument('dtype', `the array's own (${own.join(' or ')})`, dtype, 'tensor(data, { dtype }) converts')
+  }
   return fromTyped(data, options, false)
 }
 
-function options(given: TensorOptions, fallback: DType = 'float32') {
-  if (given.dtype !== undefined) checkDType(given.dtype)
+function options(given: TensorOptions, fallback: DType = 'float32', more: readonly string[] = []) {
+  checkOptions(given, more)
   return { dtype: given.dtype ?? fallback, device: given.device }
 }
 
@@ -150,27 +204,27 @@ export function full(shape: Shape, value: number, given: TensorOptions = {}): Te
 
 /** A tensor whose elements are whatever was in memory. */
 export function empty(shape: Shape, given: TensorOptions & { memoryFormat?: MemoryFormat } = {}): Tensor {
-  return finish(ops.aten.empty(checkShape(shape), { ...options(given), memoryFormat: given.memoryFormat }), given)
+  return finish(ops.aten.empty(checkShape(shape), { ...options(given, 'float32', ['memoryFormat']), memoryFormat: given.memoryFormat }), given)
 }
 
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.rand(checkShape(shape), { ...options(given), ...generator(given) }), given)
+  return finish(ops.aten.rand(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }), given)
 }
 
 /** Random numbers of the standard normal distribution. */
 export function randn(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randn(checkShape(shape), { ...options(given), ...generator(given) }), given)
+  return finish(ops.aten.randn(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }), given)
 }
 
 /** Random integers from `low` to `high` - 1, int64 by default. */
 export function randint(low: number, high: number, shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randint(low, high, checkShape(shape), { ...options(given, 'int64'), ...generator(given) }), given)
+  return finish(ops.aten.randint(low, high, checkShape(shape), { ...options(given, 'int64', ['generator']), ...generator(given) }), given)
 }
 
 /** The numbers 0..n-1 in random order, int64 by default. */
 export function randperm(n: number, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randperm(n, { ...options(given, 'int64'), ...generator(given) }), given)
+  return finish(ops.aten.randperm(n, { ...options(given, 'int64', ['generator']), ...generator(given) }), given)
 }
 
 function generator(given: RandomOptions): { generator?: Generator } {

@@ -1,18 +1,16 @@
-import { callOperator, operatorIndex, type OpArgument } from './call.js'
+import { callOperator, operatorIndex, type OpArgument, snake } from './call.js'
 import type { AtenFunctions } from './generated/functions.js'
-import { methodNames } from './generated/names.js'
+import { irregularNames, methodNames, selfPositions } from './generated/names.js'
 import { Tensor } from './tensor.js'
 
 /** An operator as a function: positional arguments, then named ones in an object. */
 export type Operator = (...args: OpArgument[]) => unknown
 
-const snake = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-
 function namespace(name: string): object {
   return new Proxy(Object.create(null), {
     get(cache: Record<string, Operator>, key): Operator | undefined {
       if (typeof key !== 'string') return undefined
-      cache[key] ??= operator(`${name}::${key.startsWith('_') ? key : snake(key)}`)
+      cache[key] ??= operator(`${name}::${irregularNames[key] ?? snake(key)}`)
       return cache[key]
     },
   })
@@ -38,10 +36,12 @@ export const ops = {
 
 function install(method: string, name: string): void {
   const full = `aten::${name}`
+  const position = selfPositions[method] ?? 0
   let index = -1
   const call = function (this: Tensor, ...args: OpArgument[]): unknown {
     if (index < 0) index = operatorIndex(full)
-    args.unshift(this)
+    if (position === 0) args.unshift(this)
+    else args.splice(position, 0, this)
     return callOperator(index, args)
   }
   Object.defineProperty(call, 'name', { value: method })

@@ -2,6 +2,12 @@ import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
 
 native.onError((code, message) => new TorchLearnerError(code as TorchLearnerError['code'], message))
 
+// A program that ends with operators still queued lets them run. One that failed and that nobody has read then ends the
+// program as any unhandled rejection does.
+process.on('beforeExit', () => {
+  if (!native.quiet()) void native.mark()
+})
+
 /**
  * Resolves when everything queued so far has run. Rejects with the first error that nobody has been told of, such as
  * that of an in-place operator.

@@ -9,10 +9,12 @@ export type NestedArray = number | boolean | NestedArray[]
 // The net below scopes and dispose(): a tensor nobody holds any more gives its memory back when the collector finds it.
 const collected = new FinalizationRegistry<number>(handle => native.free(handle))
 
+const FIRST_SWEEP = 1024
+
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: operators are installed on the prototype from their schemas
 export interface Tensor extends TensorMethods {
   /** @internal */
-  _backward(inputs: Tensor[], gradient: Tensor | null, retainGraph: boolean, createGraph: boolean): void
+  _backward(inputs: readonly Tensor[], gradient: Tensor | null, retainGraph: boolean, createGraph: boolean): void
 }
 
 /**
@@ -31,15 +33,37 @@ export class Tensor implements Scoped {
   #scope: ScopeRecord | null
   #info: TensorInfo | null = null
 
+  // Registering with the collector costs more than queuing an operator, and most tensors outside of scopes are disposed
+  // soon after. The collector can't report any before the current job ends, so they are registered then.
+  static #young: Tensor[] = []
+  static #sweepAt = FIRST_SWEEP
+
+  static #watch(tensor: Tensor): void {
+    const count = Tensor.#young.push(tensor)
+    if (count === 1) queueMicrotask(Tensor.#settle)
+    if (count < Tensor.#sweepAt) return
+    Tensor.#young = Tensor.#young.filter(member => member.#handle >= 0 && member.#scope === null)
+    Tensor.#sweepAt = Math.max(FIRST_SWEEP, Tensor.#young.length * 2)
+  }
+
+  static #settle(): void {
+    for (const tensor of Tensor.#young) {
+      if (tensor.#handle >= 0 && tensor.#scope === null) collected.register(tensor, tensor.#handle)
+    }
+    Tensor.#young = []
+    Tensor.#sweepAt = FIRST_SWEEP
+  }
+
   /** @internal Takes over a native handle. Use {@link tensor} and the other creation functions. */
   constructor(handle: number, scope: ScopeRecord | null = context().scope) {
     if (typeof handle !== 'number') {
       throw invalidArgument('handle', 'a native handle', handle, 'Make tensors with tensor(data), zeros(shape), ...')
     }
+    const open = scope === null ? null : scope.open
     this.#handle = handle
-    this.#scope = scope
-    if (scope === null) collected.register(this, handle)
-    else scope.add(this)
+    this.#scope = open
+    if (open === null) Tensor.#watch(this)
+    else open.add(this)
   }
 
   /** @internal The scope that frees this tensor. */
@@ -66,6 +90,7 @@ export class Tensor implements Scoped {
   }
 
   #describe(): TensorInfo {
+    // null after dispose() too, so that the handle is asked for and complains
     this.#info ??= native.describe(this.handle)
     return this.#info
   }
@@ -105,7 +130,7 @@ export class Tensor implements Scoped {
 
   /** Whether operators on this tensor are recorded for {@link Tensor.backward}. */
   get requiresGrad(): boolean {
-    return this.#describe().requiresGrad
+    return native.describe(this.handle).requiresGrad // not remembered: an operator on a view of this tensor may change it
   }
 
   set requiresGrad(value: boolean) {
@@ -114,7 +139,7 @@ export class Tensor implements Scoped {
 
   /** Whether this tensor was made by the user and not by a recorded operator. */
   get isLeaf(): boolean {
-    return this.#describe().isLeaf
+    return native.describe(this.handle).isLeaf
   }
 
   /** The gradient that `backward()` has left here, or null. Blocks until everything recorded so far has run. */
@@ -124,6 +149,7 @@ export class Tensor implements Scoped {
   }
 
   set grad(value: Tensor | null) {
+    if (value !== null && !(value instanceof Tensor)) throw invalidArgument('grad', 'a tensor or null', value)
     native.setGrad(this.handle, value === null ? -1 : value.handle)
   }
 
@@ -187,6 +213,7 @@ export class Tensor implements Scoped {
     if (this.#handle < 0) return
     native.free(this.#handle)
     this.#scope = null
+    this.#info = null
     this.#handle = -1
   }
 
@@ -200,16 +227,17 @@ export class Tensor implements Scoped {
 
   /** Takes this tensor out of the scopes around it: it lives until `dispose()`, or until it is collected. */
   keep(): this {
-    this.handOver(null)
+    if (this.handle >= 0) this.handOver(null)
     return this
   }
 
   /** @internal Moves this tensor to another scope, or to none. */
   handOver(scope: ScopeRecord | null): void {
     if (this.#handle < 0 || this.#scope === scope) return
-    this.#scope = scope
-    if (scope === null) collected.register(this, this.#handle)
-    else scope.add(this)
+    const open = scope === null ? null : scope.open
+    this.#scope = open
+    if (open === null) Tensor.#watch(this)
+    else open.add(this)
   }
 
   /** @internal Gives the handle away; this object is as good as disposed. */

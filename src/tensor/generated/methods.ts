@@ -3697,6 +3697,12 @@ export interface TensorMethods {
   poisson(generator?: Generator | null): Tensor
   poisson(options?: { generator?: Generator | null }): Tensor
   /**
+   * `torch.polygamma`
+   *
+   * - `aten::polygamma(int n, Tensor self) -> Tensor`
+   */
+  polygamma(n: number): Tensor
+  /**
    * `torch.polygamma_`
    *
    * - `aten::polygamma_(Tensor(a!) self, int n) -> Tensor(a!)`
@@ -5570,6 +5576,14 @@ export interface TensorMethods {
    */
   vsplit(sections: number): Tensor[]
   vsplit(indices: readonly number[]): Tensor[]
+  /**
+   * `torch.where`
+   *
+   * - `aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor`
+   * - `aten::where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor`
+   */
+  where(condition: Tensor, other: Tensor): Tensor
+  where(condition: Tensor, other: Scalar): Tensor
   /**
    * `torch.xlogy`
    *

@@ -547,6 +547,7 @@ export const methodNames: Record<string, string> = {
   pixelShuffle: 'pixel_shuffle',
   pixelUnshuffle: 'pixel_unshuffle',
   poisson: 'poisson',
+  polygamma: 'polygamma',
   polygamma_: 'polygamma_',
   positive: 'positive',
   pow: 'pow',
@@ -820,9 +821,29 @@ export const methodNames: Record<string, string> = {
   viewAsRealCopy: 'view_as_real_copy',
   viewCopy: 'view_copy',
   vsplit: 'vsplit',
+  where: 'where',
   xlogy: 'xlogy',
   xlogy_: 'xlogy_',
   zero: 'zero',
   zero_: 'zero_',
   zerosLike: 'zeros_like',
+}
+
+/** Where the tensor itself stands among the operator's arguments, when it isn't the first. */
+export const selfPositions: Record<string, number> = {
+  polygamma: 1,
+  where: 1,
+}
+
+/** Operators whose name can't be told from its camelCase. */
+export const irregularNames: Record<string, string> = {
+  atleast1d: 'atleast_1d',
+  atleast2d: 'atleast_2d',
+  atleast3d: 'atleast_3d',
+  gridSampler2d: 'grid_sampler_2d',
+  gridSampler2dBackward: 'grid_sampler_2d_backward',
+  gridSampler3d: 'grid_sampler_3d',
+  gridSampler3dBackward: 'grid_sampler_3d_backward',
+  mH: 'mH',
+  mT: 'mT',
 }

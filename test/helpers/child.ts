@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** What became of a program run in a process of its own. */
+export interface Outcome {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+  /** from start to end */
+  ms: number
+}
+
+const packageUrl = new URL('../../dist/index.js', import.meta.url).href
+
+/**
+ * Runs `source` as an ES module in a fresh Node process. `torch-learner` is imported as `tl`.
+ *
+ * @param options `env`: added to ours; `seconds`: killed after (default 60)
+ */
+export async function runProgram(
+  source: string,
+  options: { env?: Record<string, string>; seconds?: number; nodeArguments?: string[] } = {},
+): Promise<Outcome> {
+  const program = `import * as tl from ${JSON.stringify(packageUrl)}\n${source}`
+  const started = performance.now()
+  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), '--input-type=module', '-e', program], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: { ...process.env, NODE_OPTIONS: '', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), (options.seconds ?? 60) * 1000)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', text => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (exitCode, exitSignal) => resolve([exitCode, exitSignal]))
+  })
+  clearTimeout(timer)
+  return { code, signal, stdout, stderr, ms: performance.now() - started }
+}
