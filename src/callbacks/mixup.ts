@@ -54,8 +54,9 @@ export abstract class MixHandler extends Callback {
    */
   constructor(options: number | MixOptions = {}, defaultAlpha = 0.5) {
     super({ runValid: false })
-    const { alpha = defaultAlpha, random = defaultRandom } = typeof options === 'object' ? options : { alpha: options }
-    if (typeof options === 'object') checkOptions(schema, options, new.target.name)
+    const isObject = typeof options === 'object' && options !== null
+    if (isObject) checkOptions(schema, options, new.target.name)
+    const { alpha = defaultAlpha, random = defaultRandom }: MixOptions = isObject ? options : { alpha: options }
     this.alpha = checkAlpha(alpha)
     this.random = random
   }
