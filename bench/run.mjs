@@ -28,7 +28,7 @@ try {
   const rows = [
     ...(await resnet(reference, { settings })),
     ...(await busyNeighbour(settings[0])),
-    ...(await mixup.run()),
+    ...(await mixup.run(reference)),
     ...(await operators.run()),
   ]
   console.log()
