@@ -23,6 +23,15 @@ function prebuildify() {
   copyFileSync(ADDON_STAMP, join(folder, 'torch_learner.json'))
 }
 
+/** Codecs that could not be linked in go beside the addon, where its $ORIGIN finds them. */
+function copyCodecs() {
+  const addon = join(folder, 'torch-learner.node')
+  const needed = execFileSync('ldd', [addon], { encoding: 'utf8' })
+  for (const [, name, path] of needed.matchAll(/(lib(?:spng|turbojpeg)\.so\S*) => (\/\S+)/g)) {
+    copyFileSync(String(path), join(folder, String(name)))
+  }
+}
+
 /** @param {string} a @param {string} b */
 const isNewer = (a, b) => a.localeCompare(b, 'en', { numeric: true }) > 0
 
@@ -36,7 +45,8 @@ function aboveFloor(file) {
 
 try {
   prebuildify()
-  for (const name of readdirSync(folder).filter(file => /\.(node|so)$/.test(file))) {
+  if (process.platform === 'linux') copyCodecs()
+  for (const name of readdirSync(folder).filter(file => /\.(node|so)\b/.test(file))) {
     const bad = process.platform === 'linux' ? aboveFloor(join(folder, name)) : []
     if (bad.length > 0) throw new Error(`${name} needs a newer system than libtorch itself does: ${bad.join(', ')}`)
   }
