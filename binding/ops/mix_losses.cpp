@@ -19,7 +19,7 @@ Tensor weights_for(const Tensor& losses, const Tensor& lam) {
   if (n == 1) return flat.dim() == losses.dim() ? flat : flat.squeeze(0);
   TORCH_CHECK(losses.dim() > 0, "mix_losses: Expected one loss per sample but received a single number for ", n,
               " samples; the loss function has to honour the reduction \"none\"");
-  TORCH_CHECK(losses.size(0) % n == 0, "mix_losses: Expected losses of ", n,
+  TORCH_CHECK(n > 0 && losses.size(0) % n == 0, "mix_losses: Expected losses of ", n,
               " samples, like lam, but received some of shape ", losses.sizes());
   std::vector<int64_t> shape(static_cast<size_t>(losses.dim()), 1);
   shape[0] = losses.size(0);

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import { defaultRandom, type MixRandom } from './random.js'
+import { checkRandom, defaultRandom, type MixRandom } from './random.js'
 
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */
 export type Box = [x1: number, y1: number, x2: number, y2: number]
@@ -53,7 +53,8 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
   if (!Number.isSafeInteger(W) || W < 1) throw invalidArgument('W', 'a width in pixels', W)
   if (!Number.isSafeInteger(H) || H < 1) throw invalidArgument('H', 'a height in pixels', H)
   if (!(typeof lam === 'number' && lam >= 0 && lam <= 1)) throw invalidArgument('lam', 'a number from 0 to 1', lam)
-  const { random = defaultRandom } = options
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  const random = checkRandom(options.random ?? defaultRandom)
   const cx = checkCentre('cx', options.cx ?? random.integer(W), W)
   const cy = checkCentre('cy', options.cy ?? random.integer(H), H)
   const halfWidth = Math.floor(cut(W, lam) / 2)

@@ -39,6 +39,12 @@ function fusable(lossFunc: LossFunction): Fusable | null {
   return null
 }
 
+function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly Tensor[] {
+  const list = targets instanceof Tensor ? [targets] : targets
+  if (Array.isArray(list) && list.length > 0 && list.every(target => target instanceof Tensor)) return list
+  throw invalidArgument(name, 'a tensor or a list of tensors', targets)
+}
+
 /**
  * The loss of a mixed batch whose targets are not mixed themselves (class numbers):
  * `lam * L(pred, yb) + (1 - lam) * L(pred, yb1)` for each sample, then the loss's own reduction.
@@ -63,8 +69,9 @@ export function mixedLoss(
   lam: MixWeights,
 ): Tensor {
   if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
-  const own = yb instanceof Tensor ? [yb] : yb
-  const partners = yb1 instanceof Tensor ? [yb1] : yb1
+  if (!(pred instanceof Tensor)) throw invalidArgument('pred', 'a tensor', pred)
+  const own = targetList('yb', yb)
+  const partners = targetList('yb1', yb1)
   if (own.length !== partners.length) {
     throw invalidArgument('yb1', `as many targets as yb has (${own.length})`, partners)
   }

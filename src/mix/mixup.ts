@@ -52,6 +52,7 @@ export function weightsTensor(lam: MixWeights): Tensor {
  */
 export function mixup(x: Tensor, perm: Partners, lam: MixWeights, options: { out?: Tensor } = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   const { out } = options
   if (out === undefined) return mixupOperator(x, partnersTensor(perm), weightsTensor(lam))
   if (!(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)

@@ -27,6 +27,17 @@ export function checkAlpha(alpha: unknown): number {
   throw invalidArgument('alpha', 'a finite number above 0', alpha)
 }
 
+/** @internal A generator that somebody passed, checked. */
+export function checkRandom(random: unknown): MixRandom {
+  if (isRandom(random)) return random
+  throw invalidArgument('random', 'an object with the methods beta, permutation and integer', random)
+}
+
+function isRandom(value: unknown): value is MixRandom {
+  if (typeof value !== 'object' || value === null) return false
+  return ['beta', 'permutation', 'integer'].every(method => typeof Reflect.get(value, method) === 'function')
+}
+
 /** What MixUp draws for a batch. */
 export interface MixupDraw {
   /** `(N)` weight of each sample itself, 0.5 to 1; its partner has the rest. */
@@ -45,6 +56,7 @@ export interface MixupDraw {
  */
 export function drawMixup(n: number, alpha: number, random: MixRandom = defaultRandom): MixupDraw {
   if (!Number.isSafeInteger(n) || n < 0) throw invalidArgument('n', 'a number of samples', n)
+  checkRandom(random)
   const lam = random.beta(checkAlpha(alpha), n)
   if (!(lam instanceof Float32Array) || lam.length !== n) {
     throw invalidArgument('random.beta(alpha, n)', `a Float32Array of ${n} numbers`, lam)

@@ -68,6 +68,7 @@ function switched<T>(lossFunc: LossFunction, reduction: string, fn: () => T): T 
  */
 export function noneReduce<T>(lossFunc: LossFunction, fn: (unreduced: LossFunction) => T): T {
   if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
+  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function of the loss', fn)
   if (!('reduction' in lossFunc)) return fn(told(lossFunc, 'none'))
   return switched(lossFunc, 'none', () => fn(lossFunc))
 }
