@@ -6,11 +6,15 @@ import {
   accuracyMulti,
   Callback,
   CrossEntropyLossFlat,
+  DataLoader,
+  DataLoaders,
   errorRate,
   Learner,
   Metric,
   nn,
+  randn,
   type Tensor,
+  TensorDataset,
   tensor,
   topKAccuracy,
 } from 'torch-learner'
@@ -172,4 +176,14 @@ test('predictions inside a fit leave the training as it was', async t => {
   const learn = tinyLearner({ cbs: look })
   await learn.fit(2)
   t.is(learn.recorder.losses.length, 4)
+})
+
+test('predictions of a shuffled training set come in its own order, and complete', async t => {
+  const y = Array.from({ length: 10 }, (_, i) => i % 3)
+  const set = new TensorDataset(randn([10, 18]), tensor(y, { dtype: 'int64' }))
+  const dls = new DataLoaders(new DataLoader(set, { bs: 4, shuffle: true, dropLast: true }))
+  const learn = new Learner(dls, new nn.Sequential(new nn.Linear(18, 3)), { lossFunc: new CrossEntropyLossFlat() })
+  const { preds, targs } = await learn.getPreds({ dsIdx: 0 })
+  t.deepEqual(preds.shape, [10, 3])
+  t.deepEqual(await targs?.toArray(), y)
 })

@@ -8,6 +8,8 @@ export type Batch = readonly Tensor[]
 export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   /** Batches in one pass. */
   readonly length: number
+  /** The same data with other options, if the loader can: predictions are made in order, and for every row. */
+  new?(options: { shuffle: boolean; dropLast: boolean }): BatchLoader
   /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
 }
@@ -33,6 +35,11 @@ export function isLoader(value: unknown): value is BatchLoader {
   return (
     (Symbol.asyncIterator in value || Symbol.iterator in value) && 'length' in value && typeof value.length === 'number'
   )
+}
+
+/** A loader of the same data, unshuffled and complete; the loader itself if it can't make one. */
+export function inOrder(loader: BatchLoader): BatchLoader {
+  return loader.new?.({ shuffle: false, dropLast: false }) ?? loader
 }
 
 /** How many of a batch's tensors are inputs. */

@@ -6,7 +6,7 @@ import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/in
 import type { Tensor } from '../tensor/index.js'
 import { type Callback, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
-import { type Batch, isLoader, type LearnerData } from './data.js'
+import { type Batch, type BatchLoader, inOrder, isLoader, type LearnerData } from './data.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
 import { freezeTo } from './freeze.js'
 import { runBatch, runFit, runValidation } from './loop.js'
@@ -308,14 +308,19 @@ export class Learner extends LoopState {
     checkOptions(predsSchema, options, 'getPreds')
     const gather = new GatherPreds(options)
     const cbs = [options.cbs ?? [], gather].flat()
-    const body = () => gather.collect(this, () => this.#validation(options))
+    const body = () => gather.collect(this, () => this.#validation(options, inOrder))
     if (options.inner) return this.addedCbs(cbs, body)
     return this.#quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
   }
 
-  async #validation({ dsIdx = 1, dl, signal }: ValidateOptions): Promise<void> {
+  async #validation(
+    { dsIdx = 1, dl, signal }: ValidateOptions,
+    prepare = (loader: BatchLoader) => loader,
+  ): Promise<void> {
+    const loader = dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? []))
     try {
-      await runValidation(this, dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? [])), signal)
+      await runValidation(this, prepare(loader), signal)
+      await this.pipeline.drain()
     } catch (error) {
       if (error instanceof CancelFit) signal?.throwIfAborted()
       throw error

@@ -72,6 +72,7 @@ async function runEpoch(learn: Learner, signal?: AbortSignal): Promise<void> {
   learn.dl = learn.dls.train
   await withEvents(learn, TRAIN, () => runBatches(learn, learn.dls.train, signal))
   await runValidation(learn, learn.dls.valid ?? [], signal)
+  await learn.pipeline.drain() // an operator's error comes out here, and not as the Recorder's
 }
 
 /** One pass over `loader` without gradients, events included. */
@@ -88,9 +89,9 @@ async function runBatches(learn: Learner, loader: BatchLoader, signal?: AbortSig
   learn.nIter = loader.length
   let i = 0
   for await (const batch of batches(loader, signal)) {
-    await learn.pipeline.admit()
-    if (signal?.aborted) break
     try {
+      await learn.pipeline.admit()
+      if (signal?.aborted) break
       await scope(() => runBatch(learn, i++, batch))
     } finally {
       learn.clearBatch()
