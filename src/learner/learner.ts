@@ -46,7 +46,7 @@ import { TrainEvalCallback } from './train-eval.js'
  */
 export class Learner extends LoopState {
   readonly model: Module
-  /** What {@link computeLoss} calls; MixUp replaces it while it trains. */
+  /** `lossFunc(pred, ...yb)`; MixUp replaces it while it trains. */
   lossFunc: Loss
   optFunc: OptFunc
   /** Made by the first fit, or by {@link createOpt}. */
@@ -103,7 +103,7 @@ export class Learner extends LoopState {
   #create(): Promise<void> {
     const pending = this.#cbs.ordered().map(callback => runCallback(callback, 'afterCreate'))
     const ready = Promise.all(pending).then(() => undefined)
-    ready.catch(() => undefined)
+    ready.catch(() => undefined) // not unhandled until a run awaits it
     return ready
   }
 
