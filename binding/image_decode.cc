@@ -103,8 +103,8 @@ struct Decoder::Codec {
     if (jpeg == nullptr) throw std::bad_alloc();
     Size size;
     int subsampling = 0, colours = 0;
-    if (tjDecompressHeader3(jpeg, file.data(), file.size(), &size.width, &size.height, &subsampling, &colours) != 0 &&
-        tjGetErrorCode(jpeg) == TJERR_FATAL) {
+    tjDecompressHeader3(jpeg, file.data(), file.size(), &size.width, &size.height, &subsampling, &colours);
+    if (size.width < 1 || size.height < 1) {
       throw DecodeError(Problem::damaged, std::string("the JPEG is damaged or cut off: ") + tjGetErrorStr2(jpeg));
     }
     if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DecodeError(Problem::unsupported, "it is a CMYK JPEG");
@@ -128,14 +128,16 @@ struct Decoder::Codec {
   }
 
   void decode_jpeg(const std::vector<uint8_t>& file, Size size, uint8_t* rgb) {
-    const int status = tjDecompress2(jpeg, file.data(), file.size(), rgb, size.width, size.width * 3, size.height, TJPF_RGB,
-                                     TJFLAG_LIMITSCANS);
+    const int flags = TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING;
+    const int status = tjDecompress2(jpeg, file.data(), file.size(), rgb, size.width, size.width * 3, size.height,
+                                     TJPF_RGB, flags);
     if (status == 0) return;
-    const char* reason = tjGetErrorStr2(jpeg);
-    // Stray bytes between markers harm nothing and are common; a file that ends early has no lower half.
-    const bool cut = std::strstr(reason, "Premature end") != nullptr;
-    if (tjGetErrorCode(jpeg) == TJERR_WARNING && !cut) return;
-    throw DecodeError(Problem::damaged, std::string("the JPEG is damaged or cut off: ") + reason);
+    const std::string reason = tjGetErrorStr2(jpeg);
+    // A file that ends early has no lower half. Other warnings may be harmless (stray bytes between markers are common),
+    // but this interface doesn't tell a warning from a failure after one: let another decoder judge.
+    const bool doubtful = tjGetErrorCode(jpeg) == TJERR_WARNING && reason.find("Premature end") == std::string::npos;
+    throw DecodeError(doubtful ? Problem::unsupported : Problem::damaged,
+                      "the JPEG is damaged or cut off: " + reason);
   }
 #endif
 };

@@ -121,7 +121,14 @@ async function drawMixed(dls, model) {
       const share = lambda[i].toFixed(2)
       return `${names[label]} × ${share} + ${names[partner[i]]} × ${(1 - Number(share)).toFixed(2)}`
     })
-    await dls.showBatch({ b: [mixup.x, mixup.y], rows: 3, cols: 3, titles, file })
+    await dls.showBatch({
+      b: [mixup.x, mixup.y],
+      rows: 3,
+      cols: 3,
+      titles,
+      title: 'label × λ + partner’s label × (1 − λ)',
+      file,
+    })
   })
   return file
 }

@@ -137,7 +137,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   decode(batch: readonly Tensor[]): Tensor[] {
     return batch.map((x, i) => {
       if (i >= this.#inputs(batch.length)) return x
-      return this.batchTfms.reduceRight((value, transform) => transform.decodes(value), x)
+      return this.batchTfms.reduceRight((value, transform) => transform.decodes(value, this.device), x)
     })
   }
 
@@ -145,7 +145,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
       if (i >= this.#inputs(batch.length)) return here
-      return this.batchTfms.reduce((value, transform) => transform.encodes(value), here)
+      return this.batchTfms.reduce((value, transform) => transform.encodes(value, this.device), here)
     })
   }
 

@@ -13,11 +13,16 @@ export abstract class BatchTransform {
   /** Default: on training and validation batches alike. */
   readonly splitIdx?: SplitIdx
 
-  /** What the model is to see of an input, `(N, C, H, W)` for pictures. */
-  abstract encodes(x: Tensor): Tensor
+  /**
+   * What the model is to see of an input, `(N, C, H, W)` for pictures.
+   *
+   * @param x asking for its shape, dtype or device would wait until everything before it has been computed
+   * @param device where it is
+   */
+  abstract encodes(x: Tensor, device: string): Tensor
 
   /** The way back, for showing. Default: nothing to undo. */
-  decodes(x: Tensor): Tensor {
+  decodes(x: Tensor, _device: string): Tensor {
     return x
   }
 }

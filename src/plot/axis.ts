@@ -42,7 +42,7 @@ export function linearAxis(values: Iterable<number>, wanted: number, tight = fal
 /** 1, 2 or 5 times a power of ten. */
 function niceStep(raw: number): number {
   const power = 10 ** Math.floor(Math.log10(raw))
-  const lead = raw / power
+  const lead = raw / power - 1e-9 // 0.0005 / 0.0001 is a little above 5
   return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power
 }
 

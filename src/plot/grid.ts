@@ -32,7 +32,7 @@ export interface GridOptions {
 
 const GAP = 14
 const FONT = 13
-const LINE = FONT * 1.25
+const LINE = Math.ceil(FONT * 1.25)
 
 /**
  * Pictures in rows and columns with their titles, as SVG. Small ones are enlarged by a whole factor without smoothing, so that their
@@ -47,12 +47,11 @@ export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {
   for (const tile of shown) checkPixels(tile)
   const scales = shown.map(tile => displayScale(tile, options.size ?? 150))
   const widest = Math.max(...shown.map(({ width }, i) => width * scales[i]))
-  const tallest = Math.max(...shown.map(({ height }, i) => height * scales[i]))
+  const tallest = Math.ceil(Math.max(...shown.map(({ height }, i) => height * scales[i])))
   const titles = shown.map(({ title }) => title ?? '')
   // a long title may widen its column to one and a half pictures; what is longer still is cut
-  const cellWidth = Math.min(
-    Math.max(widest, ...titles.map(title => textWidth(title, FONT))),
-    Math.max(1.5 * widest, 120),
+  const cellWidth = Math.ceil(
+    Math.min(Math.max(widest, ...titles.map(title => textWidth(title, FONT))), Math.max(1.5 * widest, 120)),
   )
   const titleLines = Math.max(...titles.map(title => (title === '' ? 0 : title.split('\n').length)))
   const titleHeight = titleLines === 0 ? 0 : titleLines * LINE + 5
@@ -62,7 +61,8 @@ export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {
       const x = GAP + (i % cols) * (cellWidth + GAP)
       const y = top + Math.floor(i / cols) * (tallest + titleHeight + GAP)
       const center = x + cellWidth / 2
-      const picture = await image(tile, center - (tile.width * scales[i]) / 2, y + titleHeight, scales[i])
+      const left = Math.round(center - (tile.width * scales[i]) / 2) // between pixels it would be blurred
+      const picture = await image(tile, left, y + titleHeight, scales[i])
       const text = { 'font-size': FONT, class: 'ink', 'text-anchor': 'middle' }
       return titles[i] === '' ? picture : label(clip(titles[i], cellWidth), center, y + FONT, text) + picture
     }),

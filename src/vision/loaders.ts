@@ -37,7 +37,9 @@ const Options = z.strictObject({
     .optional(),
   seed: z.int({ error: 'a whole number' }).optional(),
   itemTfms: z.union([resize, z.array(resize).max(1)], { error: 'a Resize or an array with one' }).optional(),
-  batchTfms: z.array(z.instanceof(BatchTransform), { error: 'an array of batch transforms' }).default([]),
+  batchTfms: z
+    .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of batch transforms' })
+    .default([]),
   bs: whole(1).default(64),
   valBs: whole(1).optional(),
   shuffle: z.boolean({ error: 'true or false' }).default(true),

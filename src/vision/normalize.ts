@@ -59,13 +59,13 @@ export class Normalize extends BatchTransform {
     return new Normalize(stats[0], stats[1])
   }
 
-  override encodes(x: Tensor): Tensor {
-    const { mean, std } = this.#on(x.device)
+  override encodes(x: Tensor, device: string): Tensor {
+    const { mean, std } = this.#on(device)
     return x.sub(mean).div_(std)
   }
 
-  override decodes(x: Tensor): Tensor {
-    const { mean, std } = this.#on(x.device)
+  override decodes(x: Tensor, device: string): Tensor {
+    const { mean, std } = this.#on(device)
     return x.mul(std).add_(mean)
   }
 
