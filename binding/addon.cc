@@ -28,52 +28,81 @@ napi_value on_error(Environment& environment, napi_env env, napi_callback_info i
   return nullptr;
 }
 
-#if defined(__GLIBC__)
-bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
-
-// An operator still runs while the process exits: leave before the libraries it uses are torn down under it.
-void leave(int status, void*) {
-  std::fflush(nullptr);
-  _exit(status);
-}
-#endif
-
 // How long the end of the process waits for the operator that is running.
 constexpr std::chrono::milliseconds kPatience{300};
 
-// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once. A worker
-// waits for its operator, since the process goes on; the process itself does not.
-void close(void* data) {
-  auto* environment = static_cast<Environment*>(data);
-#if defined(__GLIBC__)
-  if (!on_main_thread()) {
-    environment->stream.stop();
-  } else if (!environment->stream.stop(kPatience)) {
-    environment->abandoned = true;
-    on_exit(leave, nullptr);
-  }
-#else
-  environment->stream.stop();
-#endif
-  environment->mailbox->close();
-  if (auto error = environment->stream.take_unreported(false)) {
+void tell_unheard(Environment& environment) {
+  if (auto error = environment.stream.take_unreported(false)) {
     std::fprintf(stderr, "torch-learner: an operator failed and its result was never awaited: %s\n",
                  error->message.c_str());
   }
 }
 
+#if defined(__GLIBC__)
+bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
+
+std::atomic<Environment*> main_environment{nullptr};
+
+// Runs in exit(). If an operator is still running, leaves before the libraries it uses are torn down under it.
+void leave(int status, void*) {
+  Environment* environment = main_environment.load();
+  if (environment == nullptr) return;
+  if (!environment->abandoned && environment->stream.stop(kPatience)) {
+    tell_unheard(*environment);
+    return;
+  }
+  std::fflush(nullptr);
+  _exit(status);
+}
+
+// atExit(): called on the process's 'exit' event, since process.exit() runs no clean-up hooks and what is registered
+// last runs first.
+napi_value at_exit(Environment&, napi_env, napi_callback_info) {
+  if (on_main_thread()) on_exit(leave, nullptr);
+  return nullptr;
+}
+#else
+bool on_main_thread() { return false; }
+napi_value at_exit(Environment&, napi_env, napi_callback_info) { return nullptr; }
+#endif
+
+// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once. A worker
+// waits for the operator that is running, since the process goes on; the process itself does not.
+void close(void* data) {
+  auto* environment = static_cast<Environment*>(data);
+  if (on_main_thread()) {
+    environment->abandoned = !environment->stream.stop(kPatience);
+  } else {
+    environment->stream.stop();
+  }
+  environment->mailbox->close();
+  tell_unheard(*environment);
+}
+
 void destroy(napi_env, void* data, void*) {
   auto* environment = static_cast<Environment*>(data);
-  if (!environment->abandoned) delete environment;
+  if (environment->abandoned) return;  // leave() ends the process
+#if defined(__GLIBC__)
+  Environment* self = environment;
+  main_environment.compare_exchange_strong(self, nullptr);
+#endif
+  delete environment;
 }
 
 napi_value init(napi_env env, napi_value exports) {
   auto* environment = new Environment(env);
   napi_set_instance_data(env, environment, destroy, nullptr);
+#if defined(__GLIBC__)
+  if (on_main_thread()) {
+    main_environment = environment;
+    on_exit(leave, nullptr);
+  }
+#endif
   try {
     environment->mailbox->open(env);
     napi_add_env_cleanup_hook(env, close, environment);
     define<on_error>(env, exports, "onError");
+    define<at_exit>(env, exports, "atExit");
     init_dispatch(env, exports);
     init_tensor(env, exports);
     init_autograd(env, exports);

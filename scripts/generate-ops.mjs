@@ -14,6 +14,13 @@ const RESERVED = new Set(
   ),
 )
 
+/** Signatures that PyTorch has beside those of the schemas (src/tensor/ops.ts). */
+const EXTRA = {
+  to: [
+    '(device: Device, options?: { nonBlocking?: boolean; copy?: boolean; memoryFormat?: MemoryFormat | null }): Tensor',
+  ],
+}
+
 const camel = name => name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter) => letter.toUpperCase())
 
 /** What src/tensor/call.ts makes of a name in camelCase. */
@@ -37,6 +44,7 @@ function doc(family, overloads) {
 function member(family, overloads, method) {
   const name = camel(family.name)
   const signatures = overloads.flatMap(overload => typescriptSignatures(overload, method))
+  if (method) signatures.push(...(EXTRA[name] ?? []))
   return `${doc(family, overloads)}\n${[...new Set(signatures)].map(signature => `  ${name}${signature}`).join('\n')}`
 }
 
@@ -57,11 +65,15 @@ function render() {
       .join('\n')}\n}\n`,
     'names.ts': `${header}\n/** Operators which are methods of Tensor: the operator's name by the method's. */\nexport const methodNames: Record<string, string> = {\n${methods
       .map(({ family }) => `  ${camel(family.name)}: '${family.name}',`)
-      .join('\n')}\n}\n\n/** Where the tensor itself stands among the operator's arguments, when it isn't the first. */\nexport const selfPositions: Record<string, number> = {\n${methods
+      .join(
+        '\n',
+      )}\n}\n\n/** Where the tensor itself stands among the operator's arguments, when it isn't the first. */\nexport const selfPositions: Record<string, number> = {\n${methods
       .map(({ family, overloads }) => ({ name: camel(family.name), place: selfPosition(overloads[0]) }))
       .filter(({ place }) => place > 0)
       .map(({ name, place }) => `  ${name}: ${place},`)
-      .join('\n')}\n}\n\n/** Operators whose name can't be told from its camelCase. */\nexport const irregularNames: Record<string, string> = {\n${all
+      .join(
+        '\n',
+      )}\n}\n\n/** Operators whose name can't be told from its camelCase. */\nexport const irregularNames: Record<string, string> = {\n${all
       .filter(({ name }) => snake(camel(name)) !== name)
       .map(({ name }) => `  ${camel(name)}: '${name}',`)
       .join('\n')}\n}\n`,

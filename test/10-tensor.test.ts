@@ -1,8 +1,26 @@
 import test from 'ava'
-import { arange, asTensor, type DType, empty, eye, full, linspace, mark, ones, rand, Tensor, tensor, where, zeros } from 'torch-learner'
+import {
+  arange,
+  asTensor,
+  type DType,
+  empty,
+  eye,
+  full,
+  linspace,
+  mark,
+  ones,
+  rand,
+  Tensor,
+  tensor,
+  where,
+  zeros,
+} from 'torch-learner'
 
 test('numbers in nested arrays become float32', async t => {
-  const x = tensor([[1, 2, 3], [4, 5, 6.5]])
+  const x = tensor([
+    [1, 2, 3],
+    [4, 5, 6.5],
+  ])
   t.deepEqual(x.shape, [2, 3])
   t.is(x.dtype, 'float32')
   t.is(x.device, 'cpu')
@@ -10,7 +28,10 @@ test('numbers in nested arrays become float32', async t => {
   t.is(x.numel, 6)
   t.deepEqual(x.strides, [3, 1])
   t.is(x.memoryFormat, 'contiguous')
-  t.deepEqual(await x.toArray(), [[1, 2, 3], [4, 5, 6.5]])
+  t.deepEqual(await x.toArray(), [
+    [1, 2, 3],
+    [4, 5, 6.5],
+  ])
   t.deepEqual(await x.data(), Float32Array.of(1, 2, 3, 4, 5, 6.5))
 })
 
@@ -48,7 +69,8 @@ for (const [dtype, values, memory] of roundTrips) {
     t.is(x.dtype, dtype)
     t.deepEqual(await x.data(), memory as never)
     t.deepEqual(x.dataSync(), memory as never)
-    const expected = dtype === 'bool' ? values.map(Boolean) : dtype === 'float32' ? [...Float32Array.from(values)] : values
+    const expected =
+      dtype === 'bool' ? values.map(Boolean) : dtype === 'float32' ? [...Float32Array.from(values)] : values
     t.deepEqual(await x.toArray(), expected)
     t.deepEqual(x.toArraySync(), expected)
     const again = asTensor(memory as Float32Array, { dtype: dtype === 'bool' ? undefined : dtype })
@@ -71,7 +93,14 @@ test('typed arrays: shape, conversion, offset, copy', async t => {
   const source = new Float32Array([0, 1, 2, 3, 4, 5, 6])
   const x = tensor(source.subarray(1), { shape: [2, 3] })
   source[1] = 100
-  t.deepEqual(await x.toArray(), [[1, 2, 3], [4, 5, 6]], 'tensor() copies')
+  t.deepEqual(
+    await x.toArray(),
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    'tensor() copies',
+  )
   const y = tensor(Uint8Array.of(1, 2), { dtype: 'float64' })
   t.is(y.dtype, 'float64')
   t.deepEqual(await y.toArray(), [1, 2])
@@ -112,7 +141,10 @@ test('channels_last', t => {
 })
 
 test('creation functions', async t => {
-  t.deepEqual(await zeros([2, 2]).toArray(), [[0, 0], [0, 0]])
+  t.deepEqual(await zeros([2, 2]).toArray(), [
+    [0, 0],
+    [0, 0],
+  ])
   t.deepEqual(await ones([2], { dtype: 'int32' }).data(), Int32Array.of(1, 1))
   t.deepEqual(await full([2], 0.5).toArray(), [0.5, 0.5])
   t.is(full([1], 3).dtype, 'float32')
@@ -121,7 +153,10 @@ test('creation functions', async t => {
   t.deepEqual(await arange(1, 2, 0.25).toArray(), [1, 1.25, 1.5, 1.75])
   t.deepEqual(await arange(3, { dtype: 'float32' }).data(), Float32Array.of(0, 1, 2))
   t.deepEqual(await linspace(0, 1, 5).toArray(), [0, 0.25, 0.5, 0.75, 1])
-  t.deepEqual(await eye(2).toArray(), [[1, 0], [0, 1]])
+  t.deepEqual(await eye(2).toArray(), [
+    [1, 0],
+    [0, 1],
+  ])
   t.deepEqual(eye(2, 3).shape, [2, 3])
   t.true(rand([3], { requiresGrad: true }).requiresGrad)
   const mask = tensor([true, false])

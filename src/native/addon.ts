@@ -33,6 +33,8 @@ export interface NativeAddon extends ImageAddon {
   version(): { torch: string; parallel: string; cpu: string }
   /** How native errors become JavaScript ones. */
   onError(factory: (code: string, message: string, operator: string) => Error): void
+  /** Makes what follows in exit() safe while an operator runs. */
+  atExit(): void
 
   // operators (binding/call.cc)
   op(name: string): number

@@ -13,11 +13,17 @@ const handles = (tensors: readonly Tensor[]) => Float64Array.from(tensors, tenso
 export function grad(
   outputs: Tensor | readonly Tensor[],
   inputs: Tensor | readonly Tensor[],
-  options: { gradOutputs?: readonly Tensor[]; retainGraph?: boolean; createGraph?: boolean; allowUnused?: boolean } = {},
+  options: {
+    gradOutputs?: readonly Tensor[]
+    retainGraph?: boolean
+    createGraph?: boolean
+    allowUnused?: boolean
+  } = {},
 ): Tensor[] {
   const list = (value: Tensor | readonly Tensor[], name: string) => {
     const items = value instanceof Tensor ? [value] : value
-    if (!Array.isArray(items) || !items.every(item => item instanceof Tensor)) throw invalidArgument(name, 'tensors', value)
+    if (!Array.isArray(items) || !items.every(item => item instanceof Tensor))
+      throw invalidArgument(name, 'tensors', value)
     return items
   }
   const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options

@@ -1,5 +1,13 @@
 import { invalidArgument, native } from '../native/index.js'
-import { checkDType, type Device, type DType, dtypeOf, isTypedArray, type MemoryFormat, type TypedArray } from './dtype.js'
+import {
+  checkDType,
+  type Device,
+  type DType,
+  dtypeOf,
+  isTypedArray,
+  type MemoryFormat,
+  type TypedArray,
+} from './dtype.js'
 import { ops } from './ops.js'
 import type { Generator } from './random.js'
 import { type NestedArray, Tensor } from './tensor.js'
@@ -41,7 +49,10 @@ function flatten(data: unknown, shape: readonly number[]): Items {
   const items: Items = []
   const walk = (level: unknown, depth: number) => {
     if (depth === shape.length) {
-      if (!['number', 'boolean', 'bigint'].includes(typeof level) || (items.length > 0 && typeof level !== typeof items[0])) {
+      if (
+        !['number', 'boolean', 'bigint'].includes(typeof level) ||
+        (items.length > 0 && typeof level !== typeof items[0])
+      ) {
         throw invalidArgument('data', 'numbers, nested arrays of numbers of equal lengths, or a typed array', level)
       }
       items.push(level as never)
@@ -173,7 +184,8 @@ function wholeBuffer(data: TypedArray): ArrayBuffer {
  */
 export function asTensor(data: TypedArray, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
   checkOptions(options, ['shape'])
-  if (!isTypedArray(data)) throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
+  if (!isTypedArray(data))
+    throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
   const { dtype } = options
   const own = data instanceof Uint16Array ? ['float16', 'bfloat16'] : [dtypeOf(data)]
   if (dtype !== undefined && !own.includes(dtype)) {
@@ -204,22 +216,37 @@ export function full(shape: Shape, value: number, given: TensorOptions = {}): Te
 
 /** A tensor whose elements are whatever was in memory. */
 export function empty(shape: Shape, given: TensorOptions & { memoryFormat?: MemoryFormat } = {}): Tensor {
-  return finish(ops.aten.empty(checkShape(shape), { ...options(given, 'float32', ['memoryFormat']), memoryFormat: given.memoryFormat }), given)
+  return finish(
+    ops.aten.empty(checkShape(shape), {
+      ...options(given, 'float32', ['memoryFormat']),
+      memoryFormat: given.memoryFormat,
+    }),
+    given,
+  )
 }
 
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.rand(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }), given)
+  return finish(
+    ops.aten.rand(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }),
+    given,
+  )
 }
 
 /** Random numbers of the standard normal distribution. */
 export function randn(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randn(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }), given)
+  return finish(
+    ops.aten.randn(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }),
+    given,
+  )
 }
 
 /** Random integers from `low` to `high` - 1, int64 by default. */
 export function randint(low: number, high: number, shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randint(low, high, checkShape(shape), { ...options(given, 'int64', ['generator']), ...generator(given) }), given)
+  return finish(
+    ops.aten.randint(low, high, checkShape(shape), { ...options(given, 'int64', ['generator']), ...generator(given) }),
+    given,
+  )
 }
 
 /** The numbers 0..n-1 in random order, int64 by default. */

@@ -85,7 +85,11 @@ export function dtypeOf(array: TypedArray): DType {
   if (array instanceof Int16Array) return 'int16'
   if (array instanceof Int8Array) return 'int8'
   if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return 'uint8'
-  throw invalidArgument('data', 'a typed array whose type is a dtype, or the dtype float16 or bfloat16 for its bits', array)
+  throw invalidArgument(
+    'data',
+    'a typed array whose type is a dtype, or the dtype float16 or bfloat16 for its bits',
+    array,
+  )
 }
 
 export function isTypedArray(value: unknown): value is TypedArray {

@@ -10,11 +10,11 @@ export {
   full,
   linspace,
   ones,
+  type RandomOptions,
   rand,
   randint,
   randn,
   randperm,
-  type RandomOptions,
   type Shape,
   stack,
   type TensorOptions,
@@ -25,6 +25,15 @@ export {
 export type { Device, DType, MemoryFormat, TypedArray } from './dtype.js'
 export { type Operator, operator, ops } from './ops.js'
 export { Generator, hostRandom, manualSeed, rng } from './random.js'
-export { cuda, emptyCache, getNumThreads, mark, memoryStats, setNumThreads, synchronize, synchronizeSync } from './runtime.js'
+export {
+  cuda,
+  emptyCache,
+  getNumThreads,
+  mark,
+  memoryStats,
+  setNumThreads,
+  synchronize,
+  synchronizeSync,
+} from './runtime.js'
 export { scope, scopeSize } from './scope.js'
 export { type NestedArray, Tensor } from './tensor.js'

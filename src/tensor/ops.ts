@@ -1,4 +1,5 @@
-import { callOperator, operatorIndex, type OpArgument, snake } from './call.js'
+import { callOperator, type OpArgument, operatorIndex, snake } from './call.js'
+import { isDType } from './dtype.js'
 import type { AtenFunctions } from './generated/functions.js'
 import { irregularNames, methodNames, selfPositions } from './generated/names.js'
 import { Tensor } from './tensor.js'
@@ -45,8 +46,24 @@ function install(method: string, name: string): void {
     return callOperator(index, args)
   }
   Object.defineProperty(call, 'name', { value: method })
-  Object.defineProperty(Tensor.prototype, method, { value: call, writable: true, configurable: true, enumerable: false })
+  Object.defineProperty(Tensor.prototype, method, {
+    value: call,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  })
 }
 
 for (const [method, name] of Object.entries(methodNames)) install(method, name)
 install('_backward', '_backward')
+
+/** `x.to('cuda')`: PyTorch takes a device alone, which no schema has. */
+const toSchema = Tensor.prototype.to as (this: Tensor, ...args: OpArgument[]) => Tensor
+function to(this: Tensor, ...args: OpArgument[]): Tensor {
+  const [first, options] = args
+  const deviceAlone = typeof first === 'string' && !isDType(first) && typeof options !== 'string'
+  return deviceAlone && args.length <= 2
+    ? toSchema.call(this, { ...(options as object | undefined), device: first })
+    : toSchema.apply(this, args)
+}
+Object.defineProperty(Tensor.prototype, 'to', { value: to, writable: true, configurable: true, enumerable: false })

@@ -8,6 +8,8 @@ process.on('beforeExit', () => {
   if (!native.quiet()) void native.mark()
 })
 
+process.on('exit', () => native.atExit())
+
 /**
  * Resolves when everything queued so far has run. Rejects with the first error that nobody has been told of, such as
  * that of an in-place operator.

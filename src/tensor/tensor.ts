@@ -11,7 +11,6 @@ const collected = new FinalizationRegistry<number>(handle => native.free(handle)
 
 const FIRST_SWEEP = 1024
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: operators are installed on the prototype from their schemas
 export interface Tensor extends TensorMethods {
   /** @internal */
   _backward(inputs: readonly Tensor[], gradient: Tensor | null, retainGraph: boolean, createGraph: boolean): void
@@ -160,7 +159,10 @@ export class Tensor implements Scoped {
    * @param options `retainGraph`: keep what is needed for another backward (default `createGraph`); `createGraph`: make
    * the gradients differentiable themselves
    */
-  backward(gradient?: Tensor | null, options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {}): void {
+  backward(
+    gradient?: Tensor | null,
+    options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
+  ): void {
     const { createGraph = false, retainGraph = createGraph, inputs = [] } = options
     this._backward(inputs, gradient ?? null, retainGraph, createGraph)
   }
