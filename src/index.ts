@@ -66,7 +66,20 @@ export {
   type RegressionFlatOptions,
 } from './nn/losses-flat.js'
 export * as optim from './optim/index.js'
-export { Adam, type OptFunc, Optimizer, SGD, slice } from './optim/index.js'
+export {
+  Adam,
+  Lamb,
+  Larc,
+  Lookahead,
+  type OptFunc,
+  Optimizer,
+  QHAdam,
+  RAdam,
+  RMSProp,
+  ranger,
+  SGD,
+  slice,
+} from './optim/index.js'
 export * from './plot/index.js'
 export * from './tensor/index.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'

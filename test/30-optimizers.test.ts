@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Adam, nn, noGrad, Optimizer, randn, SGD, slice, type Tensor, tensor, zeros } from 'torch-learner'
+import { Adam, nn, noGrad, Optimizer, optim, randn, SGD, slice, type Tensor, tensor, zeros } from 'torch-learner'
 import { assertClose, assertNumbers, type Fixture, golden, toTensor } from './helpers/golden.js'
 
 interface OptimizerCase {
@@ -17,53 +17,60 @@ interface OptimizerCase {
   final_state: Record<string, Record<string, Fixture | number | boolean>>
 }
 
-const camel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-const makers: Record<string, typeof Adam | typeof SGD> = { Adam, SGD }
+const camel = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+const makers: Record<string, (groups: Tensor[][], options: { lr: optim.HyperValue }) => Optimizer> = {
+  Adam: (groups, options) => new Adam(groups, options),
+  SGD: (groups, options) => new SGD(groups, options),
+  RMSProp: (groups, options) => new optim.RMSProp(groups, options),
+  RAdam: (groups, options) => new optim.RAdam(groups, options),
+  QHAdam: (groups, options) => new optim.QHAdam(groups, options),
+  Larc: (groups, options) => new optim.Larc(groups, options),
+  Lamb: (groups, options) => new optim.Lamb(groups, options),
+  ranger: (groups, options) => optim.ranger(groups, options),
+}
 
 function makeOptimizer(fixture: OptimizerCase, params: Map<string, nn.Parameter>): Optimizer {
   const groups = fixture.groups.map(names => names.map(name => params.get(name) ?? zeros([1])))
   const lr = fixture.lr_slice === null ? Number(fixture.lr) : slice(...fixture.lr_slice)
   const kwargs = Object.fromEntries(Object.entries(fixture.kwargs).map(([name, value]) => [camel(name), value]))
-  const opt = new makers[fixture.opt](groups, { lr, ...kwargs })
+  const opt = makers[fixture.opt](groups, { lr, ...kwargs })
   const named = (names: string[]) => [...params].filter(([name]) => names.includes(name)).map(([, param]) => param)
   opt.setFlags(named(fixture.no_wd), { doWd: false })
   opt.setFlags(named(fixture.force_train), { forceTrain: true })
   return opt
 }
 
-golden<{ cases: OptimizerCase[] }>('optimizers')
-  .cases.filter(fixture => fixture.opt in makers)
-  .forEach((fixture, i) => {
-    const title = `golden optimizers ${i}: ${fixture.opt} ${JSON.stringify(fixture.kwargs)}, wdBnBias ${fixture.wd_bn_bias}`
-    test(title, async t => {
-      const params = new Map(
-        Object.entries(fixture.init).map(([name, value]) => [name, new nn.Parameter(toTensor(value))]),
-      )
-      const opt = makeOptimizer(fixture, params)
-      for (const [g, hypers] of fixture.hypers.entries()) {
-        const expected = Object.fromEntries(Object.entries(hypers).map(([name, value]) => [camel(name), value]))
-        t.deepEqual(opt.hypers[g], expected)
+golden<{ cases: OptimizerCase[] }>('optimizers').cases.forEach((fixture, i) => {
+  const title = `golden optimizers ${i}: ${fixture.opt} ${JSON.stringify(fixture.kwargs)}, wdBnBias ${fixture.wd_bn_bias}`
+  test(title, async t => {
+    const params = new Map(
+      Object.entries(fixture.init).map(([name, value]) => [name, new nn.Parameter(toTensor(value))]),
+    )
+    const opt = makeOptimizer(fixture, params)
+    for (const [g, hypers] of fixture.hypers.entries()) {
+      const expected = Object.fromEntries(Object.entries(hypers).map(([name, value]) => [camel(name), value]))
+      t.deepEqual(opt.hypers[g], expected)
+    }
+    for (const [s, { grads, params: after }] of fixture.steps.entries()) {
+      for (const [name, param] of params) param.grad = name in grads ? toTensor(grads[name]) : null
+      opt.step()
+      for (const [name, param] of params) await assertClose(t, param, after[name], {}, `${name} after step ${s}`)
+      opt.zeroGrad()
+    }
+    const { state } = opt.stateDict()
+    for (const [k, name] of fixture.groups.flat().entries()) {
+      const { do_wd: doWd = true, force_train: forceTrain = false, ...tensors } = fixture.final_state[name]
+      t.true(state[k].doWd === doWd)
+      t.true(state[k].forceTrain === forceTrain)
+      t.deepEqual(Object.keys(state[k].tensors).sort(), Object.keys(tensors).map(camel).sort())
+      for (const [key, value] of Object.entries(tensors)) {
+        const own = state[k].tensors[camel(key)]
+        if (typeof value === 'object') await assertClose(t, own, value, {}, `${name} ${key}`)
+        else t.is(own.itemSync(), Number(value))
       }
-      for (const [s, { grads, params: after }] of fixture.steps.entries()) {
-        for (const [name, param] of params) param.grad = name in grads ? toTensor(grads[name]) : null
-        opt.step()
-        for (const [name, param] of params) await assertClose(t, param, after[name], {}, `${name} after step ${s}`)
-        opt.zeroGrad()
-      }
-      const { state } = opt.stateDict()
-      for (const [k, name] of fixture.groups.flat().entries()) {
-        const { do_wd: doWd = true, force_train: forceTrain = false, ...tensors } = fixture.final_state[name]
-        t.true(state[k].doWd === doWd)
-        t.true(state[k].forceTrain === forceTrain)
-        t.deepEqual(Object.keys(state[k].tensors).sort(), Object.keys(tensors).map(camel).sort())
-        for (const [key, value] of Object.entries(tensors)) {
-          const own = state[k].tensors[camel(key)]
-          if (typeof value === 'object') await assertClose(t, own, value, {}, `${name} ${key}`)
-          else t.is(own.itemSync(), Number(value))
-        }
-      }
-    })
+    }
   })
+})
 
 const invalid = { code: 'ERR_INVALID_ARG' }
 const parameter = (data: number[]) => new nn.Parameter(tensor(data))
@@ -216,6 +223,65 @@ test('state can be saved, loaded and cleared', async t => {
   t.is(second.stateDict().state[0].tensors.step.itemSync(), 1)
 })
 
+for (const [name, make] of Object.entries(makers)) {
+  const train = (opt: Optimizer, params: Tensor[], from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      for (const param of params) param.grad = tensor([Math.cos(i), 1 + i, -0.5])
+      opt.step()
+      opt.zeroGrad()
+    }
+  }
+  const two = () => [parameter([1, 2, 3]), parameter([-1, 0, 1])]
+
+  test(`${name}: training goes on from a saved state as if it had not stopped`, async t => {
+    const [a, b] = [two(), two()]
+    const [first, second] = [make([a], { lr: 0.1 }), make([b], { lr: 0.2 })]
+    train(first, a, 0, 8)
+    noGrad(() => b.forEach((param, i) => void param.copy_(a[i])))
+    second.loadStateDict(first.stateDict())
+    train(first, a, 8, 13)
+    train(second, b, 8, 13)
+    for (const i of [0, 1]) t.deepEqual(await read(b[i]), await read(a[i]))
+    first.clearState()
+    t.deepEqual(first.stateDict().state[0].tensors, {})
+    first.dispose()
+  })
+
+  test(`${name}: a parameter without gradient, bfloat16 and layouts`, async t => {
+    const [still, half, view] = [parameter([1]), tensor([1, 2], { dtype: 'bfloat16' }), zeros([3, 4])]
+    const params = [still, new nn.Parameter(half), new nn.Parameter(view.narrow(1, 0, 2).add_(1))]
+    const opt = make([params], { lr: 0.1 })
+    for (let i = 0; i < 7; i++) {
+      params[1].grad = tensor([1, -1], { dtype: 'bfloat16' })
+      params[2].grad = tensor([1, -1, 1, -1, 1, -1], { shape: [2, 3] }).transpose(0, 1)
+      opt.step()
+    }
+    t.deepEqual(await read(still), [1])
+    t.is(params[1].dtype, 'bfloat16')
+    t.true(((await params[1].toArray()) as number[]).every(Number.isFinite))
+    const moved = (await params[2].toArray()) as number[][]
+    t.true(moved[0][0] < 1 && moved[1][0] > 1)
+    t.deepEqual(((await view.toArray()) as number[][])[0].slice(2), [0, 0])
+  })
+}
+
+test('slow weights of a Lookahead: every k steps, alpha of the way', async t => {
+  const param = parameter([0])
+  const opt = new optim.Lookahead(new SGD([param], { lr: 1 }), { k: 2, alpha: 0.25 })
+  const seen: number[] = []
+  for (let i = 0; i < 4; i++) {
+    param.grad = tensor([-1])
+    opt.step()
+    seen.push(...(await read(param)))
+  }
+  t.deepEqual(seen, [1, 0.5, 1.5, 1])
+  opt.setHyper('lr', 0.5)
+  t.is(opt.opt.paramGroups[0].lr, 0.5)
+  t.is(opt.stateDict().count, 4)
+  const other = new optim.Lookahead(new SGD([parameter([1, 2])], { lr: 1 }))
+  t.throws(() => other.loadStateDict(opt.stateDict()), { code: 'ERR_STATE_DICT' })
+})
+
 test('a saved state that does not fit is refused', t => {
   const opt = new Adam([parameter([1])], { lr: 0.1 })
   const other = new Adam([[parameter([1])], [parameter([1])]], { lr: 0.1 })
@@ -251,6 +317,9 @@ const wrong: [string, () => unknown][] = [
   ['a learning rate too many', () => new Adam([[p], [parameter([1])]], { lr: [0.1, 0.2, 0.3] })],
   ['an unknown hyper-parameter', () => new SGD([p], { lr: 0.1 }).setHyper('sqrMom', 0.9)],
   ['a flag that is no boolean', () => new SGD([p], { lr: 0.1 }).setFlags([p], Object({ doWd: 1 }))],
+  ['Lookahead over parameters', () => Reflect.construct(optim.Lookahead, [[p]])],
+  ['Lookahead without steps', () => new optim.Lookahead(new SGD([p], { lr: 1 }), { k: 0 })],
+  ['an unknown option of ranger', () => optim.ranger([p], Object({ lr: 1, beta1: 0.9 }))],
   ['flags of a stranger', () => new SGD([p], { lr: 0.1 }).flags(parameter([2]))],
 ]
 

@@ -4,11 +4,11 @@
 // memory, so a parameter, its gradient and its state must lie in it alike: state is kept in the parameter's layout, a
 // gradient in another one is copied. What they can't take goes operator by operator, with the same results.
 
+#include "optim.h"
+
 #include <torch/library.h>
 
 #include <optional>
-
-#include "common.h"
 
 namespace torch_learner {
 namespace {
@@ -26,7 +26,8 @@ bool fusable(const at::Tensor& parameter) {
   return parameter.is_non_overlapping_and_dense() && (parameter.is_cpu() || parameter.is_cuda());
 }
 
-// No gradient, or frozen: left alone entirely, with its weight decay and its state.
+}  // namespace
+
 bool takes_part(const at::Tensor& parameter) {
   if (!parameter.requires_grad() || !parameter.grad().defined()) return false;
   TORCH_CHECK(!parameter.is_complex(), "Expected parameters of real numbers but received ", parameter.scalar_type());
@@ -41,8 +42,6 @@ at::Tensor gradient_of(const at::Tensor& parameter) {
   return at::empty_like(parameter).copy_(gradient);
 }
 
-// State comes from JavaScript as a tensor without elements and is filled in on the first step that needs it. It follows
-// its parameter when that changed its memory format, device or dtype.
 void match_state(at::Tensor state, const at::Tensor& parameter) {
   if (state.options().type_equal(parameter.options()) && state.device() == parameter.device() &&
       same_layout(state, parameter)) {
@@ -57,6 +56,14 @@ void match_state(at::Tensor state, const at::Tensor& parameter) {
   }
   state.set_data(fresh);
 }
+
+at::Tensor decay(at::Tensor parameter, const at::Tensor& gradient, double lr, double weight_decay, bool decoupled) {
+  if (!decoupled) return gradient.add(parameter, weight_decay);
+  parameter.mul_(1 - lr * weight_decay);
+  return gradient;
+}
+
+namespace {
 
 // Parameters that one fused call may take together.
 struct Bucket {
@@ -73,13 +80,6 @@ Bucket& bucket_for(std::vector<Bucket>& buckets, const at::Tensor& parameter, bo
     }
   }
   return buckets.emplace_back(Bucket{parameter.device(), parameter.scalar_type(), decays, {}, {}, {}, {}, {}});
-}
-
-// Weight decay of one parameter, operator by operator. Returns the gradient to use.
-at::Tensor decay(at::Tensor parameter, const at::Tensor& gradient, double lr, double weight_decay, bool decoupled) {
-  if (!decoupled) return gradient.add(parameter, weight_decay);
-  parameter.mul_(1 - lr * weight_decay);
-  return gradient;
 }
 
 // The fused kernels don't tell autograd: a graph that saved the old values would be differentiated with the new ones.
@@ -114,13 +114,13 @@ void fused_adam(Bucket& b, const AdamOptions& o) {
   }
 }
 
-void adam_step_(at::TensorList parameters, at::TensorList averages, at::TensorList square_averages, at::TensorList steps,
-                const c10::List<bool>& do_wd, double lr, double mom, double sqr_mom, double eps, double wd,
-                bool decouple_wd) {
+void adam_step_(at::TensorList parameters, at::TensorList averages, at::TensorList square_averages,
+                at::TensorList steps, const c10::List<bool>& do_wd, double lr, double mom, double sqr_mom, double eps,
+                double wd, bool decouple_wd) {
   const size_t count = parameters.size();
-  TORCH_CHECK(averages.size() == count && square_averages.size() == count && steps.size() == count &&
-                  do_wd.size() == count,
-              "Expected lists of ", count, " elements for averages, square averages, steps and do_wd");
+  TORCH_CHECK(
+      averages.size() == count && square_averages.size() == count && steps.size() == count && do_wd.size() == count,
+      "Expected lists of ", count, " elements for averages, square averages, steps and do_wd");
   const at::NoGradGuard no_grad;
   const AdamOptions options{lr, mom, sqr_mom, eps, wd, decouple_wd};
   std::vector<Bucket> buckets;

@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor, zeros } from '../tensor/index.js'
+import { operator, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Adam}, each one value for all groups, or one for each. */
 export interface AdamOptions {
@@ -30,7 +30,7 @@ const step = operator('torch_learner::adam_step_')
  */
 export class Adam extends Optimizer {
   readonly decoupleWd: boolean
-  protected override readonly stateNames = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }
+  protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: AdamOptions) {
     knownOptions('Adam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])

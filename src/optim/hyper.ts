@@ -62,3 +62,9 @@ export function spread(name: string, value: HyperValue, groups: number): number[
   if (values.length === groups) return values
   throw invalidArgument(name, `1 or ${groups} values (one for each parameter group)`, value)
 }
+
+/** Whether a hyper-parameter is 0 in all groups. */
+export function isZero(value: HyperValue): boolean {
+  if (typeof value === 'number') return value === 0
+  return !(value instanceof Slice) && value.every(item => item === 0)
+}

@@ -1,6 +1,6 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { flag, knownOptions } from '../nn/validate.js'
-import { empty, noGrad, operator, Tensor } from '../tensor/index.js'
+import { empty, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
 import { type HyperValue, spread } from './hyper.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
@@ -27,6 +27,10 @@ export interface ParamFlags {
 export interface OptimizerState {
   state: (Partial<ParamFlags> & { tensors: Record<string, Tensor> })[]
   hypers: Record<string, number>[]
+  /** Of a Lookahead: its steps so far. */
+  count?: number
+  /** Of a Lookahead: its slow weights, in the order of the parameters. */
+  slowWeights?: Tensor[]
 }
 
 /** What an optimizer is made for: all parameters, or groups of them. */
@@ -43,20 +47,25 @@ const clearGradients = operator('torch_learner::zero_grad_')
  */
 export abstract class Optimizer {
   readonly paramGroups: readonly ParamGroup[]
-  readonly #flags = new Map<Tensor, ParamFlags>()
+  readonly #flags: Map<Tensor, ParamFlags>
   /** Names of the hyper-parameters, in camelCase. */
   readonly #names: readonly string[]
   /** For each group and name of state, the tensors in the order of the parameters. */
   #state: Record<string, Tensor[]>[] | null = null
 
   /**
-   * @param params parameters, or groups of them
+   * @param params parameters, or groups of them; or another optimizer, to share its parameters, hyper-parameters and
+   * flags
    * @param hypers the value of each hyper-parameter for all groups, or for each
    */
-  constructor(
-    params: ParamsOrGroups,
-    hypers: Record<string, HyperValue> & { lr: HyperValue; mom: HyperValue; wd: HyperValue },
-  ) {
+  constructor(params: ParamsOrGroups | Optimizer, hypers: Record<string, HyperValue> = {}) {
+    if (params instanceof Optimizer) {
+      this.paramGroups = params.paramGroups
+      this.#flags = params.#flags
+      this.#names = params.#names
+      return
+    }
+    this.#flags = new Map()
     const groups = toGroups(params)
     this.#names = Object.keys(hypers)
     this.paramGroups = groups.map(group => ({ params: group, lr: 0, mom: 0, wd: 0 }))
@@ -194,12 +203,7 @@ export abstract class Optimizer {
   }
 
   #checkSaved(saved: OptimizerState, params: readonly Tensor[]): void {
-    const complain = (what: string) => {
-      throw new TorchLearnerError(
-        'ERR_STATE_DICT',
-        `Expected the state of this ${this.constructor.name} but received one ${what}`,
-      )
-    }
+    const complain = (what: string) => refuseState(this, what)
     if (!Array.isArray(saved?.state) || !Array.isArray(saved.hypers)) complain('without state and hypers')
     if (saved.hypers.length !== this.paramGroups.length) {
       complain(`of ${saved.hypers.length} parameter groups where there are ${this.paramGroups.length}`)
@@ -220,6 +224,14 @@ export abstract class Optimizer {
   }
 }
 
+/** Refuses a saved state, saying what is wrong with it. */
+export function refuseState(opt: Optimizer, what: string): never {
+  throw new TorchLearnerError(
+    'ERR_STATE_DICT',
+    `Expected the state of this ${opt.constructor.name} but received one ${what}`,
+  )
+}
+
 function isStarted(tensors: Record<string, Tensor>): boolean {
   const { step, ...others } = tensors
   if (step !== undefined) return step.itemSync() > 0
@@ -230,6 +242,9 @@ function isStarted(tensors: Record<string, Tensor>): boolean {
 export function momentState(): Tensor {
   return empty([0])
 }
+
+/** State of the optimizers with both of Adam's averages. */
+export const adamState = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }
 
 function toGroups(params: ParamsOrGroups): Tensor[][] {
   if (typeof params !== 'object' || params === null || !(Symbol.iterator in params)) {

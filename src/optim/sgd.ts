@@ -1,6 +1,6 @@
 import { flag, knownOptions } from '../nn/validate.js'
 import { operator, type Tensor } from '../tensor/index.js'
-import { type HyperValue, Slice } from './hyper.js'
+import { type HyperValue, isZero } from './hyper.js'
 import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link SGD}, each one value for all groups, or one for each. */
@@ -36,9 +36,4 @@ export class SGD extends Optimizer {
   protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
     step(group.params, state.gradAvg ?? [], doWd, group.lr, group.mom, group.wd, this.decoupleWd)
   }
-}
-
-function isZero(value: HyperValue): boolean {
-  if (typeof value === 'number') return value === 0
-  return !(value instanceof Slice) && value.every(item => item === 0)
 }

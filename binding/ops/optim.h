@@ -1,0 +1,21 @@
+// What all optimizer steps share (optim.cpp: fused kernels; optim_rules.cpp: operator by operator).
+#pragma once
+
+#include "common.h"
+
+namespace torch_learner {
+
+// No gradient, or frozen: left alone entirely, with its weight decay and its state.
+bool takes_part(const at::Tensor& parameter);
+
+// The gradient, in its parameter's dtype and layout.
+at::Tensor gradient_of(const at::Tensor& parameter);
+
+// State comes from JavaScript as a tensor without elements and is filled in on the first step that needs it. It follows
+// its parameter when that changed its memory format, device or dtype.
+void match_state(at::Tensor state, const at::Tensor& parameter);
+
+// Weight decay of one parameter, operator by operator. Returns the gradient to use.
+at::Tensor decay(at::Tensor parameter, const at::Tensor& gradient, double lr, double weight_decay, bool decoupled);
+
+}  // namespace torch_learner

@@ -1,0 +1,32 @@
+import { flag, knownOptions } from '../nn/validate.js'
+import { operator, type Tensor } from '../tensor/index.js'
+import type { AdamOptions } from './adam.js'
+import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+
+/** Hyper-parameters of {@link Lamb}: Adam's, with a weight decay of 0 unless given. */
+export type LambOptions = AdamOptions
+
+const step = operator('torch_learner::lamb_step_')
+
+/**
+ * Adam for large batches (You et al. 2019): each parameter's step u = â / (√ŝ + eps) is scaled to the parameter,
+ * p -= lr · q · u, where q is the root mean square of p over that of u, at most 10, and 1 when one of them is 0.
+ *
+ * @example const opt = new Lamb(model.parameters(), { lr: 1e-2 })
+ */
+export class Lamb extends Optimizer {
+  readonly decoupleWd: boolean
+  protected override readonly stateNames = adamState
+
+  constructor(params: ParamsOrGroups, options: LambOptions) {
+    knownOptions('Lamb', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
+    const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0, decoupleWd = true } = options
+    super(params, { lr, mom, sqrMom, eps, wd })
+    this.decoupleWd = flag('decoupleWd', decoupleWd)
+  }
+
+  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+    const { params, lr, mom, sqrMom, eps, wd } = group
+    step(params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, eps, wd, this.decoupleWd)
+  }
+}

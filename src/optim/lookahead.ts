@@ -1,0 +1,112 @@
+import { invalidArgument } from '../native/index.js'
+import { knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
+import { noGrad, operator, Tensor } from '../tensor/index.js'
+import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'
+import { RAdam, type RAdamOptions } from './radam.js'
+
+/** Options of {@link Lookahead}. */
+export interface LookaheadOptions {
+  /** Steps of the inner optimizer between two of the slow weights, default 6. */
+  k?: number
+  /** How far the slow weights go towards the fast ones, from 0 to 1, default 0.5. */
+  alpha?: number
+}
+
+const pull = operator('torch_learner::lookahead_')
+
+/**
+ * Slow weights that follow another optimizer's (Zhang et al. 2019): every `k` steps, slow += alpha · (p - slow) and
+ * p = slow. Hyper-parameters and flags are the inner optimizer's own; it belongs to this one from now on.
+ *
+ * @example const opt = new Lookahead(new Adam(model.parameters(), { lr: 1e-3 }), { k: 6, alpha: 0.5 })
+ */
+export class Lookahead extends Optimizer {
+  readonly opt: Optimizer
+  readonly k: number
+  readonly alpha: number
+  protected override readonly stateNames = {}
+  #count = 0
+  /** In the order of the parameters; null before the first step. */
+  #slow: Tensor[] | null = null
+
+  constructor(opt: Optimizer, options: LookaheadOptions = {}) {
+    if (!(opt instanceof Optimizer)) throw invalidArgument('opt', 'an Optimizer', opt)
+    knownOptions('Lookahead', options, ['k', 'alpha'])
+    super(opt)
+    this.opt = opt
+    this.k = wholeNumber('k', options.k ?? 6)
+    this.alpha = numberBetween('alpha', options.alpha ?? 0.5, 0, 1)
+  }
+
+  get #params(): Tensor[] {
+    return this.paramGroups.flatMap(group => group.params)
+  }
+
+  protected override stepGroup(): void {
+    // never called: `step` leaves the groups to the inner optimizer
+  }
+
+  override step(): void {
+    this.#slow ??= this.#params.map(copy)
+    this.opt.step()
+    this.#count++
+    if (this.#count % this.k !== 0) return
+    let next = 0
+    for (const { params } of this.paramGroups) {
+      pull(params, this.#slow.slice(next, next + params.length), this.alpha)
+      next += params.length
+    }
+  }
+
+  override clearState(): void {
+    this.opt.clearState()
+    this.#dropSlow()
+  }
+
+  #dropSlow(): void {
+    for (const tensor of this.#slow ?? []) tensor.dispose()
+    this.#slow = null
+    this.#count = 0
+  }
+
+  override stateDict(): OptimizerState {
+    const slow = this.#slow?.map(tensor => tensor.written())
+    return { ...this.opt.stateDict(), ...(slow && { count: this.#count, slowWeights: slow }) }
+  }
+
+  override loadStateDict(saved: OptimizerState): void {
+    const { count = 0, slowWeights, ...inner } = saved ?? {}
+    if (slowWeights !== undefined) {
+      const params = this.#params
+      const fits = Array.isArray(slowWeights) && slowWeights.length === params.length
+      if (
+        !fits ||
+        !slowWeights.every((slow, i) => slow instanceof Tensor && `${slow.shape}` === `${params[i].shape}`)
+      ) {
+        refuseState(this, 'whose slow weights are not those of its parameters')
+      }
+      if (!Number.isSafeInteger(count) || count < 0) refuseState(this, 'without a count of steps')
+    }
+    this.opt.loadStateDict(inner)
+    this.#dropSlow()
+    if (slowWeights === undefined) return
+    this.#slow = slowWeights.map(copy)
+    this.#count = count
+  }
+}
+
+function copy(tensor: Tensor): Tensor {
+  return noGrad(() => tensor.clone()).keep()
+}
+
+/** Options of {@link ranger}: those of {@link RAdam} and {@link Lookahead}. */
+export type RangerOptions = RAdamOptions & LookaheadOptions
+
+/**
+ * {@link Lookahead} over {@link RAdam}, with mom 0.95, wd 0.01 and eps 1e-6 unless given.
+ *
+ * @example const learn = new Learner(dls, model, { optFunc: ranger, lossFunc })
+ */
+export function ranger(params: ParamsOrGroups, { k = 6, alpha = 0.5, ...options }: RangerOptions): Lookahead {
+  return new Lookahead(new RAdam(params, { mom: 0.95, wd: 0.01, eps: 1e-6, ...options }), { k, alpha })
+}

@@ -1,0 +1,49 @@
+import { flag, knownOptions } from '../nn/validate.js'
+import { operator, type Tensor } from '../tensor/index.js'
+import type { HyperValue } from './hyper.js'
+import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+
+/** Hyper-parameters of {@link QHAdam}, each one value for all groups, or one for each. */
+export interface QHAdamOptions {
+  /** Learning rate. */
+  lr: HyperValue
+  /** Share of the old gradient average, default 0.999. */
+  mom?: HyperValue
+  /** Share of the old average of squared gradients, default 0.999. */
+  sqrMom?: HyperValue
+  /** Weight of the gradient average in the numerator (1: Adam's, 0: the gradient itself), default 0.7. */
+  nu1?: HyperValue
+  /** Weight of the squares' average in the denominator, likewise, default 1. */
+  nu2?: HyperValue
+  /** Added to the denominator, default 1e-8. */
+  eps?: HyperValue
+  /** Weight decay, default 0. */
+  wd?: HyperValue
+  /** Decay the weights themselves (default) and not through the gradient. */
+  decoupleWd?: boolean
+}
+
+const step = operator('torch_learner::qhadam_step_')
+
+/**
+ * Quasi-hyperbolic Adam (Ma & Yarats 2018): with Adam's debiased averages â and ŝ,
+ * p -= lr · ((1 - nu1)·g + nu1·â) / (√((1 - nu2)·g² + nu2·ŝ) + eps).
+ *
+ * @example const opt = new QHAdam(model.parameters(), { lr: 1e-3, nu1: 0.7 })
+ */
+export class QHAdam extends Optimizer {
+  readonly decoupleWd: boolean
+  protected override readonly stateNames = adamState
+
+  constructor(params: ParamsOrGroups, options: QHAdamOptions) {
+    knownOptions('QHAdam', options, ['lr', 'mom', 'sqrMom', 'nu1', 'nu2', 'eps', 'wd', 'decoupleWd'])
+    const { lr, mom = 0.999, sqrMom = 0.999, nu1 = 0.7, nu2 = 1, eps = 1e-8, wd = 0, decoupleWd = true } = options
+    super(params, { lr, mom, sqrMom, nu1, nu2, eps, wd })
+    this.decoupleWd = flag('decoupleWd', decoupleWd)
+  }
+
+  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+    const { params, lr, mom, sqrMom, nu1, nu2, eps, wd } = group
+    step(params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, nu1, nu2, eps, wd, this.decoupleWd)
+  }
+}
