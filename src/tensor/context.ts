@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { checkDType, type DType } from './dtype.js'
+import { invalidArgument } from '../native/index.js'
+import type { DType } from './dtype.js'
 
 /** What a scope must know of the tensors it holds. */
 export interface Scoped {
@@ -72,6 +73,7 @@ export function context(): Context {
 }
 
 function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'scope'>>, fn: () => T): T {
+  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
   const next = { ...context(), ...change }
   next.flags = flagsOf(next.grad, next.autocast)
   return storage.run(next, fn)
@@ -105,7 +107,8 @@ export function isGradEnabled(): boolean {
  */
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
   const { dtype = 'bfloat16', enabled = true } = options
-  return within({ autocast: enabled ? checkDType(dtype) : null }, fn)
+  if (!(dtype in AUTOCAST_CODES)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
+  return within({ autocast: enabled ? dtype : null }, fn)
 }
 
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */
