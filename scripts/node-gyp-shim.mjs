@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // prebuildify runs `node-gyp rebuild --target=... --arch=... --release` and takes what is in build/Release. It knows
-// nothing of cmake-js, so this stands in for node-gyp: the release build, with the codecs linked in.
+// nothing of cmake-js, so this stands in for node-gyp: the release build.
 import { buildAddon } from './addon/build.mjs'
 import { provision } from './libtorch/provision.mjs'
 import { fail } from './libtorch/report.mjs'
@@ -8,7 +8,7 @@ import { fail } from './libtorch/report.mjs'
 try {
   const arch = process.argv.find(argument => argument.startsWith('--arch='))?.slice('--arch='.length)
   if (arch && arch !== process.arch) throw new Error(`can't prebuild for ${arch} on ${process.arch}`)
-  await buildAddon(await provision({ headers: true }), { staticCodecs: true })
+  await buildAddon(await provision({ headers: true }))
 } catch (error) {
   fail(error)
 }

@@ -2,15 +2,15 @@
 // npm run prebuilds: prebuilds/<platform>/ with the addon, the preload module and the stamp, checked for the oldest glibc
 // that it must run on.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, readdirSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDON_STAMP, ROOT } from './addon/build.mjs'
 import { fail } from './libtorch/report.mjs'
 
-/** libtorch's own floor: ours need not be lower, and must not be higher. */
-const FLOOR = { GLIBC: '2.28', GLIBCXX: '3.4.25' }
+/** libtorch itself needs glibc 2.28 and GLIBCXX_3.4.22; Debian's libspng adds one function of glibc 2.29. */
+const FLOOR = { GLIBC: '2.29', GLIBCXX: '3.4.22' }
 
 const require = createRequire(import.meta.url)
 const folder = join(ROOT, 'prebuilds', `${process.platform}-${process.arch}`)
@@ -20,10 +20,12 @@ function prebuildify() {
   const shim = fileURLToPath(new URL('node-gyp-shim.mjs', import.meta.url))
   const args = [program, '--napi', '--strip', '--name', 'torch-learner', '--node-gyp', shim]
   execFileSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' })
-  copyFileSync(ADDON_STAMP, join(folder, 'torch_learner.json'))
+  // where libtorch lay on this machine is nobody's business on another
+  const stamp = { ...JSON.parse(readFileSync(ADDON_STAMP, 'utf8')), root: null }
+  writeFileSync(join(folder, 'torch_learner.json'), `${JSON.stringify(stamp, null, 2)}\n`)
 }
 
-/** Codecs that could not be linked in go beside the addon, where its $ORIGIN finds them. */
+/** The codecs go beside the addon, where its $ORIGIN finds them. */
 function copyCodecs() {
   const addon = join(folder, 'torch-learner.node')
   const needed = execFileSync('ldd', [addon], { encoding: 'utf8' })

@@ -52,36 +52,37 @@ export function readAddonStamp() {
   return JSON.parse(readFileSync(ADDON_STAMP, 'utf8'))
 }
 
-/** @param {Libtorch} libtorch @param {{ staticCodecs?: boolean }} options */
-function cmakeDefines(libtorch, options) {
-  const cuda = /^(1|on|true|yes)$/i.test(process.env.TORCH_LEARNER_CUDA ?? '')
+/** @param {Libtorch} libtorch */
+function cmakeDefines(libtorch) {
   return [
-    `TORCH_LEARNER_STATIC_CODECS=${options.staticCodecs ? 'ON' : 'OFF'}`,
-    `TORCH_LEARNER_CUDA=${cuda && libtorch.cuda ? 'ON' : 'OFF'}`,
+    `TORCH_LEARNER_STATIC_CODECS=${isOn('TORCH_LEARNER_STATIC_CODECS') ? 'ON' : 'OFF'}`,
+    `TORCH_LEARNER_CUDA=${isOn('TORCH_LEARNER_CUDA') && libtorch.cuda ? 'ON' : 'OFF'}`,
   ]
 }
 
+/** @param {string} name of an environment variable */
+const isOn = name => /^(1|on|true|yes)$/i.test(process.env[name] ?? '')
+
 /** Is the addon that is there made of the present sources and of this libtorch? @param {Libtorch} libtorch */
-export const isUpToDate = libtorch => readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch, {}))
+export const isUpToDate = libtorch => readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch))
 
 /**
  * Compiles what has changed and writes the stamp.
  * @param {Libtorch} libtorch
- * @param {{ staticCodecs?: boolean }} [options]
  */
-export async function buildAddon(libtorch, options = {}) {
+export async function buildAddon(libtorch) {
   const missing = missingTools()
   if (missing) throw new Error(missing)
   if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
 
   mkdirSync(buildFolder, { recursive: true })
   const onWait = () => console.error('torch-learner: waiting for another build in this folder')
-  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch, options), { onWait })
+  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch), { onWait })
 }
 
-/** @param {Libtorch} libtorch @param {{ staticCodecs?: boolean }} options */
-async function compile(libtorch, options) {
-  const defines = cmakeDefines(libtorch, options)
+/** @param {Libtorch} libtorch */
+async function compile(libtorch) {
+  const defines = cmakeDefines(libtorch)
   const sources = contentHash(libtorch, defines)
   // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
   const before = readAddonStamp()
