@@ -1,5 +1,6 @@
 #include "image.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,53 +59,95 @@ std::optional<Failure> attempt(size_t index, Work&& work) {
   }
 }
 
-Napi::Object to_js(Napi::Env env, const Failure& failure) {
-  Napi::Object object = Napi::Object::New(env);
-  object["index"] = static_cast<double>(failure.index);
-  object["problem"] = name_of(failure.problem);
-  object["reason"] = failure.reason;
+// Values are made with the plain C interface, whose calls only return a status: when a worker is terminated, jobs end
+// in an environment that runs no JavaScript any more, and an exception there would take the process with it.
+napi_value make_number(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value make_string(napi_env env, const std::string& value) {
+  napi_value result = nullptr;
+  napi_create_string_utf8(env, value.data(), value.size(), &result);
+  return result;
+}
+
+napi_value make_failure(napi_env env, const Failure& failure) {
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  napi_set_named_property(env, object, "index", make_number(env, static_cast<double>(failure.index)));
+  napi_set_named_property(env, object, "problem", make_string(env, name_of(failure.problem)));
+  napi_set_named_property(env, object, "reason", make_string(env, failure.reason));
   return object;
 }
 
-class Job : public Napi::AsyncWorker {
+// Something done on a thread of libuv's pool, with a promise for its result.
+class Job {
  public:
-  explicit Job(Napi::Env env) : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  virtual ~Job() = default;
+
+  // Takes ownership of the job; returns its promise.
+  static Napi::Value start(Napi::Env env, std::unique_ptr<Job> job) {
+    napi_value promise = nullptr;
+    const Napi::String name = Napi::String::New(env, "torch_learner.image");
+    const auto run = [](napi_env, void* data) { static_cast<Job*>(data)->execute(); };
+    bool queued = napi_create_promise(env, &job->deferred_, &promise) == napi_ok &&
+                  napi_create_async_work(env, nullptr, name, run, complete, job.get(), &job->work_) == napi_ok &&
+                  napi_queue_async_work(env, job->work_) == napi_ok;
+    if (!queued) throw Napi::Error::New(env, "Node can't queue the work");
+    job.release();
+    return Napi::Value(env, promise);
+  }
 
  protected:
-  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
-  Napi::Promise::Deferred deferred_;
+  virtual void execute() = 0;
+  virtual napi_value result(napi_env env) = 0;
+
+ private:
+  static void complete(napi_env env, napi_status, void* data) {
+    const std::unique_ptr<Job> job(static_cast<Job*>(data));
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env, &scope) == napi_ok) {
+      napi_resolve_deferred(env, job->deferred_, job->result(env));
+      napi_close_handle_scope(env, scope);
+    }
+    napi_delete_async_work(env, job->work_);
+  }
+
+  napi_deferred deferred_ = nullptr;
+  napi_async_work work_ = nullptr;
 };
 
 // A chunk of a batch: picture k goes to out + k * picture bytes.
 class DecodeJob : public Job {
  public:
-  DecodeJob(Napi::Env env, std::vector<std::string> paths, std::vector<double> places, Request request,
-            Napi::Uint8Array out, size_t offset)
-      : Job(env),
-        paths_(std::move(paths)),
+  DecodeJob(std::vector<std::string> paths, std::vector<double> places, Request request, Napi::Uint8Array out,
+            size_t offset)
+      : paths_(std::move(paths)),
         places_(std::move(places)),
         request_(request),
         keep_(Napi::Persistent(out.As<Napi::Object>())),
         out_(out.Data() + offset) {}
 
  protected:
-  void Execute() override {
+  void execute() override {
     image::Decoder decoder;
     const size_t bytes = static_cast<size_t>(request_.to.width) * request_.to.height * 3;
     for (size_t i = 0; i < paths_.size(); i++) {
-      auto failure = attempt(i, [&] {
-        decoder.decode(paths_[i], request_, places_[2 * i], places_[2 * i + 1], out_ + i * bytes);
-      });
+      auto failure = attempt(
+          i, [&] { decoder.decode(paths_[i], request_, places_[2 * i], places_[2 * i + 1], out_ + i * bytes); });
       if (failure) failures_.push_back(std::move(*failure));
     }
   }
 
-  void OnOK() override {
-    Napi::HandleScope scope(Env());
-    Napi::Array list = Napi::Array::New(Env(), failures_.size());
-    for (size_t i = 0; i < failures_.size(); i++) list[static_cast<uint32_t>(i)] = to_js(Env(), failures_[i]);
-    deferred_.Resolve(list);
+  napi_value result(napi_env env) override {
+    napi_value list = nullptr;
+    napi_create_array_with_length(env, failures_.size(), &list);
+    for (size_t i = 0; i < failures_.size(); i++) {
+      napi_set_element(env, list, static_cast<uint32_t>(i), make_failure(env, failures_[i]));
+    }
+    return list;
   }
 
  private:
@@ -119,10 +162,9 @@ class DecodeJob : public Job {
 // Pixels that another decoder has read, cut and resized by the same code.
 class FitJob : public Job {
  public:
-  FitJob(Napi::Env env, Napi::Uint8Array rgb, Size size, double pct_x, double pct_y, Request request,
-         Napi::Uint8Array out, size_t offset)
-      : Job(env),
-        view_{rgb.Data(), size, static_cast<ptrdiff_t>(size.width) * 3},
+  FitJob(Napi::Uint8Array rgb, Size size, double pct_x, double pct_y, Request request, Napi::Uint8Array out,
+         size_t offset)
+      : view_{rgb.Data(), size, static_cast<ptrdiff_t>(size.width) * 3},
         box_(image::choose_box(request.method, size, request.to, pct_x, pct_y)),
         request_(request),
         keep_in_(Napi::Persistent(rgb.As<Napi::Object>())),
@@ -130,10 +172,15 @@ class FitJob : public Job {
         out_(out.Data() + offset) {}
 
  protected:
-  void Execute() override { image::Resampler().fit(view_, view_.size, box_, request_, out_); }
-  void OnOK() override {
-    Napi::HandleScope scope(Env());
-    deferred_.Resolve(Env().Undefined());
+  void execute() override {
+    failure_ = attempt(0, [&] { image::Resampler().fit(view_, view_.size, box_, request_, out_); });
+  }
+
+  napi_value result(napi_env env) override {
+    napi_value undefined = nullptr;
+    if (failure_) return make_failure(env, *failure_);
+    napi_get_undefined(env, &undefined);
+    return undefined;
   }
 
  private:
@@ -142,24 +189,25 @@ class FitJob : public Job {
   Request request_;
   Napi::ObjectReference keep_in_, keep_out_;
   uint8_t* out_;
+  std::optional<Failure> failure_;
 };
 
 class SizeJob : public Job {
  public:
-  SizeJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
+  explicit SizeJob(std::string path) : path_(std::move(path)) {}
 
  protected:
-  void Execute() override {
+  void execute() override {
     failure_ = attempt(0, [&] { size_ = image::Decoder().size(path_); });
   }
 
-  void OnOK() override {
-    Napi::HandleScope scope(Env());
-    if (failure_) return deferred_.Resolve(to_js(Env(), *failure_));
-    Napi::Object object = Napi::Object::New(Env());
-    object["width"] = size_.width;
-    object["height"] = size_.height;
-    deferred_.Resolve(object);
+  napi_value result(napi_env env) override {
+    if (failure_) return make_failure(env, *failure_);
+    napi_value object = nullptr;
+    napi_create_object(env, &object);
+    napi_set_named_property(env, object, "width", make_number(env, size_.width));
+    napi_set_named_property(env, object, "height", make_number(env, size_.height));
+    return object;
   }
 
  private:
@@ -198,8 +246,9 @@ Request read_request(Napi::Env env, const Napi::Object& options) {
 // decodeImages(paths, places, out, offset, {width, height, method, padMode, maxPixels})
 Napi::Value decode_images(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  require(env, info.Length() == 5 && info[0].IsArray() && info[1].IsTypedArray() && info[2].IsTypedArray() &&
-                   info[3].IsNumber() && info[4].IsObject(),
+  require(env,
+          info.Length() == 5 && info[0].IsArray() && info[1].IsTypedArray() && info[2].IsTypedArray() &&
+              info[3].IsNumber() && info[4].IsObject(),
           "expected (paths, places, out, offset, options)");
   const auto list = info[0].As<Napi::Array>();
   const auto places = info[1].As<Napi::TypedArray>();
@@ -216,11 +265,10 @@ Napi::Value decode_images(const Napi::CallbackInfo& info) {
   require(env, offset >= 0 && static_cast<double>(offset) + bytes <= static_cast<double>(out.ByteLength()),
           "out is too small");
   const auto numbers = places.As<Napi::Float64Array>();
-  auto* job = new DecodeJob(env, std::move(paths), {numbers.Data(), numbers.Data() + numbers.ElementLength()}, request,
-                            out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
-  const Napi::Promise promise = job->promise();
-  job->Queue();
-  return promise;
+  auto job = std::make_unique<DecodeJob>(std::move(paths),
+                                         std::vector<double>(numbers.Data(), numbers.Data() + numbers.ElementLength()),
+                                         request, out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
+  return Job::start(env, std::move(job));
 }
 
 // resizePixels(rgb, width, height, pctX, pctY, out, offset, {width, height, method, padMode, maxPixels})
@@ -236,13 +284,12 @@ Napi::Value resize_pixels(const Napi::CallbackInfo& info) {
   require(env, rgb.TypedArrayType() == napi_uint8_array && out.TypedArrayType() == napi_uint8_array,
           "rgb and out must be Uint8Arrays");
   require(env, static_cast<double>(rgb.ByteLength()) >= 3.0 * size.width * size.height, "rgb is too small");
-  require(env, offset >= 0 && offset + 3.0 * request.to.width * request.to.height <= static_cast<double>(out.ByteLength()),
+  require(env,
+          offset >= 0 && offset + 3.0 * request.to.width * request.to.height <= static_cast<double>(out.ByteLength()),
           "out is too small");
-  auto* job = new FitJob(env, rgb.As<Napi::Uint8Array>(), size, number(info[3]), number(info[4]), request,
-                         out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
-  const Napi::Promise promise = job->promise();
-  job->Queue();
-  return promise;
+  auto job = std::make_unique<FitJob>(rgb.As<Napi::Uint8Array>(), size, number(info[3]), number(info[4]), request,
+                                      out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
+  return Job::start(env, std::move(job));
 }
 
 // resizeBox(width, height, pctX, pctY, {width, height, method...}) -> [left, top, width, height]
@@ -250,8 +297,8 @@ Napi::Value resize_box(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require(env, info.Length() == 5 && info[4].IsObject(), "expected (width, height, pctX, pctY, options)");
   const Request request = read_request(env, info[4].As<Napi::Object>());
-  const image::Box box = image::choose_box(request.method, read_size(env, info[0], info[1]), request.to, number(info[2]),
-                                           number(info[3]));
+  const image::Box box =
+      image::choose_box(request.method, read_size(env, info[0], info[1]), request.to, number(info[2]), number(info[3]));
   Napi::Array list = Napi::Array::New(env, 4);
   list[0u] = box.left;
   list[1u] = box.top;
@@ -262,11 +309,10 @@ Napi::Value resize_box(const Napi::CallbackInfo& info) {
 
 // imageSize(path)
 Napi::Value image_size(const Napi::CallbackInfo& info) {
-  require(info.Env(), info.Length() == 1 && info[0].IsString(), "expected (path)");
-  auto* job = new SizeJob(info.Env(), info[0].As<Napi::String>());
-  const Napi::Promise promise = job->promise();
-  job->Queue();
-  return promise;
+  const Napi::Env env = info.Env();
+  require(env, info.Length() == 1 && info[0].IsString(), "expected (path)");
+  auto job = std::make_unique<SizeJob>(info[0].As<Napi::String>());
+  return Job::start(env, std::move(job));
 }
 
 // imageCodecs()

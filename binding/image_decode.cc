@@ -30,7 +30,8 @@ void read_file(const std::string& path, std::vector<uint8_t>& bytes) {
   }
   if (error) throw DecodeError(Problem::unreadable, error.message());
   if (!std::filesystem::is_regular_file(status)) {
-    throw DecodeError(Problem::unreadable, std::filesystem::is_directory(status) ? "it is a folder" : "it isn't a regular file");
+    throw DecodeError(Problem::unreadable,
+                      std::filesystem::is_directory(status) ? "it is a folder" : "it isn't a regular file");
   }
   const uintmax_t length = std::filesystem::file_size(path, error);
   if (error) throw DecodeError(Problem::unreadable, error.message());
@@ -54,8 +55,8 @@ void check_size(Size size, double max_pixels) {
   const double pixels = static_cast<double>(size.width) * size.height;
   if (pixels <= max_pixels) return;
   char text[160];
-  std::snprintf(text, sizeof text, "it has %d x %d = %.0f pixels, more than the %.0f allowed", size.width, size.height, pixels,
-                max_pixels);
+  std::snprintf(text, sizeof text, "it has %d x %d = %.0f pixels, more than the %.0f allowed", size.width, size.height,
+                pixels, max_pixels);
   throw DecodeError(Problem::too_large, text);
 }
 
@@ -129,15 +130,14 @@ struct Decoder::Codec {
 
   void decode_jpeg(const std::vector<uint8_t>& file, Size size, uint8_t* rgb) {
     const int flags = TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING;
-    const int status = tjDecompress2(jpeg, file.data(), file.size(), rgb, size.width, size.width * 3, size.height,
-                                     TJPF_RGB, flags);
+    const int status =
+        tjDecompress2(jpeg, file.data(), file.size(), rgb, size.width, size.width * 3, size.height, TJPF_RGB, flags);
     if (status == 0) return;
     const std::string reason = tjGetErrorStr2(jpeg);
-    // A file that ends early has no lower half. Other warnings may be harmless (stray bytes between markers are common),
-    // but this interface doesn't tell a warning from a failure after one: let another decoder judge.
+    // A file that ends early has no lower half. Other warnings may be harmless (stray bytes between markers are
+    // common), but this interface doesn't tell a warning from a failure after one: let another decoder judge.
     const bool doubtful = tjGetErrorCode(jpeg) == TJERR_WARNING && reason.find("Premature end") == std::string::npos;
-    throw DecodeError(doubtful ? Problem::unsupported : Problem::damaged,
-                      "the JPEG is damaged or cut off: " + reason);
+    throw DecodeError(doubtful ? Problem::unsupported : Problem::damaged, "the JPEG is damaged or cut off: " + reason);
   }
 #endif
 };
@@ -197,8 +197,9 @@ void Decoder::decode(const std::string& path, const Request& request, double pct
   open(path);
   check_size(size_, request.max_pixels);
   if (request.method == Method::exact && (size_.width != request.to.width || size_.height != request.to.height)) {
-    throw DecodeError(Problem::wrong_size, "it is " + std::to_string(size_.width) + " x " + std::to_string(size_.height) +
-                                               " pixels where " + std::to_string(request.to.width) + " x " +
+    throw DecodeError(Problem::wrong_size, "it is " + std::to_string(size_.width) + " x " +
+                                               std::to_string(size_.height) + " pixels where " +
+                                               std::to_string(request.to.width) + " x " +
                                                std::to_string(request.to.height) + " are expected");
   }
   const Box box = choose_box(request.method, size_, request.to, pct_x, pct_y);

@@ -48,7 +48,8 @@ Box choose_box(Method method, Size from, Size to, double pct_x, double pct_y) {
   const double ratio = method == Method::crop ? std::min(across, down) : std::max(across, down);
   // At least one pixel: a 1000 x 1 strip has a crop too.
   const Size size{std::max(1, static_cast<int>(ratio * to.width)), std::max(1, static_cast<int>(ratio * to.height))};
-  return {static_cast<int>(pct_x * (from.width - size.width)), static_cast<int>(pct_y * (from.height - size.height)), size};
+  return {static_cast<int>(pct_x * (from.width - size.width)), static_cast<int>(pct_y * (from.height - size.height)),
+          size};
 }
 
 void Resampler::Weights::fill(double from, double to, int in_size, int out_size) {
@@ -93,11 +94,13 @@ void Resampler::resize(View from, double left, double top, double right, double 
       const uint8_t* row = from.rgb + y * from.stride;
       uint8_t* target = rows_.data() + row_bytes * (y - first_row);
       for (int x = 0; x < to.width; x++) {
-        weigh_row(row, across_.first[x], across_.count[x], across_.weight.data() + static_cast<size_t>(x) * across_.taps,
+        weigh_row(row, across_.first[x], across_.count[x],
+                  across_.weight.data() + static_cast<size_t>(x) * across_.taps,
                   target + static_cast<size_t>(x) * kChannels);
       }
     }
-    wide = {rows_.data() - static_cast<ptrdiff_t>(row_bytes) * first_row, {to.width, from.size.height},
+    wide = {rows_.data() - static_cast<ptrdiff_t>(row_bytes) * first_row,
+            {to.width, from.size.height},
             static_cast<ptrdiff_t>(row_bytes)};
   }
 

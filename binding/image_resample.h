@@ -1,4 +1,5 @@
-// Cropping, padding and resizing of RGB pictures, 8 bits a channel, interleaved. Knows nothing of files or of JavaScript.
+// Cropping, padding and resizing of RGB pictures, 8 bits a channel, interleaved. Knows nothing of files or of
+// JavaScript.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +38,8 @@ struct Request {
   double max_pixels = 1e8;
 };
 
-// The box that `method` takes from a picture of size `from` to fill `to`. `pct_x`, `pct_y` in [0, 1] place it: .5, .5 is
-// the middle. Sides and origin are truncated towards zero, as the reference does.
+// The box that `method` takes from a picture of size `from` to fill `to`. `pct_x`, `pct_y` in [0, 1] place it: .5, .5
+// is the middle. Sides and origin are truncated towards zero, as the reference does.
 Box choose_box(Method method, Size from, Size to, double pct_x, double pct_y);
 
 // Makes pictures of one size out of others; keeps its buffers from call to call.

@@ -29,7 +29,7 @@ import { writeDigits } from './mnist.mjs'
 const USAGE = `npm run quickstart -- [options]
 
   --data <folder>   your own pictures, a subfolder for each class; either directly in <folder> (a fifth of them is then
-                    used for validation) or in <folder>/train and <folder>/valid. Default: handwritten digits
+                    used for validation) or in <folder>/train and <folder>/valid (or val, or test). Default: handwritten digits
   --size <pixels>   pictures are brought to this width and height. Default: 32 for the digits, 64 for your own
   --bs <number>     pictures in a batch. Default: 128 for the digits, 64 for your own (fewer if there are few)
   --epochs <number> how often every picture is seen. Default: 1 for the digits, 5 for your own
@@ -92,11 +92,12 @@ async function openDigits({ size, bs }) {
 
 /** @param {string} folder @param {ReturnType<typeof readArguments>} args */
 async function openOwn(folder, { size, bs, bsGiven }) {
-  const inParts = existsSync(join(folder, 'train')) && existsSync(join(folder, 'valid'))
+  const valid = ['valid', 'val', 'test'].find(name => existsSync(join(folder, name)))
+  const inParts = valid !== undefined && existsSync(join(folder, 'train'))
   const files = await getImageFiles(inParts ? join(folder, 'train') : folder)
-  const training = Math.ceil(inParts ? files.length : 0.8 * files.length)
+  const training = inParts ? files.length : Math.ceil(0.8 * files.length)
   return await ImageDataLoaders.fromFolder(folder, {
-    ...(inParts ? {} : { validPct: 0.2, seed: 42 }),
+    ...(inParts ? { valid } : { validPct: 0.2, seed: 42 }),
     // with few pictures smaller batches, so that an epoch has at least four steps
     bs: bsGiven ? bs : Math.max(2, Math.min(bs, Math.floor(training / 4))),
     itemTfms: new Resize(size),

@@ -48,7 +48,7 @@ export interface ImageAddon {
     out: Uint8Array,
     offset: number,
     request: PictureRequest,
-  ): Promise<void>
+  ): Promise<PictureFailure | undefined>
   /** The box that is taken of a picture: left, top, width, height; it may reach outside when padding. */
   resizeBox(
     width: number,

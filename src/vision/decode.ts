@@ -34,16 +34,10 @@ export async function decodeInto(
     if (failure.problem !== 'unsupported') throw pictureError(path, failure)
     const { data, width, height } = await decodeBySharp(path, request.maxPixels)
     checkExact(path, width, height, request)
-    await native.resizePixels(
-      data,
-      width,
-      height,
-      places[2 * index],
-      places[2 * index + 1],
-      out,
-      offset + index * bytes,
-      request,
-    )
+    const at = offset + index * bytes
+    const [x, y] = places.subarray(2 * index)
+    const trouble = await native.resizePixels(data, width, height, x, y, out, at, request)
+    if (trouble) throw pictureError(path, trouble)
   }
 }
 
