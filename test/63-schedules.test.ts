@@ -18,7 +18,7 @@ import {
   type Tensor,
 } from 'torch-learner'
 import { assertNumbers, golden } from './helpers/golden.js'
-import { tinyBatches } from './helpers/learning.js'
+import { tinyBatches, tinyLearner } from './helpers/learning.js'
 
 interface Run {
   desc: string
@@ -105,12 +105,14 @@ async function train(learn: Learner, { desc, n_epoch }: Run): Promise<boolean> {
   if (name === 'fit_one_cycle') await learn.fitOneCycle(n_epoch, { lrMax: lr, startEpoch, ...shape })
   else if (name === 'fit_flat_cos') await learn.fitFlatCos(n_epoch, { lr })
   else if (name === 'fit') await learn.fit(n_epoch, { lr })
+  else if (name === 'fit_sgdr') await learn.fitSgdr(3, 1, { lrMax: 1e-2 })
+  else if (desc === 'fine_tune(2)') await learn.fineTune(2)
+  else if (name === 'fine_tune') await learn.fineTune(1, { baseLr: 1e-2, freezeEpochs: 2, lrMult: 10 })
   else return false
   return true
 }
 
-// fit_sgdr and fine_tune come with the issue that brings them.
-for (const run of recording.runs.filter(({ desc }) => !/sgdr|fine_tune/.test(desc))) {
+for (const run of recording.runs) {
   test(`${run.desc}, ${run.n_groups} groups, ${run.n_epoch} epochs`, async t => {
     const seen = { lr: [] as number[], mom: [] as number[], pct: [] as number[] }
     const watch = new Callback({
@@ -153,4 +155,41 @@ test('a scheduler of your own', async t => {
   learn.logger = () => undefined
   await learn.removedCbs(learn.callback('progress') ?? [], () => learn.fit(1))
   assertNumbers(t, learn.recorder.hps.wd ?? [], [0, 0.25, 0.5, 0.75])
+})
+
+test('cycles of equal length, and what the entry points refuse', async t => {
+  const learn = tinyLearner({ batches: [2, 1] })
+  await learn.fitSgdr(3, 1, { cycleMult: 1, lrMax: 0.5 })
+  assertNumbers(t, learn.recorder.hps.lr ?? [], [0.5, 0.25, 0.5, 0.25, 0.5, 0.25], { atol: 1e-6 })
+  const wrong = { code: 'ERR_INVALID_ARG' }
+  await t.throwsAsync(learn.fitSgdr(0, 1), wrong)
+  await t.throwsAsync(learn.fitSgdr(1, 0.5), wrong)
+  await t.throwsAsync(learn.fitSgdr(1, 1, { cycleMult: 1.5 }), wrong)
+  await t.throwsAsync(learn.fineTune(-1), wrong)
+  await t.throwsAsync(learn.fineTune(1, { baseLr: 0 }), wrong)
+  await t.throwsAsync(learn.fineTune(1, { lrMax: 1 } as object), wrong)
+})
+
+test('fineTune: frozen first, then all of it; skipped epochs keep their place in a flat-cos fit', async t => {
+  const model = new Groups(2)
+  const layers = model.body.children().slice(1)
+  const trained: boolean[][] = []
+  const look = new Callback({
+    beforeTrain: () => void trained.push(layers.map(layer => layer.parameters().every(p => p.requiresGrad))),
+  })
+  const learn = new Learner({ train: tinyBatches(2), valid: tinyBatches(1) }, model, {
+    lossFunc: new CrossEntropyLossFlat(),
+    splitter: () => layers.map(layer => layer.parameters()),
+    cbs: look,
+  })
+  learn.logger = () => undefined
+  await learn.removedCbs(learn.callback('progress') ?? [], async () => {
+    await learn.fineTune(1)
+    t.deepEqual(trained, [
+      [false, true],
+      [true, true],
+    ])
+    await learn.fitFlatCos(2, { startEpoch: 1, lr: 1, pctStart: 0.25 })
+    assertNumbers(t, learn.recorder.hps.lr ?? [], [0.75000125, 0.2500075], { rtol: 1e-5 })
+  })
 })

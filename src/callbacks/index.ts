@@ -1,5 +1,9 @@
-import './one-cycle.js' // gives Learner its methods fitOneCycle and fitFlatCos
+// these give Learner its further methods: fitOneCycle, fitFlatCos, fitSgdr, fineTune
+import './one-cycle.js'
+import './sgdr.js'
+import './fine-tune.js'
 
+export type { FineTuneOptions } from './fine-tune.js'
 export { MixHandler, type MixOptions, MixUp } from './mixup.js'
 export type { FlatCosOptions, OneCycleOptions } from './one-cycle.js'
 export {
@@ -13,3 +17,4 @@ export {
   schedNo,
   schedPoly,
 } from './schedule.js'
+export type { SgdrOptions } from './sgdr.js'

@@ -43,19 +43,22 @@ declare module '../learner/learner.js' {
   }
 }
 
+/** What every entry point with schedules of its own takes. */
+export const schedulesSchema = fitSchema.omit({ lr: true })
 const flatCosSchema = fitSchema.extend({ divFinal: fields.divisor, pctStart: fields.share })
-const oneCycleSchema = flatCosSchema
+export const oneCycleSchema = flatCosSchema
   .omit({ lr: true })
   .extend({ lrMax: fields.lr, div: fields.divisor, moms: fields.moms })
 
 /** The learning rates of all groups, each passed through `fn`. */
-function rates(learn: Learner, lr: HyperValue): (fn?: (value: number) => number) => number[] {
+export function rates(learn: Learner, lr: HyperValue): (fn?: (value: number) => number) => number[] {
   const { paramGroups } = learn.opt ?? learn.createOpt()
   const values = spread('lr', lr, paramGroups.length)
   return (fn = value => value) => values.map(fn)
 }
 
-function scheduled(scheds: Record<string, Schedule>, { cbs = [], ...options }: FitOptions): FitOptions {
+/** The options of a fit in which `scheds` are at work. */
+export function scheduled(scheds: Record<string, Schedule>, { cbs = [], ...options }: FitOptions): FitOptions {
   return { ...options, cbs: [new ParamScheduler(scheds), cbs].flat() }
 }
 

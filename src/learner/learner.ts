@@ -15,6 +15,7 @@ import { type Metric, toMetric } from './metrics.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
+  checkEpochs,
   type FitOptions,
   fitSchema,
   type LearnerOptions,
@@ -239,7 +240,7 @@ export class Learner extends LoopState {
    * signal's reason after an abort. Whatever the outcome, the Learner can be used again.
    */
   async fit(nEpoch: number, options: FitOptions = {}): Promise<void> {
-    if (!Number.isInteger(nEpoch) || nEpoch < 0) throw invalidArgument('nEpoch', 'a whole number of at least 0', nEpoch)
+    checkEpochs('nEpoch', nEpoch)
     checkOptions(fitSchema, options, 'fit')
     const { lr = this.lr, wd = this.wd, cbs = [], resetOpt = false, startEpoch = 0, signal } = options
     signal?.throwIfAborted()

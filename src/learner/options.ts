@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { invalidArgument } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
@@ -94,6 +95,8 @@ export const fields = {
     })
     .optional(),
   divisor: number('a number above 0', value => value > 0).optional(),
+  count: number('a whole number from 1', value => Number.isInteger(value) && value >= 1).optional(),
+  epochs: number('a whole number of at least 0', value => Number.isInteger(value) && value >= 0).optional(),
   share: number('a number between 0 and 1', value => value > 0 && value < 1).optional(),
 }
 
@@ -131,6 +134,12 @@ export const fitSchema = z.strictObject({
   wd: weightDecay,
   cbs: callbacks,
   resetOpt: fields.flag,
-  startEpoch: number('a whole number of at least 0', value => Number.isInteger(value) && value >= 0).optional(),
+  startEpoch: fields.epochs,
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
 })
+
+/** Complains of anything but a number of epochs. */
+export function checkEpochs(name: string, value: unknown): void {
+  if (!(typeof value === 'number' && Number.isInteger(value) && value >= 0))
+    throw invalidArgument(name, 'a whole number of at least 0', value)
+}
