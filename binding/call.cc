@@ -8,6 +8,13 @@ namespace {
 
 using Kind = JsValue::Kind;
 
+// int[2] takes two numbers, or one for both, or none where its default is none. Many kernels rely on it without looking.
+// int[1] stands for "one or several" in reductions, which do look.
+bool has_length(const ArgSpec& spec, size_t length) {
+  if (spec.fixed_size < 2 || length == 1 || length == static_cast<size_t>(spec.fixed_size)) return true;
+  return length == 0 && !spec.required && (spec.fallback.isNone() || (spec.fallback.isList() && spec.fallback.toListRef().empty()));
+}
+
 bool fits(const ArgSpec& spec, const JsValue& value) {
   if (value.kind == Kind::kDefault) return !spec.required;
   if (value.kind == Kind::kNull) return spec.optional;
@@ -27,7 +34,8 @@ bool fits(const ArgSpec& spec, const JsValue& value) {
     case ArgType::kBool: return value.kind == Kind::kBool;
     case ArgType::kString: return value.kind == Kind::kString;
     case ArgType::kIntList:
-      return (value.kind == Kind::kNumbers && value.integral) || value.kind == Kind::kEmptyList ||
+      return (value.kind == Kind::kNumbers && value.integral && has_length(spec, value.numbers.size())) ||
+             (value.kind == Kind::kEmptyList && has_length(spec, 0)) ||
              (spec.fixed_size > 0 && value.kind == Kind::kNumber && value.integral);
     case ArgType::kFloatList:
       return value.kind == Kind::kNumbers || value.kind == Kind::kEmptyList ||
@@ -48,20 +56,15 @@ bool fits(const ArgSpec& spec, const JsValue& value) {
 
 c10::IValue to_ivalue(const ArgSpec& spec, const JsValue& value) {
   if (value.kind == Kind::kNull) return {};
-  auto ints = [&] {
-    if (value.kind == Kind::kNumber) return std::vector<int64_t>(spec.fixed_size, value.integer);
-    return std::vector<int64_t>(value.numbers.begin(), value.numbers.end());
-  };
   switch (spec.type) {
     case ArgType::kScalar:
       return value.kind == Kind::kBool ? c10::IValue(at::Scalar(value.integer != 0)) : c10::IValue(at::Scalar(value.integer));
     case ArgType::kInt: return value.integer;
     case ArgType::kBool: return value.integer != 0;
     case ArgType::kString: return value.string;
-    case ArgType::kIntList: return ints();
     case ArgType::kFloatList:
       if (value.kind == Kind::kNumber) return std::vector<double>(spec.fixed_size, value.number);
-      return value.numbers;
+      return std::vector<double>(value.numbers.begin(), value.numbers.end());
     case ArgType::kBoolList: {
       c10::List<bool> list;
       if (value.kind == Kind::kBool) {
@@ -84,6 +87,18 @@ c10::IValue to_ivalue(const ArgSpec& spec, const JsValue& value) {
     case ArgType::kGenerator: return value.generator;
     default: throw Misuse("ERR_UNSUPPORTED", "Argument " + spec.name + " has a type without a JavaScript form.");
   }
+}
+
+Integers* to_integers(const ArgSpec& spec, const JsValue& value) {
+  auto list = std::make_unique<Integers>();
+  if (value.kind == Kind::kNumber) {
+    list->assign(spec.fixed_size, value.integer);
+  } else if (value.numbers.size() == 1 && spec.fixed_size > 1) {
+    list->assign(spec.fixed_size, static_cast<int64_t>(value.numbers[0]));
+  } else {
+    for (double number : value.numbers) list->push_back(static_cast<int64_t>(number));
+  }
+  return list.release();
 }
 
 struct Call {
@@ -154,7 +169,13 @@ void record(Environment& environment, const OpOverload& op, c10::SmallVector<con
   };
   for (size_t i = 0; i < count; i++) {
     const JsValue& value = *chosen[i];
+    const ArgSpec& spec = op.args[i];
     Arg& arg = task.args[i];
+    if (spec.type == ArgType::kIntList && value.kind != Kind::kDefault && value.kind != Kind::kNull) {
+      arg.integers = to_integers(spec, value);
+      arg.kind = Arg::Kind::kIntList;
+      continue;
+    }
     switch (value.kind) {
       case Kind::kDefault: break;
       case Kind::kTensor:
@@ -162,10 +183,10 @@ void record(Environment& environment, const OpOverload& op, c10::SmallVector<con
         arg.kind = Arg::Kind::kTensor;
         break;
       case Kind::kNumber:
-        if (op.args[i].type == ArgType::kIntList || op.args[i].type == ArgType::kFloatList) {
-          arg.value = new c10::IValue(to_ivalue(op.args[i], value));
+        if (spec.type == ArgType::kFloatList) {
+          arg.value = new c10::IValue(to_ivalue(spec, value));
           arg.kind = Arg::Kind::kValue;
-        } else if (value.integral && op.args[i].type != ArgType::kFloat) {
+        } else if (value.integral && spec.type != ArgType::kFloat) {
           arg.integer = value.integer;
           arg.kind = Arg::Kind::kInt;
         } else {
@@ -175,7 +196,7 @@ void record(Environment& environment, const OpOverload& op, c10::SmallVector<con
         break;
       case Kind::kTensors:
       case Kind::kEmptyList:
-        if (op.args[i].type == ArgType::kTensorList || op.args[i].type == ArgType::kOptionalTensorList) {
+        if (spec.type == ArgType::kTensorList || spec.type == ArgType::kOptionalTensorList) {
           arg.list = new std::vector<Slot*>;
           for (double id : value.numbers) arg.list->push_back(id < 0 ? nullptr : hold(id));
           arg.kind = Arg::Kind::kTensorList;
@@ -183,7 +204,7 @@ void record(Environment& environment, const OpOverload& op, c10::SmallVector<con
         }
         [[fallthrough]];
       default:
-        arg.value = new c10::IValue(to_ivalue(op.args[i], value));
+        arg.value = new c10::IValue(to_ivalue(spec, value));
         arg.kind = Arg::Kind::kValue;
     }
   }

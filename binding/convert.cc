@@ -38,17 +38,14 @@ void read_array(napi_env env, napi_value array, JsValue& out) {
   for (uint32_t i = 0; i < length; i++) {
     napi_value item;
     check(napi_get_element(env, array, i, &item));
-    auto type = type_of(env, item);
-    if (type == napi_boolean && (i == 0 || out.kind == JsValue::Kind::kBools)) {
-      bool b;
-      check(napi_get_value_bool(env, item, &b));
-      out.kind = JsValue::Kind::kBools;
-      out.numbers.push_back(b);
-    } else if (type == napi_number && out.kind == JsValue::Kind::kNumbers) {
-      double number;
-      check(napi_get_value_double(env, item, &number));
+    double number;
+    bool b;
+    if (out.kind == JsValue::Kind::kNumbers && napi_get_value_double(env, item, &number) == napi_ok) {
       out.integral = out.integral && is_whole(number);
       out.numbers.push_back(number);
+    } else if ((i == 0 || out.kind == JsValue::Kind::kBools) && napi_get_value_bool(env, item, &b) == napi_ok) {
+      out.kind = JsValue::Kind::kBools;
+      out.numbers.push_back(b);
     } else {
       throw Misuse("ERR_INVALID_ARG",
                    "Expected an array of numbers, of booleans or of tensors but item " + std::to_string(i) +
@@ -172,7 +169,8 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
       check(napi_is_typedarray(env, value, &is));
       if (is) {
         out.kind = JsValue::Kind::kTensors;
-        out.numbers = read_handles(env, value);
+        auto handles = read_handles(env, value);
+        out.numbers.assign(handles.begin(), handles.end());
         return;
       }
       break;

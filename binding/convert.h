@@ -15,7 +15,7 @@ struct JsValue {
   int64_t integer = 0;
   bool integral = false;  // number or numbers are whole and fit int64
   std::string string;
-  std::vector<double> numbers;  // or handles; -1 for an absent tensor
+  c10::SmallVector<double, 6> numbers;  // or handles; -1 for an absent tensor
   at::Generator generator;
 
   std::string describe() const;

@@ -216,6 +216,7 @@ c10::IValue resolve(const ArgSpec& spec, const Arg& arg) {
     case Arg::Kind::kTensor: return arg.slot->value.defined() ? c10::IValue(arg.slot->value) : absent_tensor(spec);
     case Arg::Kind::kDouble: return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.number)) : arg.number;
     case Arg::Kind::kInt: return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.integer)) : arg.integer;
+    case Arg::Kind::kIntList: return c10::IValue(at::IntArrayRef(*arg.integers));
     case Arg::Kind::kValue: return *arg.value;
     case Arg::Kind::kTensorList: return tensor_list(spec, *arg.list);
     case Arg::Kind::kDefault: break;

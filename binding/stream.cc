@@ -251,6 +251,7 @@ void Stream::finish(Task& task) {
         for (Slot* slot : *arg.list) release(slot);
         delete arg.list;
         break;
+      case Arg::Kind::kIntList: delete arg.integers; break;
       case Arg::Kind::kValue: delete arg.value; break;
       default: break;
     }

@@ -24,14 +24,17 @@ struct Slot {
   }
 };
 
+using Integers = c10::SmallVector<int64_t, 6>;
+
 // One argument of a recorded call. Owns what it points at (see Task::release).
 struct Arg {
-  enum class Kind : uint8_t { kDefault, kTensor, kDouble, kInt, kValue, kTensorList };
+  enum class Kind : uint8_t { kDefault, kTensor, kDouble, kInt, kIntList, kValue, kTensorList };
   Kind kind = Kind::kDefault;
   union {
     Slot* slot;
     double number;
     int64_t integer;
+    Integers* integers;
     c10::IValue* value;
     std::vector<Slot*>* list;  // nullptr entries are absent tensors (Tensor?[])
   };

@@ -64,8 +64,8 @@ function argumentName(name: string): number {
 
 /** Numbers and booleans go as they are, tensors (and holes between them) as handles. */
 function lowerList(list: readonly unknown[]): unknown {
-  const plain = list.every(item => typeof item === 'number' || typeof item === 'boolean')
-  if (plain) return list
+  const first = typeof list[0]
+  if (list.length === 0 || first === 'number' || first === 'boolean') return list
   const handles = new Float64Array(list.length)
   for (let i = 0; i < list.length; i++) {
     const item = list[i]
