@@ -1,9 +1,11 @@
-// these give Learner its further methods: fitOneCycle, fitFlatCos, fitSgdr, fineTune
+// these give Learner its further methods: fitOneCycle, fitFlatCos, fitSgdr, fineTune, lrFind
 import './one-cycle.js'
 import './sgdr.js'
 import './fine-tune.js'
+import './lr-find.js'
 
 export type { FineTuneOptions } from './fine-tune.js'
+export type { LrFindOptions, LrFindResult } from './lr-find.js'
 export { MixHandler, type MixOptions, MixUp } from './mixup.js'
 export type { FlatCosOptions, OneCycleOptions } from './one-cycle.js'
 export {

@@ -8,8 +8,11 @@ export type Batch = readonly Tensor[]
 export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   /** Batches in one pass. */
   readonly length: number
-  /** The same data with other options, if the loader can: predictions are made in order, and for every row. */
-  new?(options: { shuffle: boolean; dropLast: boolean }): BatchLoader
+  /**
+   * The same data with other options, if the loader can: predictions are made in order, and for every row; `training`
+   * asks for the transforms of training.
+   */
+  new?(options: { shuffle?: boolean; dropLast?: boolean; training?: boolean }): BatchLoader
   /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
 }

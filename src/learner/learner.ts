@@ -298,7 +298,7 @@ export class Learner extends LoopState {
    */
   async validate(options: ValidateOptions = {}): Promise<RecordRow | null> {
     checkOptions(validateSchema, options, 'validate')
-    await this.#quietly(() =>
+    await this.quietly(() =>
       this.#run('validate', options.cbs ?? [], () => this.#between(() => this.#validation(options))),
     )
     return this.finalRecord
@@ -311,7 +311,7 @@ export class Learner extends LoopState {
     const cbs = [options.cbs ?? [], gather].flat()
     const body = () => gather.collect(this, () => this.#validation(options, inOrder))
     if (options.inner) return this.addedCbs(cbs, body)
-    return this.#quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
+    return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
   }
 
   async #validation(
@@ -328,7 +328,8 @@ export class Learner extends LoopState {
     }
   }
 
-  async #quietly<T>(body: () => Promise<T>): Promise<T> {
+  /** @internal Runs `body` without showing anything. */
+  async quietly<T>(body: () => Promise<T>): Promise<T> {
     const { logger, silent } = this
     this.logger = () => undefined
     this.silent = true

@@ -16,7 +16,8 @@ export interface Mixed {
 
 /** Where the loop stands: what callbacks read, and change. */
 export class LoopState {
-  readonly dls: LearnerData
+  /** The data; may be replaced between two runs, as for larger pictures. */
+  dls: LearnerData
   /** Where model and batches are. */
   readonly device: string
   /** The epoch under way, from 0; `null` before the first fit. Stays as it was after a fit. */

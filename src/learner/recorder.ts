@@ -168,7 +168,7 @@ export class Recorder extends Callback {
   }
 
   #warnOnce(value: number, batch: number): void {
-    if (!this.#warned) warnNanLoss(value, batch)
+    if (!this.#warned && !this.learn.silent) warnNanLoss(value, batch)
     this.#warned = true
   }
 }

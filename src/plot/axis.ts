@@ -39,6 +39,26 @@ export function linearAxis(values: Iterable<number>, wanted: number, tight = fal
   }
 }
 
+/**
+ * A logarithmic scale with a tick at each power of ten, or at every second, third... when there are many.
+ *
+ * @param values what is to be shown; those that aren't finite and above 0 are left out
+ * @param wanted about how many ticks
+ */
+export function logAxis(values: Iterable<number>, wanted: number): Axis {
+  const logs: number[] = []
+  for (const value of values) if (value > 0 && Number.isFinite(value)) logs.push(Math.log10(value))
+  const low = logs.reduce((least, value) => Math.min(least, value), logs[0] ?? 0)
+  const high = logs.reduce((most, value) => Math.max(most, value), logs[0] ?? 1)
+  const span = high - low || 1
+  const step = Math.ceil(span / wanted)
+  const ticks = []
+  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += step) {
+    ticks.push({ value: 10 ** power, text: power >= -2 && power <= 3 ? String(10 ** power) : `1e${power}` })
+  }
+  return { ticks, share: value => (Math.log10(value) - low) / span }
+}
+
 /** 1, 2 or 5 times a power of ten. */
 function niceStep(raw: number): number {
   const power = 10 ** Math.floor(Math.log10(raw))

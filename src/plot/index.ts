@@ -1,5 +1,5 @@
 export { type GridOptions, gridShape, imageGrid, type Pixels, type Tile } from './grid.js'
-export { type LineChartOptions, lineChart, type Series } from './line.js'
+export { type LineChartOptions, lineChart, type Mark, type Series } from './line.js'
 export { encodePng, renderPng } from './png.js'
 export { saveFigure, writeAtomically } from './save.js'
 export type { Theme } from './theme.js'

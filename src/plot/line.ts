@@ -1,5 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import { type Axis, linearAxis } from './axis.js'
+import { type Axis, linearAxis, logAxis } from './axis.js'
 import { document, element, escapeText, fixed, label, textWidth } from './svg.js'
 import { seriesColors, styleSheet, type Theme } from './theme.js'
 
@@ -17,8 +17,20 @@ export interface Series {
   dashed?: boolean
 }
 
+/** A point of a {@link lineChart} that is pointed out, on the left scale. */
+export interface Mark {
+  /** Its name in the legend. */
+  name: string
+  x: number
+  y: number
+}
+
 export interface LineChartOptions {
   series: readonly Series[]
+  /** Points that are pointed out. */
+  marks?: readonly Mark[]
+  /** Default `linear`. On a `log` scale points at 0 and below are left out. */
+  xScale?: 'linear' | 'log'
   title?: string
   /** Names of the axes. */
   xLabel?: string
@@ -43,11 +55,13 @@ const MAX_POINTS = 2000
  * @example await saveFigure('loss.svg', lineChart({ series: [{ name: 'loss', y: losses }] }))
  */
 export function lineChart(options: LineChartOptions): string {
-  const { series, title = '', xLabel, yLabel, rightLabel, width = 760, height = 420, theme = 'auto' } = options
+  const { series, marks = [], xScale = 'linear', title = '', xLabel, yLabel, rightLabel } = options
+  const { width = 760, height = 420, theme = 'auto' } = options
   check(series)
+  const across = numbers([...series.map(xOf), marks.map(({ x }) => x)])
   const right = series.filter(({ axis }) => axis === 'right')
   const scales: Scales = {
-    across: linearAxis(numbers(series.map(xOf)), 8, true),
+    across: xScale === 'log' ? logAxis(across, 10) : linearAxis(across, 8, true),
     left: linearAxis(numbers(series.filter(({ axis }) => axis !== 'right').map(({ y }) => y)), 6),
     right: right.length > 0 ? linearAxis(numbers(right.map(({ y }) => y)), 6) : undefined,
   }
@@ -71,10 +85,11 @@ export function lineChart(options: LineChartOptions): string {
     ...grid(frame, scales),
     element('line', { class: 'frame', x1: frame.left, x2: frame.right, y1: frame.bottom, y2: frame.bottom }),
     ...series.map((one, i) => curve(one, i, frame, scales)),
+    ...marks.map((mark, i) => dot(mark, series.length + i, frame, scales)),
     ...(xLabel ? [label(xLabel, middle.x, height - 14, named)] : []),
     ...(yLabel ? [turned(yLabel, 18)] : []),
     ...(rightLabel && scales.right ? [turned(rightLabel, width - 8)] : []),
-    ...legend(series, frame.left, frame.top - 16),
+    ...legend([...series, ...marks], frame.left, frame.top - 16),
   )
 }
 
@@ -140,7 +155,7 @@ function curve(series: Series, index: number, frame: Frame, scales: Scales): str
   let path = ''
   let pen = 'M'
   for (const i of shown(series.y)) {
-    if (!Number.isFinite(series.y[i]) || !Number.isFinite(x[i])) {
+    if (!Number.isFinite(series.y[i]) || !Number.isFinite(scales.across.share(x[i]))) {
       pen = 'M'
       continue
     }
@@ -156,6 +171,11 @@ function curve(series: Series, index: number, frame: Frame, scales: Scales): str
     'stroke-linecap': 'round',
     'stroke-dasharray': series.dashed ? '6 5' : undefined,
   })
+}
+
+function dot({ x, y }: Mark, index: number, frame: Frame, { across, left }: Scales): string {
+  const [cx, cy] = [placeX(frame, across.share(x)), placeY(frame, left.share(y))]
+  return element('circle', { cx, cy, r: 5, class: `swatch${index % seriesColors}` })
 }
 
 /** The indices that are drawn. */
@@ -175,11 +195,17 @@ function shown(y: ArrayLike<number>): number[] {
   return kept
 }
 
-function legend(series: readonly Series[], x: number, y: number): string[] {
+function legend(entries: readonly (Series | Mark)[], x: number, y: number): string[] {
   let at = x
-  return series.flatMap(({ name, dashed }, i) => {
+  return entries.flatMap((entry, i) => {
+    const { name } = entry
     const start = at
     at += 29 + textWidth(name, NAME) + 14
+    const text = label(name, start + 29, y, { 'font-size': NAME, class: 'ink' })
+    if (typeof entry.y === 'number') {
+      return [element('circle', { cx: start + 11, cy: y - 4, r: 5, class: `swatch${i % seriesColors}` }), text]
+    }
+    const dashed = 'dashed' in entry && entry.dashed
     return [
       element('line', {
         class: `line${i % seriesColors}`,
@@ -190,7 +216,7 @@ function legend(series: readonly Series[], x: number, y: number): string[] {
         'stroke-width': 3,
         'stroke-dasharray': dashed ? '6 5' : undefined,
       }),
-      label(name, start + 29, y, { 'font-size': NAME, class: 'ink' }),
+      text,
     ]
   })
 }

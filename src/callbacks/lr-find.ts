@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import { Learner } from '../learner/learner.js'
+import { fields, fitSchema } from '../learner/options.js'
+import { CancelFit, CancelValid } from '../learner/signals.js'
+import { SmoothLoss } from '../learner/smooth-loss.js'
+import { Snapshot } from '../learner/snapshot.js'
+import { TorchLearnerError } from '../native/index.js'
+import { lineChart, saveFigure } from '../plot/index.js'
+import { type Suggestion, suggestions } from './lr-suggest.js'
+
+/** Options of {@link Learner.lrFind}. */
+export interface LrFindOptions {
+  /** The first learning rate. Default 1e-7. */
+  startLr?: number
+  /** The learning rate that the last step would have. Default 10. */
+  endLr?: number
+  /** How many training batches at most: a whole number from 6. Default 100. */
+  numIt?: number
+  /** Stop when the smoothed loss has become four times its least. Default true. */
+  stopDiv?: boolean
+  /** Where to draw the curve with the suggestions on it, `.png` or `.svg`. Default: nowhere. */
+  file?: string
+  /** Stops within one batch; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** What {@link Learner.lrFind} returns: learning rates to try, and the curve they were read from. */
+export interface LrFindResult {
+  /** Two thirds down the longest valley of the curve: a good first choice. */
+  valley: number
+  /** Before the slope changes, looked at from the right. */
+  slide: number
+  /** A tenth of where the loss was least. */
+  minimum: number
+  /** Where the loss fell fastest. */
+  steep: number
+  /** The learning rate of each step. */
+  lrs: number[]
+  /** The smoothed training loss at each step. */
+  losses: number[]
+}
+
+declare module '../learner/learner.js' {
+  interface Learner {
+    /**
+     * Looks for a good learning rate: trains on up to `numIt` batches at rates that grow by a constant factor, and
+     * reads suggestions off the curve of the smoothed loss (Smith 2015, https://arxiv.org/abs/1506.01186).
+     *
+     * Leaves no trace, however it ends: model, optimizer, Recorder and libtorch's CPU generator are afterwards as they
+     * were before (the state is kept in memory, not in a file). The optimizer is made if there is none.
+     *
+     * Suggestions are read off the curve without its first tenth and its last 5 points, as in fastai; off the whole curve
+     * when less than 2 points would remain.
+     *
+     * @throws TorchLearnerError `ERR_NO_DATA` when there are less than 2 points before the loss became NaN; `ERR_STATE`
+     * while a fit is under way; else as {@link Learner.fit}
+     * @example
+     * const { valley } = await learn.lrFind({ file: 'lr-find.png' })
+     * await learn.fitOneCycle(3, { lrMax: valley })
+     */
+    lrFind(options?: LrFindOptions): Promise<LrFindResult>
+  }
+}
+
+const LEAST_STEPS = 6
+
+const schema = fitSchema.pick({ signal: true }).extend({
+  startLr: fields.divisor,
+  endLr: fields.divisor,
+  numIt: z.int({ error: 'a whole number from 6' }).min(LEAST_STEPS, { error: 'a whole number from 6' }).optional(),
+  stopDiv: fields.flag,
+  file: z
+    .string({ error: 'a path that ends in .png or .svg' })
+    .regex(/\.(png|svg)$/i, { error: 'a path that ends in .png or .svg' })
+    .optional(),
+})
+
+type Plan = Required<Pick<LrFindOptions, 'startLr' | 'endLr' | 'numIt' | 'stopDiv'>>
+
+/** Raises the learning rate step by step and notes the smoothed losses; at work in {@link Learner.lrFind}. */
+class LRFinder extends Callback {
+  readonly #plan: Plan
+  readonly #smooth = new SmoothLoss(0.98)
+  readonly #lrs: number[] = []
+  readonly #losses: number[] = []
+  #best = Number.POSITIVE_INFINITY
+  /** How many points count. The loop runs ahead of the losses, so there may be more. */
+  #stop = Number.POSITIVE_INFINITY
+
+  constructor(plan: Plan) {
+    super({ name: 'lrFinder', order: 60, runValid: false })
+    this.#plan = plan
+  }
+
+  override beforeBatch(): void {
+    const { startLr, endLr, numIt } = this.#plan
+    this.learn.opt?.setHyper('lr', startLr * (endLr / startLr) ** (this.learn.trainIter / numIt))
+  }
+
+  override afterBatch(): void {
+    const { learn } = this
+    if (learn.loss) {
+      const i = this.#losses.push(Number.NaN) - 1
+      this.#lrs.push(learn.opt?.paramGroups.at(-1)?.lr ?? Number.NaN)
+      learn.observe(this.#smooth.next(learn.loss), value => this.#note(i, value))
+    }
+    if (learn.trainIter >= this.#plan.numIt || Number.isFinite(this.#stop)) throw new CancelFit()
+  }
+
+  override beforeValidate(): void {
+    throw new CancelValid()
+  }
+
+  override cleanup(): void {
+    this.#smooth.release()
+  }
+
+  #note(i: number, value: number): void {
+    this.#losses[i] = value
+    if (Number.isFinite(this.#stop)) return
+    this.#best = Math.min(this.#best, value)
+    if (Number.isNaN(value) || (this.#plan.stopDiv && value > 4 * this.#best)) this.#stop = i + 1
+  }
+
+  /** The curve, up to where the search ended. */
+  get curve(): { lrs: number[]; losses: number[] } {
+    return { lrs: this.#lrs.slice(0, this.#stop), losses: this.#losses.slice(0, this.#stop) }
+  }
+}
+
+Learner.prototype.lrFind = async function (this: Learner, options = {}) {
+  checkOptions(schema, options, 'lrFind')
+  const { startLr = 1e-7, endLr = 10, numIt = 100, stopDiv = true, file, signal } = options
+  signal?.throwIfAborted()
+  if (this.isRunning) {
+    throw new TorchLearnerError('ERR_STATE', 'lrFind: this Learner is at work already; await it first')
+  }
+  const finder = new LRFinder({ startLr, endLr, numIt, stopDiv })
+  await search(this, finder, numIt, signal)
+  const { lrs, losses } = finder.curve
+  const shown = telling(lrs, losses, numIt)
+  const found = Object.entries(suggestions).map(([name, suggest]) => [name, suggest(shown.lrs, shown.losses)] as const)
+  if (file !== undefined) await saveFigure(file, draw(shown, found))
+  const { valley, slide, minimum, steep } = Object.fromEntries(found.map(([name, { lr }]) => [name, lr]))
+  return { valley, slide, minimum, steep, lrs, losses }
+}
+
+/** The run itself, on a loader of its own where the loader has random numbers of its own to keep. */
+async function search(learn: Learner, finder: LRFinder, numIt: number, signal?: AbortSignal): Promise<void> {
+  const { dls } = learn
+  if (dls.train.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'lrFind: the training loader has no batches')
+  const nEpoch = Math.floor(numIt / dls.train.length) + 1
+  const snapshot = await Snapshot.take(learn)
+  try {
+    learn.dls = Object.create(dls, { train: { value: dls.train.new?.({}) ?? dls.train } })
+    await learn.quietly(() => learn.fit(nEpoch, { cbs: finder, signal }))
+  } finally {
+    await snapshot.restore()
+  }
+}
+
+/** The part of the curve that suggestions are read from: fastai's cut. */
+function telling(lrs: number[], losses: number[], numIt: number): { lrs: number[]; losses: number[] } {
+  const nan = losses.findIndex(Number.isNaN)
+  const known = nan < 0 ? losses.length : nan
+  let [from, to] = [Math.floor(numIt / 10), nan < 0 ? known - 5 : Math.min(known, numIt - 5)]
+  if (to - from < 2) [from, to] = [0, known]
+  if (to - from < 2) {
+    throw new TorchLearnerError(
+      'ERR_NO_DATA',
+      `lrFind: the loss became NaN after ${known} steps, too early to suggest anything. Choose a smaller startLr, and ` +
+        'look for NaN or infinite values in the inputs',
+    )
+  }
+  return { lrs: lrs.slice(from, to), losses: losses.slice(from, to) }
+}
+
+function draw(curve: { lrs: number[]; losses: number[] }, found: (readonly [string, Suggestion])[]): string {
+  return lineChart({
+    title: 'Learning rate finder',
+    xLabel: 'learning rate',
+    yLabel: 'smoothed loss',
+    xScale: 'log',
+    series: [{ name: 'loss', x: curve.lrs, y: curve.losses }],
+    marks: found.map(([name, { lr, point }]) => ({
+      name: `${name} ${lr.toExponential(1)}`,
+      x: point[0],
+      y: point[1],
+    })),
+  })
+}
