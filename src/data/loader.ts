@@ -142,11 +142,13 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   }
 
   #finish(batch: Tensor[]): Tensor[] {
-    return batch.map((x, i) => {
+    const finished = batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
       if (i >= this.#inputs(batch.length)) return here
       return this.batchTfms.reduce((value, transform) => transform.encodes(value, this.device), here)
     })
+    for (const x of batch) if (!finished.includes(x)) x.dispose()
+    return finished
   }
 
   #inputs(batchLength: number): number {

@@ -1,16 +1,17 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Tensor } from '../tensor/index.js'
+import type { PreparedBatch } from './source.js'
 
 /** One batch on its way; it never rejects, since it may be dropped before anyone looks. */
-type Pending = Promise<{ make: () => Tensor[] } | { error: unknown }>
+type Pending = Promise<{ make: PreparedBatch } | { error: unknown }>
 
 /** What the iterator needs of its loader. */
 export interface Feed {
   /** The batches of this pass, as indices into the dataset; asked once, when the first batch is. */
   plan(): Promise<Int32Array[]>
-  load(indices: Int32Array, position: number, signal: AbortSignal): Promise<() => Tensor[]>
+  load(indices: Int32Array, position: number, signal: AbortSignal): Promise<PreparedBatch>
   /** The last steps, on the tensors: device, transforms. */
-  finish(make: () => Tensor[]): Tensor[]
+  finish(make: PreparedBatch): Tensor[]
 }
 
 /**
@@ -49,7 +50,7 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
 
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#abort.abort()
-    this.#pending.length = 0
+    for (const batch of this.#pending.splice(0)) void drop(batch)
     return { done: true, value: undefined }
   }
 
@@ -60,7 +61,10 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
     const head = this.#pending.shift()
     if (head === undefined) return this.return()
     const outcome = await head
-    if (this.#abort.signal.aborted) return { done: true, value: undefined }
+    if (this.#abort.signal.aborted) {
+      await drop(head)
+      return { done: true, value: undefined }
+    }
     try {
       if ('error' in outcome) throw outcome.error
       return { done: false, value: this.#feed.finish(outcome.make) }
@@ -85,4 +89,10 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
       return { error }
     }
   }
+}
+
+/** Frees what a batch that nobody wants holds, once it is there. */
+async function drop(pending: Pending): Promise<void> {
+  const outcome = await pending
+  if ('make' in outcome) outcome.make.drop?.()
 }

@@ -1,5 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { asTensor, Tensor } from '../tensor/index.js'
+import { asTensor, scope, Tensor } from '../tensor/index.js'
 import { collate, type Sample } from './collate.js'
 
 /** What a {@link BatchSource} is told about the batch that it prepares. */
@@ -12,6 +12,13 @@ export interface LoadContext {
   readonly signal: AbortSignal
 }
 
+/** A batch that is ready but for its tensors. They must be new ones: the loader, or whoever gets them, disposes them. */
+export interface PreparedBatch {
+  (): Tensor[]
+  /** Frees what it holds, when the batch isn't wanted after all. */
+  drop?(): void
+}
+
 /**
  * Where a {@link DataLoader} draws whole batches from. `load` runs ahead of its turn, several batches at once, while the model is
  * busy with earlier ones: it does the slow work (reading, decoding) and returns a function which makes the tensors when the batch's
@@ -22,7 +29,7 @@ export interface BatchSource {
   readonly length: number
   /** `load` uses random numbers in training. Default false. */
   readonly usesRandom?: boolean
-  load(indices: Int32Array, context: LoadContext): Promise<() => Tensor[]> | (() => Tensor[])
+  load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
 }
 
 /** Samples by index: `[input, target]` each, of numbers, typed arrays, nested arrays or tensors. */
@@ -78,9 +85,13 @@ export class SampleSource implements BatchSource {
     return this.#dataset.length
   }
 
-  async load(indices: Int32Array): Promise<() => Tensor[]> {
-    const samples = await Promise.all(Array.from(indices, index => this.#sample(index)))
-    return () => collate(samples)
+  async load(indices: Int32Array): Promise<PreparedBatch> {
+    // what the dataset makes for the samples is freed as soon as the batch holds it
+    const batch = await scope(async () => collate(await Promise.all(Array.from(indices, index => this.#sample(index)))))
+    const drop = () => {
+      for (const tensor of batch) tensor.dispose()
+    }
+    return Object.assign(() => batch, { drop })
   }
 
   async #sample(index: number): Promise<Sample> {

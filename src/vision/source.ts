@@ -1,6 +1,6 @@
-import type { BatchSource, LoadContext } from '../data/index.js'
+import type { BatchSource, LoadContext, PreparedBatch } from '../data/index.js'
 import type { PictureRequest } from '../native/index.js'
-import { asTensor, type Tensor } from '../tensor/index.js'
+import { asTensor } from '../tensor/index.js'
 import { decodeInto } from './decode.js'
 
 /** Fewer pictures than this aren't worth a work item of their own. */
@@ -42,7 +42,7 @@ export class ImageSource implements BatchSource {
     return this.request.method === 'crop' || this.request.method === 'pad'
   }
 
-  async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<() => Tensor[]> {
+  async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<PreparedBatch> {
     const { width, height } = this.request
     const n = indices.length
     const pixels = new Uint8Array(n * height * width * 3)
