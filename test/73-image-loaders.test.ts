@@ -1,7 +1,6 @@
 // ImageDataLoaders: from folders of pictures to batches.
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import test, { type ExecutionContext } from 'ava'
 import {
   DataLoader,
@@ -175,12 +174,18 @@ test.serial('nothing stays behind', async t => {
 
 test.serial('the event loop goes on while pictures are decoded', async t => {
   const folder = await temporaryFolder(t)
-  const photo = await picture(800, 600).jpeg().toBuffer()
+  const photo = await picture(1600, 1200).jpeg().toBuffer()
   const names = Array.from({ length: 64 }, (_, i) => `${i % 2}/${i}.jpg`)
   await writeFiles(folder, Object.fromEntries(names.map(name => [name, photo])))
   const dls = await ImageDataLoaders.fromFolder(folder, { validPct: 0.5, bs: 16, itemTfms: new Resize(224) })
   await dls.oneBatch()
-  const delay = monitorEventLoopDelay({ resolution: 5 })
+  let turns = 0
+  const timer = setInterval(() => turns++, 5)
+  for await (const batch of dls.train) for (const tensor of batch) tensor.dispose()
+  clearInterval(timer)
+  // decoding takes 200 ms or more; were it done on this thread, there would be a turn or two for each of the two batches
+  t.true(turns >= 8, `${turns} turns`)
+})
   delay.enable()
   const start = performance.now()
   let turns = 0
