@@ -8,7 +8,8 @@ import test, { type ExecutionContext } from 'ava'
 import { proxyFor } from '../scripts/libtorch/proxy.mjs'
 import { get } from '../scripts/libtorch/request.mjs'
 import { targetOf } from '../scripts/libtorch/unpack.mjs'
-import { fakeArchive, serveArchive, serveProxy, sha256 } from './helpers/archive-server.js'
+import { fakeArchive, serveArchive, serveArchiveSecurely, serveProxy, sha256 } from './helpers/archive-server.js'
+import { certificate } from './helpers/certificate.js'
 
 const script = fileURLToPath(new URL('../scripts/fetch-libtorch.mjs', import.meta.url))
 const FOLDER = 'libtorch-2.13.0-cpu-linux-x64'
@@ -239,30 +240,51 @@ test('a file that changed size since it was unpacked is replaced', async t => {
   t.is(server.seen.length, 2)
 })
 
-test('http goes through http_proxy, https asks it for a tunnel, no_proxy goes round it', async t => {
+const credentials = (proxy: string) => proxy.replace('://', '://user:pa%20ss@')
+const authorization = `Basic ${Buffer.from('user:pa ss').toString('base64')}`
+
+test('http goes through http_proxy, with its password', async t => {
+  const cache = cacheFor(t)
   await using server = await serveArchive(archive)
   await using proxy = await serveProxy(server.url)
-  const withProxy = proxy.url.replace('://', '://user:pa%20ss@')
-  const authorization = `Basic ${Buffer.from('user:pa ss').toString('base64')}`
-
-  const plain = cacheFor(t)
-  const outcome = await fetchLibtorch({ ...from('http://example.invalid/torch.whl', plain), http_proxy: withProxy })
-  assertProvisioned(t, outcome, plain)
-  t.is(proxy.seen[0]?.url, 'http://example.invalid/torch.whl')
+  const env = { ...from('http://files.example/torch.whl', cache), http_proxy: credentials(proxy.url) }
+  assertProvisioned(t, await fetchLibtorch(env), cache)
+  t.is(proxy.seen[0]?.url, 'http://files.example/torch.whl')
   t.is(proxy.seen[0]?.headers['proxy-authorization'], authorization)
+  t.is(server.seen[0]?.headers['proxy-authorization'], undefined)
+})
 
-  const secure = await fetchLibtorch({
-    ...from('https://example.invalid/torch.whl', cacheFor(t)),
-    HTTPS_PROXY: withProxy,
-  })
-  t.like(proxy.seen[1], { method: 'CONNECT', url: 'example.invalid:443' })
+test('https asks the proxy for a tunnel, and trusts the authority that npm is told of', async t => {
+  const cache = cacheFor(t)
+  const authority = join(cacheFor(t), 'authority.pem')
+  writeFileSync(authority, certificate)
+  await using server = await serveArchiveSecurely(archive)
+  await using proxy = await serveProxy('http://127.0.0.1:9', server.url)
+  const env = { ...from('https://files.example/torch.whl', cache), HTTPS_PROXY: credentials(proxy.url) }
+
+  const distrustful = await fetchLibtorch(env)
+  t.is(distrustful.code, 1)
+  t.regex(distrustful.stderr, /files\.example through the proxy .*: self-signed certificate/)
+
+  assertProvisioned(t, await fetchLibtorch({ ...env, npm_config_cafile: authority }), cache)
+  t.like(proxy.seen[1], { method: 'CONNECT', url: 'files.example:443' })
   t.is(proxy.seen[1]?.headers['proxy-authorization'], authorization)
-  t.regex(secure.stderr, /example\.invalid through the proxy .*: the proxy answered 502 No Tunnel/)
-  t.notRegex(secure.stderr, /pa%20ss|pa ss/)
+  t.is(server.seen[0]?.headers.host, 'files.example')
+})
 
-  const direct = cacheFor(t)
-  const env = { ...from(server.url, direct), http_proxy: 'http://127.0.0.1:9', no_proxy: 'localhost, 127.0.0.1' }
-  assertProvisioned(t, await fetchLibtorch(env), direct)
+test('a proxy that refuses is named, without its password', async t => {
+  await using proxy = await serveProxy('http://127.0.0.1:9')
+  const env = { ...from('https://files.example/torch.whl', cacheFor(t)), HTTPS_PROXY: credentials(proxy.url) }
+  const outcome = await fetchLibtorch(env)
+  t.regex(outcome.stderr, /files\.example through the proxy .*: the proxy answered 502 No Tunnel/)
+  t.notRegex(outcome.stderr, /pa%20ss|pa ss/)
+})
+
+test('no_proxy goes round the proxy', async t => {
+  const cache = cacheFor(t)
+  await using server = await serveArchive(archive)
+  const env = { ...from(server.url, cache), http_proxy: 'http://127.0.0.1:9', no_proxy: 'localhost, 127.0.0.1' }
+  assertProvisioned(t, await fetchLibtorch(env), cache)
 })
 
 test('proxy variables are read as curl reads them', t => {

@@ -69,7 +69,10 @@ async function httpsRequest(url, proxy, headers, deadline) {
   const tunnel = await connectThrough(url, proxy, deadline)
   const servername = url.hostname.replace(/^\[|\]$/g, '')
   const secure = tls.connect({ socket: tunnel, servername, ca })
-  return track(https.get(url, { headers, agent: false, createConnection: () => secure }), deadline)
+  // Without `agent`, since one of any kind would open a connection of its own; and then the port of the Host header is
+  // taken for 80
+  const through = { ...headers, host: url.host }
+  return track(https.get(url, { headers: through, createConnection: () => secure }), deadline)
 }
 
 /** @param {URL} url @param {URL} proxy @param {AbortSignal} deadline @returns {Promise<import('node:net').Socket>} */

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSecureServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { certificate, key } from './certificate.js'
 import { zip } from './zip.js'
 
 const version = (text: string) => `#define TORCH_VERSION \\\n  "${text}"\n`
@@ -91,8 +93,21 @@ function answer(
   }
 }
 
-/** A forward proxy: passes plain requests on to `target`, refuses tunnels with 502, and notes both. */
-export async function serveProxy(target: string): Promise<TestServer> {
+/** The same over TLS, as `files.example`, for whoever trusts the certificate. */
+export async function serveArchiveSecurely(archive: Buffer): Promise<TestServer> {
+  const seen: Seen[] = []
+  const server = createSecureServer({ key, cert: certificate }, (request, response) => {
+    note(seen, request)
+    answer(archive, request, response, {}, seen.length)
+  })
+  return { ...(await start(server)), seen }
+}
+
+/**
+ * A forward proxy: passes plain requests on to `target`, opens tunnels to `secureTarget` (without one it refuses them
+ * with 502), and notes both.
+ */
+export async function serveProxy(target: string, secureTarget?: string): Promise<TestServer> {
   const seen: Seen[] = []
   const forward: RequestListener = async (request, response) => {
     note(seen, request)
@@ -103,7 +118,12 @@ export async function serveProxy(target: string): Promise<TestServer> {
   const server = createServer(forward)
   server.on('connect', (request, socket) => {
     note(seen, request)
-    socket.end('HTTP/1.1 502 No Tunnel\r\n\r\n')
+    if (!secureTarget) return void socket.end('HTTP/1.1 502 No Tunnel\r\n\r\n')
+    const through = connect(Number(new URL(secureTarget).port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(through).pipe(socket)
+    })
+    through.on('error', () => socket.destroy())
   })
   return { ...(await start(server)), seen }
 }
@@ -113,11 +133,16 @@ function note(seen: Seen[], request: IncomingMessage): void {
 }
 
 async function start(server: Server): Promise<Omit<TestServer, 'seen'>> {
+  // closeAllConnections() leaves tunnels open
+  const sockets = new Set<Socket>()
+  server.on('connection', socket => {
+    sockets.add(socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket)))
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const stop = async () => {
-    server.closeAllConnections()
+    for (const socket of sockets) socket.destroy()
     server.close()
     await once(server, 'close')
   }
