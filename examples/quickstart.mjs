@@ -34,6 +34,7 @@ const USAGE = `npm run quickstart -- [options]
   --bs <number>     pictures in a batch. Default: 128 for the digits, 64 for your own (fewer if there are few)
   --epochs <number> how often every picture is seen. Default: 1 for the digits, 5 for your own
   --lr <number>     the highest learning rate. Default: 0.003
+  --out <folder>    where the two drawings go. Default: quickstart
   --help            this text`
 
 const home = resolve(import.meta.dirname, '..', 'quickstart')
@@ -54,6 +55,7 @@ function readArguments() {
   const text = /** @type {const} */ ({ type: 'string' })
   const options = {
     data: text,
+    out: text,
     size: text,
     bs: text,
     epochs: text,
@@ -64,6 +66,7 @@ function readArguments() {
   const own = values.data !== undefined
   return {
     folder: values.data,
+    out: values.out === undefined ? home : resolve(values.out),
     help: values.help === true,
     size: number('size', values.size, own ? 64 : 32),
     bs: number('bs', values.bs, own ? 64 : 128),
@@ -105,11 +108,10 @@ async function openOwn(folder, { size, bs, bsGiven }) {
   })
 }
 
-/** Draws what MixUp makes of nine pictures. @param {ImageDataLoaders} dls @param {ReturnType<typeof resnet18>} model */
-async function drawMixed(dls, model) {
+/** Draws what MixUp makes of nine pictures. @param {ImageDataLoaders} dls @param {ReturnType<typeof resnet18>} model @param {string} file */
+async function drawMixed(dls, model, file) {
   const mixup = new MixUp(0.4)
   const preview = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat(), cbs: mixup, defaultCbs: false })
-  const file = join(home, 'mixup.png')
   await preview.session(async learn => {
     learn.training = true
     learn.split(await dls.oneBatch())
@@ -134,14 +136,14 @@ async function drawMixed(dls, model) {
   return file
 }
 
-/** @param {Learner} learn @param {string} title */
-async function drawLoss({ recorder: { losses, lrs } }, title) {
+/** @param {Learner} learn @param {string} title @param {string} file */
+async function drawLoss({ recorder: { losses, lrs } }, title, file) {
   const series = [
     { name: 'training loss, smoothed', y: losses },
     { name: 'learning rate', y: lrs, axis: /** @type {const} */ ('right'), dashed: true },
   ]
   const svg = lineChart({ title, series, xLabel: 'iteration', yLabel: 'loss', rightLabel: 'learning rate' })
-  return await saveFigure(join(home, 'loss.svg'), svg)
+  return await saveFigure(file, svg)
 }
 
 async function main() {
@@ -159,7 +161,7 @@ async function main() {
   )
 
   const model = resnet18({ numClasses: classes.length })
-  console.log(`What MixUp makes of them: ${shown(await drawMixed(dls, model))}`)
+  console.log(`What MixUp makes of them: ${shown(await drawMixed(dls, model, join(args.out, 'mixup.png')))}`)
   console.log(`Training a ResNet-18 with MixUp(0.4) at ${size} x ${size} pixels on ${getNumThreads()} threads\n`)
 
   const learn = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat(), metrics: errorRate })
@@ -169,10 +171,8 @@ async function main() {
   delay.disable()
   const seconds = (performance.now() - start) / 1000
 
-  const chart = await drawLoss(
-    learn,
-    `ResNet-18 with MixUp(0.4), ${epochs === 1 ? 'one epoch' : `${epochs} epochs`} of one-cycle`,
-  )
+  const title = `ResNet-18 with MixUp(0.4), ${epochs === 1 ? 'one epoch' : `${epochs} epochs`} of one-cycle`
+  const chart = await drawLoss(learn, title, join(args.out, 'loss.svg'))
   const error = learn.recorder.values.at(-1)?.at(-1) ?? Number.NaN
   const rate = (epochs * (dls.train.length * (dls.train.bs ?? 0) + valid)) / seconds
   const blocked = [delay.percentile(99), delay.max].map(value => Math.max(0, value / 1e6 - RESOLUTION).toFixed(1))
