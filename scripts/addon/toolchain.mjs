@@ -3,9 +3,9 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Full path of a program on PATH, or null. @param {string} program */
-export function which(program) {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+/** Full path of a program on PATH, or null. @param {string} program @param {NodeJS.ProcessEnv} [env] */
+export function which(program, env = process.env) {
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
     const path = join(folder, program)
     if (folder !== '' && isExecutable(path)) return path
   }
@@ -33,14 +33,19 @@ const INSTALL = [
   ['brew', 'brew install cmake ninja'],
 ]
 
-/** One sentence that says what is missing and which command brings it, or null when nothing is. */
-export function missingTools() {
+/**
+ * One sentence that says what is missing and which command brings it, or null when nothing is.
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+export function missingTools(env = process.env) {
+  /** @param {string} program */
+  const has = program => which(program, env) !== null
   const missing = []
-  if (!which('cmake')) missing.push('cmake (3.20 or newer)')
-  if (!process.env.CXX && !['c++', 'g++', 'clang++'].some(which)) missing.push('a C++20 compiler')
-  if (!['ninja', 'make'].some(which)) missing.push('ninja or make')
+  if (!has('cmake')) missing.push('cmake (3.20 or newer)')
+  if (!env.CXX && !['c++', 'g++', 'clang++'].some(has)) missing.push('a C++20 compiler')
+  if (!['ninja', 'make'].some(has)) missing.push('ninja or make')
   if (missing.length === 0) return null
-  const command = INSTALL.find(([manager]) => manager && which(manager))?.[1]
+  const command = INSTALL.find(([manager]) => manager && has(manager))?.[1]
   const hint = command ? `install with \`${command}\`, then run \`npm rebuild torch-learner\`` : 'install it and retry'
   return `Building the native addon needs ${missing.join(' and ')}, not found on PATH: ${hint}`
 }
