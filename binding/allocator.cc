@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <list>
 #include <unordered_map>
 
@@ -17,8 +18,9 @@ namespace torch_learner {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kHeader = kAlignment;       // before the data: the block's size, or 0 for a small one
-constexpr size_t kLarge = 64 * 1024;         // below this malloc's own bins are warm anyway
+constexpr size_t kHeader = kAlignment;  // before the data: the block's size, or 0 for a small one
+constexpr size_t kLarge = 64 * 1024;    // below this malloc's own bins are warm anyway
+constexpr size_t kHuge = size_t{1} << 28;    // from here on the system is asked whether it has that much
 constexpr size_t kDefaultCache = size_t{1} << 30;
 
 class CachingAllocator final : public c10::Allocator {
@@ -89,6 +91,22 @@ class CachingAllocator final : public c10::Allocator {
     void* data = static_cast<char*>(block) + kHeader;
     size_of(data) = size;
     return data;
+  }
+
+  // Linux promises more memory than there is and kills who believes it. An error can be caught.
+  static bool fits(size_t size) {
+#if defined(__linux__)
+    if (size < kHuge) return true;
+    std::ifstream file("/proc/meminfo");
+    std::string name, unit;
+    size_t kilobytes = 0, available = 0;
+    while (file >> name >> kilobytes && std::getline(file, unit)) {
+      if (name == "MemAvailable:" || name == "SwapFree:") available += kilobytes;
+    }
+    return available == 0 || size / 1024 <= available;
+#else
+    return true;
+#endif
   }
 
   static void give_back(void* data) {

@@ -71,7 +71,8 @@ napi_value gradients(Environment& environment, napi_env env, napi_callback_info 
     for (size_t i = 0; i < t.args.size(); i++) {
       lists[i < bounds[0] ? 0 : i < bounds[1] ? 1 : 2].push_back(t.args[i].slot->value);
     }
-    auto found = torch::autograd::grad(lists[0], lists[1], lists[2], (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0);
+    auto found =
+        torch::autograd::grad(lists[0], lists[1], lists[2], (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0);
     for (size_t i = 0; i < found.size(); i++) t.outs[i]->value = found[i];
   };
   environment.push(std::move(task));

@@ -8,31 +8,39 @@ namespace {
 
 using Kind = JsValue::Kind;
 
-// int[2] takes two numbers, or one for both, or none where its default is none. Many kernels rely on it without looking.
-// int[1] stands for "one or several" in reductions, which do look.
+// int[2] takes two numbers, or one for both, or none where its default is none. Many kernels rely on it without
+// looking. int[1] stands for "one or several" in reductions, which do look.
 bool has_length(const ArgSpec& spec, size_t length) {
   if (spec.fixed_size < 2 || length == 1 || length == static_cast<size_t>(spec.fixed_size)) return true;
-  return length == 0 && !spec.required && (spec.fallback.isNone() || (spec.fallback.isList() && spec.fallback.toListRef().empty()));
+  return length == 0 && !spec.required &&
+         (spec.fallback.isNone() || (spec.fallback.isList() && spec.fallback.toListRef().empty()));
 }
 
 bool fits(const ArgSpec& spec, const JsValue& value) {
   if (value.kind == Kind::kDefault) return !spec.required;
   if (value.kind == Kind::kNull) return spec.optional;
   switch (spec.type) {
-    case ArgType::kTensor: return value.kind == Kind::kTensor;
+    case ArgType::kTensor:
+      return value.kind == Kind::kTensor;
     case ArgType::kTensorList:
-      if (value.kind == Kind::kEmptyList) return true;
-      if (value.kind != Kind::kTensors) return false;
+      if (value.kind == Kind::kEmptyList) return spec.least == 0;
+      if (value.kind != Kind::kTensors || value.numbers.size() < spec.least) return false;
       for (double id : value.numbers) {
         if (id < 0) return false;
       }
       return true;
-    case ArgType::kOptionalTensorList: return value.kind == Kind::kTensors || value.kind == Kind::kEmptyList;
-    case ArgType::kScalar: return value.kind == Kind::kNumber || value.kind == Kind::kBool || value.kind == Kind::kBigInt;
-    case ArgType::kInt: return (value.kind == Kind::kNumber && value.integral) || value.kind == Kind::kBigInt;
-    case ArgType::kFloat: return value.kind == Kind::kNumber;
-    case ArgType::kBool: return value.kind == Kind::kBool;
-    case ArgType::kString: return value.kind == Kind::kString;
+    case ArgType::kOptionalTensorList:
+      return value.kind == Kind::kTensors || value.kind == Kind::kEmptyList;
+    case ArgType::kScalar:
+      return value.kind == Kind::kNumber || value.kind == Kind::kBool || value.kind == Kind::kBigInt;
+    case ArgType::kInt:
+      return (value.kind == Kind::kNumber && value.integral) || value.kind == Kind::kBigInt;
+    case ArgType::kFloat:
+      return value.kind == Kind::kNumber;
+    case ArgType::kBool:
+      return value.kind == Kind::kBool;
+    case ArgType::kString:
+      return value.kind == Kind::kString;
     case ArgType::kIntList:
       return (value.kind == Kind::kNumbers && value.integral && has_length(spec, value.numbers.size())) ||
              (value.kind == Kind::kEmptyList && has_length(spec, 0)) ||
@@ -40,16 +48,23 @@ bool fits(const ArgSpec& spec, const JsValue& value) {
     case ArgType::kFloatList:
       return value.kind == Kind::kNumbers || value.kind == Kind::kEmptyList ||
              (spec.fixed_size > 0 && value.kind == Kind::kNumber);
-    case ArgType::kScalarList: return value.kind == Kind::kNumbers || value.kind == Kind::kEmptyList;
+    case ArgType::kScalarList:
+      return value.kind == Kind::kNumbers || value.kind == Kind::kEmptyList;
     case ArgType::kBoolList:
       return value.kind == Kind::kBools || value.kind == Kind::kEmptyList ||
              (spec.fixed_size > 0 && value.kind == Kind::kBool);
-    case ArgType::kScalarType: return value.kind == Kind::kString && parse_dtype(value.string).has_value();
-    case ArgType::kDevice: return value.kind == Kind::kString && parse_device(value.string).has_value();
-    case ArgType::kLayout: return value.kind == Kind::kString && value.string == "strided";
-    case ArgType::kMemoryFormat: return value.kind == Kind::kString && parse_memory_format(value.string).has_value();
-    case ArgType::kGenerator: return value.kind == Kind::kGenerator;
-    case ArgType::kUnsupported: return false;
+    case ArgType::kScalarType:
+      return value.kind == Kind::kString && parse_dtype(value.string).has_value();
+    case ArgType::kDevice:
+      return value.kind == Kind::kString && parse_device(value.string).has_value();
+    case ArgType::kLayout:
+      return value.kind == Kind::kString && value.string == "strided";
+    case ArgType::kMemoryFormat:
+      return value.kind == Kind::kString && parse_memory_format(value.string).has_value();
+    case ArgType::kGenerator:
+      return value.kind == Kind::kGenerator;
+    case ArgType::kUnsupported:
+      return false;
   }
   return false;
 }
@@ -58,10 +73,14 @@ c10::IValue to_ivalue(const ArgSpec& spec, const JsValue& value) {
   if (value.kind == Kind::kNull) return {};
   switch (spec.type) {
     case ArgType::kScalar:
-      return value.kind == Kind::kBool ? c10::IValue(at::Scalar(value.integer != 0)) : c10::IValue(at::Scalar(value.integer));
-    case ArgType::kInt: return value.integer;
-    case ArgType::kBool: return value.integer != 0;
-    case ArgType::kString: return value.string;
+      return value.kind == Kind::kBool ? c10::IValue(at::Scalar(value.integer != 0))
+                                       : c10::IValue(at::Scalar(value.integer));
+    case ArgType::kInt:
+      return value.integer;
+    case ArgType::kBool:
+      return value.integer != 0;
+    case ArgType::kString:
+      return value.string;
     case ArgType::kFloatList:
       if (value.kind == Kind::kNumber) return std::vector<double>(spec.fixed_size, value.number);
       return std::vector<double>(value.numbers.begin(), value.numbers.end());
@@ -80,12 +99,18 @@ c10::IValue to_ivalue(const ArgSpec& spec, const JsValue& value) {
       }
       return list;
     }
-    case ArgType::kScalarType: return static_cast<int64_t>(*parse_dtype(value.string));
-    case ArgType::kDevice: return *parse_device(value.string);
-    case ArgType::kLayout: return static_cast<int64_t>(at::kStrided);
-    case ArgType::kMemoryFormat: return static_cast<int64_t>(*parse_memory_format(value.string));
-    case ArgType::kGenerator: return value.generator;
-    default: throw Misuse("ERR_UNSUPPORTED", "Argument " + spec.name + " has a type without a JavaScript form.");
+    case ArgType::kScalarType:
+      return static_cast<int64_t>(*parse_dtype(value.string));
+    case ArgType::kDevice:
+      return *parse_device(value.string);
+    case ArgType::kLayout:
+      return static_cast<int64_t>(at::kStrided);
+    case ArgType::kMemoryFormat:
+      return static_cast<int64_t>(*parse_memory_format(value.string));
+    case ArgType::kGenerator:
+      return value.generator;
+    default:
+      throw Misuse("ERR_UNSUPPORTED", "Argument " + spec.name + " has a type without a JavaScript form.");
   }
 }
 
@@ -144,7 +169,8 @@ bool match(const OpOverload& op, const Call& call, c10::SmallVector<const JsValu
     }
     expected += (expected.empty() ? "" : " | ") + op.schema;
   }
-  throw Misuse("ERR_INVALID_ARG", "Expected arguments of " + expected + " for " + family.name + " but received (" + got + ").");
+  throw Misuse("ERR_INVALID_ARG",
+               "Expected arguments of " + expected + " for " + family.name + " but received (" + got + ").");
 }
 
 void record(Environment& environment, const OpOverload& op, c10::SmallVector<const JsValue*, 16>& chosen, Task& task) {
@@ -177,7 +203,8 @@ void record(Environment& environment, const OpOverload& op, c10::SmallVector<con
       continue;
     }
     switch (value.kind) {
-      case Kind::kDefault: break;
+      case Kind::kDefault:
+        break;
       case Kind::kTensor:
         arg.slot = hold(value.number);
         arg.kind = Arg::Kind::kTensor;
@@ -272,7 +299,7 @@ void settle(Environment& environment, const OpOverload& op, const c10::SmallVect
 }
 
 // call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: bit 0 grad mode, bit 1 autocast,
-// bits 2-7 autocast dtype, bits 8-15 number of named arguments. Hints: two bits a value, positional first. Names are
+// bits 2-7 autocast dtype, bits 8-15 number of named arguments, bits 16-30 autocast block. Hints: two bits a value, positional first. Names are
 // those of argumentName().
 napi_value call(Environment& environment, napi_env env, napi_callback_info info) {
   constexpr size_t kFew = 4 + 8, kMany = 4 + 64;
@@ -295,6 +322,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   environment.modes.grad = flags & 1;
   environment.modes.autocast = flags & 2;
   if (flags & 2) environment.modes.autocast_dtype = static_cast<at::ScalarType>((flags >> 2) & 63);
+  environment.modes.autocast_block = static_cast<uint16_t>((flags >> 16) & 0x7fff);
   size_t named = (flags >> 8) & 255, values = count - 4;
   if (named * 2 > values) throw Misuse("ERR_INVALID_ARG", "Malformed operator call.");
   size_t positional = values - named * 2;

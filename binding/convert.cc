@@ -10,12 +10,23 @@ struct DtypeName {
   const char* name;
   at::ScalarType type;
 };
-constexpr DtypeName kDtypes[] = {
-    {"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16},
-    {"int64", at::kLong},    {"int32", at::kInt},      {"int16", at::kShort},  {"int8", at::kChar},
-    {"uint8", at::kByte},    {"bool", at::kBool},      {"float", at::kFloat},  {"double", at::kDouble},
-    {"half", at::kHalf},     {"long", at::kLong},      {"int", at::kInt},      {"complex64", at::kComplexFloat},
-    {"complex128", at::kComplexDouble}};
+constexpr DtypeName kDtypes[] = {{"float32", at::kFloat},
+                                 {"float64", at::kDouble},
+                                 {"float16", at::kHalf},
+                                 {"bfloat16", at::kBFloat16},
+                                 {"int64", at::kLong},
+                                 {"int32", at::kInt},
+                                 {"int16", at::kShort},
+                                 {"int8", at::kChar},
+                                 {"uint8", at::kByte},
+                                 {"bool", at::kBool},
+                                 {"float", at::kFloat},
+                                 {"double", at::kDouble},
+                                 {"half", at::kHalf},
+                                 {"long", at::kLong},
+                                 {"int", at::kInt},
+                                 {"complex64", at::kComplexFloat},
+                                 {"complex128", at::kComplexDouble}};
 
 bool is_whole(double number) { return std::trunc(number) == number && std::fabs(number) < 9.2e18; }
 
@@ -47,9 +58,8 @@ void read_array(napi_env env, napi_value array, JsValue& out) {
       out.kind = JsValue::Kind::kBools;
       out.numbers.push_back(b);
     } else {
-      throw Misuse("ERR_INVALID_ARG",
-                   "Expected an array of numbers, of booleans or of tensors but item " + std::to_string(i) +
-                       " is of another type; give all items one type.");
+      throw Misuse("ERR_INVALID_ARG", "Expected an array of numbers, of booleans or of tensors but item " +
+                                          std::to_string(i) + " is of another type; give all items one type.");
     }
   }
 }
@@ -65,8 +75,10 @@ std::optional<at::ScalarType> parse_dtype(const std::string& name) {
 
 at::ScalarType require_dtype(const std::string& name) {
   if (auto type = parse_dtype(name)) return *type;
-  throw Misuse("ERR_INVALID_ARG", "Expected a dtype (float32, float64, float16, bfloat16, int64, int32, int16, int8, uint8, "
-                                  "bool) but received '" + name + "'.");
+  throw Misuse("ERR_INVALID_ARG",
+               "Expected a dtype (float32, float64, float16, bfloat16, int64, int32, int16, int8, uint8, "
+               "bool) but received '" +
+                   name + "'.");
 }
 
 std::string dtype_name(at::ScalarType type) {
@@ -96,31 +108,43 @@ std::optional<at::MemoryFormat> parse_memory_format(const std::string& name) {
 
 std::string JsValue::describe() const {
   switch (kind) {
-    case Kind::kDefault: return "undefined";
-    case Kind::kNull: return "null";
-    case Kind::kTensor: return "Tensor";
+    case Kind::kDefault:
+      return "undefined";
+    case Kind::kNull:
+      return "null";
+    case Kind::kTensor:
+      return "Tensor";
     case Kind::kNumber: {
       std::string text = std::to_string(number);
       if (text.find('.') != std::string::npos) text.erase(text.find_last_not_of('0') + 1);
       if (text.back() == '.') text.pop_back();
       return "number " + text;
     }
-    case Kind::kBool: return integer ? "true" : "false";
-    case Kind::kString: return "string '" + string.substr(0, 40) + "'";
-    case Kind::kBigInt: return "bigint";
-    case Kind::kNumbers: return integral ? "integer[" + std::to_string(numbers.size()) + "]"
-                                         : "number[" + std::to_string(numbers.size()) + "]";
-    case Kind::kBools: return "boolean[" + std::to_string(numbers.size()) + "]";
-    case Kind::kTensors: return "Tensor[" + std::to_string(numbers.size()) + "]";
-    case Kind::kEmptyList: return "[]";
-    case Kind::kGenerator: return "Generator";
+    case Kind::kBool:
+      return integer ? "true" : "false";
+    case Kind::kString:
+      return "string '" + string.substr(0, 40) + "'";
+    case Kind::kBigInt:
+      return "bigint";
+    case Kind::kNumbers:
+      return integral ? "integer[" + std::to_string(numbers.size()) + "]"
+                      : "number[" + std::to_string(numbers.size()) + "]";
+    case Kind::kBools:
+      return "boolean[" + std::to_string(numbers.size()) + "]";
+    case Kind::kTensors:
+      return "Tensor[" + std::to_string(numbers.size()) + "]";
+    case Kind::kEmptyList:
+      return "[]";
+    case Kind::kGenerator:
+      return "Generator";
   }
   return "?";
 }
 
 void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
   switch (hint) {
-    case Hint::kDefault: return;
+    case Hint::kDefault:
+      return;
     case Hint::kTensor:
       out.kind = JsValue::Kind::kTensor;
       check(napi_get_value_double(env, value, &out.number));
@@ -131,11 +155,15 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
       out.integral = is_whole(out.number);
       if (out.integral) out.integer = static_cast<int64_t>(out.number);
       return;
-    case Hint::kOther: break;
+    case Hint::kOther:
+      break;
   }
   switch (type_of(env, value)) {
-    case napi_null: out.kind = JsValue::Kind::kNull; return;
-    case napi_undefined: return;
+    case napi_null:
+      out.kind = JsValue::Kind::kNull;
+      return;
+    case napi_undefined:
+      return;
     case napi_boolean: {
       bool b;
       check(napi_get_value_bool(env, value, &b));
@@ -147,7 +175,8 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
       out.kind = JsValue::Kind::kString;
       out.string = read_string(env, value);
       return;
-    case napi_number: return read_value(env, Hint::kNumber, value, out);
+    case napi_number:
+      return read_value(env, Hint::kNumber, value, out);
     case napi_bigint: {
       bool lossless;
       check(napi_get_value_bigint_int64(env, value, &out.integer, &lossless));
@@ -175,10 +204,12 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
       }
       break;
     }
-    default: break;
+    default:
+      break;
   }
-  throw Misuse("ERR_INVALID_ARG", "Expected a tensor, number, boolean, string, array or null as an operator's argument but "
-                                  "received a value of another type.");
+  throw Misuse("ERR_INVALID_ARG",
+               "Expected a tensor, number, boolean, string, array or null as an operator's argument but "
+               "received a value of another type.");
 }
 
 std::string read_string(napi_env env, napi_value value) {
@@ -200,8 +231,8 @@ double read_number(napi_env env, napi_value value, const char* name) {
 int64_t read_integer(napi_env env, napi_value value, const char* name) {
   double number = read_number(env, value, name);
   if (!is_whole(number)) {
-    throw Misuse("ERR_INVALID_ARG", std::string("Expected an integer for ") + name + " but received " +
-                                        std::to_string(number) + ".");
+    throw Misuse("ERR_INVALID_ARG",
+                 std::string("Expected an integer for ") + name + " but received " + std::to_string(number) + ".");
   }
   return static_cast<int64_t>(number);
 }
@@ -224,7 +255,8 @@ std::vector<int64_t> read_shape(napi_env env, napi_value value) {
     napi_value item;
     check(napi_get_element(env, value, i, &item));
     shape[i] = read_integer(env, item, "shape");
-    if (shape[i] < 0) throw Misuse("ERR_INVALID_ARG", "Expected non-negative integers for shape but received a negative one.");
+    if (shape[i] < 0)
+      throw Misuse("ERR_INVALID_ARG", "Expected non-negative integers for shape but received a negative one.");
   }
   return shape;
 }
@@ -235,7 +267,8 @@ std::vector<double> read_handles(napi_env env, napi_value value) {
   void* data;
   napi_value buffer;
   check(napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset));
-  if (type != napi_float64_array) throw Misuse("ERR_INVALID_ARG", "Expected tensors but received a typed array; wrap it with tensor().");
+  if (type != napi_float64_array)
+    throw Misuse("ERR_INVALID_ARG", "Expected tensors but received a typed array; wrap it with tensor().");
   auto* numbers = static_cast<double*>(data);
   return std::vector<double>(numbers, numbers + length);
 }

@@ -8,7 +8,18 @@ namespace torch_learner {
 // A JavaScript argument, read once; what it may stand for is decided against each overload's schema.
 struct JsValue {
   enum class Kind : uint8_t {
-    kDefault, kNull, kTensor, kNumber, kBool, kString, kBigInt, kNumbers, kBools, kTensors, kEmptyList, kGenerator
+    kDefault,
+    kNull,
+    kTensor,
+    kNumber,
+    kBool,
+    kString,
+    kBigInt,
+    kNumbers,
+    kBools,
+    kTensors,
+    kEmptyList,
+    kGenerator
   };
   Kind kind = Kind::kDefault;
   double number = 0;  // a tensor's handle, or the number
@@ -50,9 +61,7 @@ template <size_t N>
 struct Args {
   napi_value values[N];
   size_t count = N;
-  Args(napi_env env, napi_callback_info info) {
-    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
-  }
+  Args(napi_env env, napi_callback_info info) { check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr)); }
   napi_value operator[](size_t i) const { return values[i]; }
 };
 

@@ -11,7 +11,9 @@ namespace {
 napi_value set_threads(Environment& environment, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   int64_t n = read_integer(env, args[0], "threads");
-  if (n < 1 || n > 4096) throw Misuse("ERR_INVALID_ARG", "Expected an integer from 1 to 4096 for threads but received " + std::to_string(n) + ".");
+  if (n < 1 || n > 4096)
+    throw Misuse("ERR_INVALID_ARG",
+                 "Expected an integer from 1 to 4096 for threads but received " + std::to_string(n) + ".");
   environment.threads = static_cast<int>(n);
   Task task;
   task.run = [n](Task&) { at::set_num_threads(static_cast<int>(n)); };

@@ -17,36 +17,61 @@ std::pair<ArgType, bool> classify(c10::TypePtr type) {
     type = opt->getElementType();
   }
   switch (type->kind()) {
-    case c10::TypeKind::TensorType: return {ArgType::kTensor, optional};
-    case c10::TypeKind::NumberType: return {ArgType::kScalar, optional};
+    case c10::TypeKind::TensorType:
+      return {ArgType::kTensor, optional};
+    case c10::TypeKind::NumberType:
+      return {ArgType::kScalar, optional};
     case c10::TypeKind::IntType:
-    case c10::TypeKind::SymIntType: return {ArgType::kInt, optional};
+    case c10::TypeKind::SymIntType:
+      return {ArgType::kInt, optional};
     case c10::TypeKind::FloatType:
-    case c10::TypeKind::SymFloatType: return {ArgType::kFloat, optional};
+    case c10::TypeKind::SymFloatType:
+      return {ArgType::kFloat, optional};
     case c10::TypeKind::BoolType:
-    case c10::TypeKind::SymBoolType: return {ArgType::kBool, optional};
-    case c10::TypeKind::StringType: return {ArgType::kString, optional};
-    case c10::TypeKind::ScalarTypeType: return {ArgType::kScalarType, optional};
-    case c10::TypeKind::DeviceObjType: return {ArgType::kDevice, optional};
-    case c10::TypeKind::LayoutType: return {ArgType::kLayout, optional};
-    case c10::TypeKind::MemoryFormatType: return {ArgType::kMemoryFormat, optional};
-    case c10::TypeKind::GeneratorType: return {ArgType::kGenerator, optional};
+    case c10::TypeKind::SymBoolType:
+      return {ArgType::kBool, optional};
+    case c10::TypeKind::StringType:
+      return {ArgType::kString, optional};
+    case c10::TypeKind::ScalarTypeType:
+      return {ArgType::kScalarType, optional};
+    case c10::TypeKind::DeviceObjType:
+      return {ArgType::kDevice, optional};
+    case c10::TypeKind::LayoutType:
+      return {ArgType::kLayout, optional};
+    case c10::TypeKind::MemoryFormatType:
+      return {ArgType::kMemoryFormat, optional};
+    case c10::TypeKind::GeneratorType:
+      return {ArgType::kGenerator, optional};
     case c10::TypeKind::ListType: {
       auto element = type->castRaw<c10::ListType>()->getElementType();
       switch (element->kind()) {
-        case c10::TypeKind::TensorType: return {ArgType::kTensorList, optional};
-        case c10::TypeKind::OptionalType: return {ArgType::kOptionalTensorList, optional};
+        case c10::TypeKind::TensorType:
+          return {ArgType::kTensorList, optional};
+        case c10::TypeKind::OptionalType:
+          return {ArgType::kOptionalTensorList, optional};
         case c10::TypeKind::IntType:
-        case c10::TypeKind::SymIntType: return {ArgType::kIntList, optional};
-        case c10::TypeKind::FloatType: return {ArgType::kFloatList, optional};
-        case c10::TypeKind::BoolType: return {ArgType::kBoolList, optional};
-        case c10::TypeKind::NumberType: return {ArgType::kScalarList, optional};
-        default: return {ArgType::kUnsupported, optional};
+        case c10::TypeKind::SymIntType:
+          return {ArgType::kIntList, optional};
+        case c10::TypeKind::FloatType:
+          return {ArgType::kFloatList, optional};
+        case c10::TypeKind::BoolType:
+          return {ArgType::kBoolList, optional};
+        case c10::TypeKind::NumberType:
+          return {ArgType::kScalarList, optional};
+        default:
+          return {ArgType::kUnsupported, optional};
       }
     }
-    default: return {ArgType::kUnsupported, optional};
+    default:
+      return {ArgType::kUnsupported, optional};
   }
 }
+
+// Items that kernels of libtorch take from a list of tensors without looking whether they are there.
+constexpr struct {
+  std::string_view op, argument;
+  uint32_t least;
+} kLeastItems[] = {{"aten::quantized_lstm_cell", "hx", 2}};
 
 OpOverload inspect(const c10::OperatorHandle& handle) {
   OpOverload op(handle);
@@ -63,6 +88,9 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
     spec.kwarg_only = argument.kwarg_only();
     spec.out = argument.is_out();
     spec.fixed_size = argument.N().value_or(0);
+    for (const auto& known : kLeastItems) {
+      if (known.op == id.name && known.argument == spec.name) spec.least = known.least;
+    }
     spec.required = !argument.default_value().has_value();
     if (!spec.required) spec.fallback = *argument.default_value();
     op.has_out |= spec.out;
@@ -95,12 +123,24 @@ std::vector<int> rank(const OpOverload& op) {
   for (const auto& arg : op.args) {
     int type = 0;
     switch (arg.type) {
-      case ArgType::kTensor: type = 0; break;
-      case ArgType::kTensorList: type = 1; break;
-      case ArgType::kInt: type = 2; break;
-      case ArgType::kFloat: type = 3; break;
-      case ArgType::kScalar: type = 4; break;
-      default: type = 5; break;
+      case ArgType::kTensor:
+        type = 0;
+        break;
+      case ArgType::kTensorList:
+        type = 1;
+        break;
+      case ArgType::kInt:
+        type = 2;
+        break;
+      case ArgType::kFloat:
+        type = 3;
+        break;
+      case ArgType::kScalar:
+        type = 4;
+        break;
+      default:
+        type = 5;
+        break;
     }
     r.push_back(type * 2 + (arg.kwarg_only ? 1 : 0) + (arg.type == ArgType::kGenerator ? 20 : 0));
   }
@@ -194,9 +234,7 @@ std::vector<std::string> op_names() {
 
 namespace {
 
-c10::IValue absent_tensor(const ArgSpec& spec) {
-  return spec.optional ? c10::IValue() : c10::IValue(at::Tensor());
-}
+c10::IValue absent_tensor(const ArgSpec& spec) { return spec.optional ? c10::IValue() : c10::IValue(at::Tensor()); }
 
 c10::IValue tensor_list(const ArgSpec& spec, const std::vector<Slot*>& slots) {
   if (spec.type == ArgType::kOptionalTensorList) {
@@ -213,13 +251,20 @@ c10::IValue tensor_list(const ArgSpec& spec, const std::vector<Slot*>& slots) {
 
 c10::IValue resolve(const ArgSpec& spec, const Arg& arg) {
   switch (arg.kind) {
-    case Arg::Kind::kTensor: return arg.slot->value.defined() ? c10::IValue(arg.slot->value) : absent_tensor(spec);
-    case Arg::Kind::kDouble: return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.number)) : arg.number;
-    case Arg::Kind::kInt: return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.integer)) : arg.integer;
-    case Arg::Kind::kIntList: return c10::IValue(at::IntArrayRef(*arg.integers));
-    case Arg::Kind::kValue: return *arg.value;
-    case Arg::Kind::kTensorList: return tensor_list(spec, *arg.list);
-    case Arg::Kind::kDefault: break;
+    case Arg::Kind::kTensor:
+      return arg.slot->value.defined() ? c10::IValue(arg.slot->value) : absent_tensor(spec);
+    case Arg::Kind::kDouble:
+      return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.number)) : arg.number;
+    case Arg::Kind::kInt:
+      return spec.type == ArgType::kScalar ? c10::IValue(at::Scalar(arg.integer)) : arg.integer;
+    case Arg::Kind::kIntList:
+      return c10::IValue(at::IntArrayRef(*arg.integers));
+    case Arg::Kind::kValue:
+      return *arg.value;
+    case Arg::Kind::kTensorList:
+      return tensor_list(spec, *arg.list);
+    case Arg::Kind::kDefault:
+      break;
   }
   return spec.fallback;
 }
@@ -270,7 +315,8 @@ std::string describe_call(const Task& task) {
     const std::string& name = task.op->args[i].name;
     if (arg.kind == Arg::Kind::kTensor) describe(name, arg.slot);
     if (arg.kind == Arg::Kind::kTensorList) {
-      for (size_t k = 0; k < arg.list->size() && k < 4; k++) describe(name + "[" + std::to_string(k) + "]", (*arg.list)[k]);
+      for (size_t k = 0; k < arg.list->size() && k < 4; k++)
+        describe(name + "[" + std::to_string(k) + "]", (*arg.list)[k]);
     }
   }
   if (first) text << " no tensors";

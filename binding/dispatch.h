@@ -7,25 +7,42 @@ namespace torch_learner {
 
 // The shapes of value that an operator's argument can take, as far as JavaScript can give them.
 enum class ArgType : uint8_t {
-  kTensor, kTensorList, kOptionalTensorList, kScalar, kInt, kFloat, kBool, kString, kIntList, kFloatList, kBoolList,
-  kScalarList, kScalarType, kDevice, kLayout, kMemoryFormat, kGenerator, kUnsupported
+  kTensor,
+  kTensorList,
+  kOptionalTensorList,
+  kScalar,
+  kInt,
+  kFloat,
+  kBool,
+  kString,
+  kIntList,
+  kFloatList,
+  kBoolList,
+  kScalarList,
+  kScalarType,
+  kDevice,
+  kLayout,
+  kMemoryFormat,
+  kGenerator,
+  kUnsupported
 };
 
 struct ArgSpec {
   std::string name;
   uint32_t name_id = 0;
   ArgType type = ArgType::kUnsupported;
-  bool optional = false;   // None is a value of its type
-  bool required = false;   // has no default
+  bool optional = false;  // None is a value of its type
+  bool required = false;  // has no default
   bool kwarg_only = false;
   bool out = false;
   int32_t fixed_size = 0;  // int[2]: one number stands for all
+  uint32_t least = 0;      // items that a list of tensors must have
   c10::IValue fallback;
 };
 
 struct OpOverload {
   c10::OperatorHandle handle;
-  std::string name;    // aten::add.Tensor
+  std::string name;  // aten::add.Tensor
   std::string schema;
   std::vector<ArgSpec> args;
   std::vector<int32_t> return_alias;  // per result: the argument it is (in-place, out=), or -1 for a fresh tensor

@@ -122,13 +122,15 @@ Slot* Environment::get(double id) const {
   if (id > 0) {
     auto bits = static_cast<uint64_t>(id);
     size_t index = bits & kIndexMask;
-    if (index < entries_.size() && entries_[index].slot != nullptr && entries_[index].generation == bits >> kIndexBits) {
+    if (index < entries_.size() && entries_[index].slot != nullptr &&
+        entries_[index].generation == bits >> kIndexBits) {
       return entries_[index].slot;
     }
   }
-  throw Misuse("ERR_DISPOSED",
-               "Expected a live tensor but received one that was already disposed: it left its scope() or dispose() was "
-               "called; return it from the scope, or call keep() on it, to use it for longer.");
+  throw Misuse(
+      "ERR_DISPOSED",
+      "Expected a live tensor but received one that was already disposed: it left its scope() or dispose() was "
+      "called; return it from the scope, or call keep() on it, to use it for longer.");
 }
 
 bool Environment::release(double id) {

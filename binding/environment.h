@@ -108,5 +108,6 @@ void init_autograd(napi_env env, napi_value exports);
 void init_random(napi_env env, napi_value exports);
 void init_device(napi_env env, napi_value exports);
 void init_allocator(napi_env env, napi_value exports);
+void init_serialize(napi_env env, napi_value exports);
 
 }  // namespace torch_learner

@@ -64,7 +64,9 @@ napi_value permutation(Environment& environment, napi_env env, napi_callback_inf
 napi_value integer(Environment& environment, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   int64_t limit = read_integer(env, args[0], "maxExclusive");
-  if (limit < 1) throw Misuse("ERR_INVALID_ARG", "Expected a positive integer for maxExclusive but received " + std::to_string(limit) + ".");
+  if (limit < 1)
+    throw Misuse("ERR_INVALID_ARG",
+                 "Expected a positive integer for maxExclusive but received " + std::to_string(limit) + ".");
   settle(environment);
   return to_js(env, static_cast<double>(at::randint(0, limit, {1}, at::kLong).item<int64_t>()));
 }
@@ -84,8 +86,8 @@ napi_value generator(Environment&, napi_env env, napi_callback_info info) {
   auto made = at::detail::createCPUGenerator(static_cast<uint64_t>(read_integer(env, args[0], "seed")));
   napi_value result;
   check(napi_create_external(
-      env, new at::Generator(made), [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); }, nullptr,
-      &result));
+      env, new at::Generator(made), [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); },
+      nullptr, &result));
   return result;
 }
 

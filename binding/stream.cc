@@ -177,7 +177,10 @@ void Stream::set_modes(const Modes& modes) {
       at::autocast::set_autocast_enabled(at::kCUDA, modes.autocast);
       at::autocast::set_autocast_dtype(at::kCUDA, modes.autocast_dtype);
     }
-    if (!modes.autocast) at::autocast::clear_cache();
+  }
+  // Casts of weights are kept for one block, as torch.autocast does. Those made without gradients have none.
+  if (current_.autocast && (!modes.autocast || modes.autocast_block != current_.autocast_block || modes.grad != current_.grad)) {
+    at::autocast::clear_cache();
   }
   current_ = modes;
 }
@@ -246,14 +249,21 @@ void Stream::finish(Task& task) {
   };
   for (Arg& arg : task.args) {
     switch (arg.kind) {
-      case Arg::Kind::kTensor: release(arg.slot); break;
+      case Arg::Kind::kTensor:
+        release(arg.slot);
+        break;
       case Arg::Kind::kTensorList:
         for (Slot* slot : *arg.list) release(slot);
         delete arg.list;
         break;
-      case Arg::Kind::kIntList: delete arg.integers; break;
-      case Arg::Kind::kValue: delete arg.value; break;
-      default: break;
+      case Arg::Kind::kIntList:
+        delete arg.integers;
+        break;
+      case Arg::Kind::kValue:
+        delete arg.value;
+        break;
+      default:
+        break;
     }
   }
   for (Slot* slot : task.outs) release(slot);

@@ -49,6 +49,7 @@ struct Modes {
   bool grad = true;
   bool autocast = false;
   at::ScalarType autocast_dtype = at::kBFloat16;
+  uint16_t autocast_block = 0;  // which call of autocast(): weights cast in one aren't used in another
 };
 
 struct Task {
@@ -86,8 +87,8 @@ class Stream {
 
   bool has_unreported() const { return has_errors_.load(std::memory_order_acquire); }
 
-  // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript, and
-  // come back from there, so that neither thread frees what the other has allocated.
+  // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript,
+  // and come back from there, so that neither thread frees what the other has allocated.
   Slot* make_slot();
   void drop(Slot* slot);
   int64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
@@ -108,8 +109,8 @@ class Stream {
   std::atomic<uint64_t> head_{0}, tail_{0};
   std::atomic<bool> asleep_{false}, stopping_{false}, ended_{false};
   std::atomic<Slot*> garbage_{nullptr}, recycled_{nullptr};
-  Slot* spare_ = nullptr;        // recycled slots in the hands of JavaScript
-  Slot* dead_ = nullptr;         // slots on their way to recycled_, in the hands of the stream
+  Slot* spare_ = nullptr;  // recycled slots in the hands of JavaScript
+  Slot* dead_ = nullptr;   // slots on their way to recycled_, in the hands of the stream
   Slot* last_dead_ = nullptr;
   size_t dead_count_ = 0;
   std::atomic<uint64_t> waited_for_{0};

@@ -27,7 +27,8 @@ class BufferLoan {
 int64_t element_count(const std::vector<int64_t>& shape) {
   int64_t count = 1;
   for (int64_t size : shape) {
-    if (size != 0 && count > INT64_MAX / 16 / size) throw Misuse("ERR_INVALID_ARG", "The shape holds too many elements.");
+    if (size != 0 && count > INT64_MAX / 16 / size)
+      throw Misuse("ERR_INVALID_ARG", "The shape holds too many elements.");
     count *= size;
   }
   return count;
@@ -47,8 +48,8 @@ napi_value from_buffer(Environment& environment, napi_env env, napi_callback_inf
   bool copy = read_bool(env, args[4], "copy");
   int64_t bytes = element_count(shape) * static_cast<int64_t>(c10::elementSize(dtype));
   if (offset < 0 || offset + bytes > static_cast<int64_t>(length)) {
-    throw Misuse("ERR_INVALID_ARG", "Expected at least " + std::to_string(offset + bytes) + " bytes of data for the shape but received " +
-                                        std::to_string(length) + ".");
+    throw Misuse("ERR_INVALID_ARG", "Expected at least " + std::to_string(offset + bytes) +
+                                        " bytes of data for the shape but received " + std::to_string(length) + ".");
   }
   auto options = at::TensorOptions().dtype(dtype);
   void* start = static_cast<char*>(data) + offset;
@@ -60,7 +61,8 @@ napi_value from_buffer(Environment& environment, napi_env env, napi_callback_inf
     std::memcpy(slot->value.data_ptr(), start, static_cast<size_t>(bytes));
   } else {
     auto* loan = new BufferLoan(env, args[0], environment.mailbox);
-    slot->value = at::from_blob(start, shape, [loan](void*) { loan->end(); }, options);
+    slot->value = at::from_blob(
+        start, shape, [loan](void*) { loan->end(); }, options);
   }
   environment.account(env);
   return to_js(env, environment.put(slot.release()));
@@ -151,12 +153,9 @@ at::Tensor readable(const at::Tensor& value, bool copy) {
   return copy && dense.is_alias_of(value) ? dense.clone() : dense;
 }
 
-// read(handle, copy) -> Promise<{buffer, dtype, shape}>
-napi_value read(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  bool copy = read_bool(env, args[1], "copy");
-  auto reading = std::make_shared<Reading>();
+// Records the reading of a slot; everything that computes, computes on the stream, which owns the threads for it.
+// Returns the slot that carries the error if there is one.
+Slot* record_reading(Environment& environment, Slot* slot, bool copy, const std::shared_ptr<Reading>& reading) {
   Task task;
   Arg& arg = task.args.emplace_back();
   arg.kind = Arg::Kind::kTensor;
@@ -165,6 +164,16 @@ napi_value read(Environment& environment, napi_env env, napi_callback_info info)
   Slot* holder = environment.fresh(task);
   task.run = [reading, copy](Task& t) { *reading = readable(t.args[0].slot->value, copy); };
   environment.push(std::move(task));
+  return holder;
+}
+
+// read(handle, copy) -> Promise<{buffer, dtype, shape}>
+napi_value read(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  bool copy = read_bool(env, args[1], "copy");
+  auto reading = std::make_shared<Reading>();
+  Slot* holder = record_reading(environment, slot, copy, reading);
   auto* completion = new Completion;
   completion->build = [reading, copy](napi_env e) { return to_array(e, reading, copy); };
   napi_value promise = environment.promise(completion);
@@ -176,12 +185,12 @@ napi_value read_sync(Environment& environment, napi_env env, napi_callback_info 
   Args<2> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   bool copy = read_bool(env, args[1], "copy");
-  // Everything recorded so far, not only this slot: an unreported failure must not stay unreported.
-  environment.stream.wait(environment.stream.last());
-  environment.await_slot(slot);
-  if (auto error = environment.stream.take_unreported(true)) environment.report(error);
   auto reading = std::make_shared<Reading>();
-  *reading = readable(slot->value, copy);
+  Slot* holder = record_reading(environment, slot, copy, reading);
+  environment.stream.wait(environment.stream.last());
+  ErrorPtr error = holder->live_error() ? *holder->live_error() : environment.stream.take_unreported(true);
+  environment.stream.drop(holder);
+  if (error) environment.report(error);
   return to_array(env, reading, copy);
 }
 
@@ -208,7 +217,8 @@ napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
   napi_value result;
   check(napi_create_object(env, &result));
   check(napi_set_named_property(env, result, "tensors", to_js(env, static_cast<double>(environment.live()))));
-  check(napi_set_named_property(env, result, "bytes", to_js(env, static_cast<double>(environment.stream.live_bytes()))));
+  check(
+      napi_set_named_property(env, result, "bytes", to_js(env, static_cast<double>(environment.stream.live_bytes()))));
   return result;
 }
 

@@ -145,7 +145,7 @@ void lamb_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_a
 
 // Zhang et al. 2019: slow weights go part of the way to the fast ones, and those return to them.
 void lookahead_(at::TensorList params, at::TensorList slow, double alpha) {
-  check_count("slow", slow, params.size());
+  TORCH_CHECK(slow.size() == params.size(), "Expected ", params.size(), " tensors for slow but received ", slow.size());
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < params.size(); ++i) {
     match_state(slow[i], params[i]);

@@ -26,9 +26,14 @@ export function grad(
       throw invalidArgument(name, 'tensors', value)
     return items
   }
-  const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options
+  const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options ?? {}
   const flags = (retainGraph ? 1 : 0) | (createGraph ? 2 : 0) | (allowUnused ? 4 : 0)
   return native
-    .gradients(handles(list(outputs, 'outputs')), handles(list(inputs, 'inputs')), handles(gradOutputs), flags)
+    .gradients(
+      handles(list(outputs, 'outputs')),
+      handles(list(inputs, 'inputs')),
+      handles(list(gradOutputs, 'gradOutputs')),
+      flags,
+    )
     .map(handle => new Tensor(handle))
 }

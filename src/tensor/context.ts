@@ -52,6 +52,8 @@ export class ScopeRecord {
 export interface Context {
   grad: boolean
   autocast: DType | null
+  /** Which outermost call of `autocast` it is in, 0 for none: casts of weights are shared within it. */
+  block: number
   scope: ScopeRecord | null
   /** grad mode and autocast as the addon wants them */
   flags: number
@@ -60,22 +62,22 @@ export interface Context {
 // PyTorch's numbers for dtypes that autocast can use
 const AUTOCAST_CODES: Partial<Record<DType, number>> = { float16: 5, bfloat16: 15 }
 
-function flagsOf(grad: boolean, autocast: DType | null): number {
+function flagsOf({ grad, autocast, block }: Context): number {
   const code = autocast === null ? 0 : 2 | ((AUTOCAST_CODES[autocast] ?? 15) << 2)
-  return (grad ? 1 : 0) | code
+  return (grad ? 1 : 0) | code | (block << 16)
 }
 
 const storage = new AsyncLocalStorage<Context>()
-const ROOT: Context = { grad: true, autocast: null, scope: null, flags: 1 }
+const ROOT: Context = { grad: true, autocast: null, block: 0, scope: null, flags: 1 }
 
 export function context(): Context {
   return storage.getStore() ?? ROOT
 }
 
-function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'scope'>>, fn: () => T): T {
+function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'block' | 'scope'>>, fn: () => T): T {
   if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
   const next = { ...context(), ...change }
-  next.flags = flagsOf(next.grad, next.autocast)
+  next.flags = flagsOf(next)
   return storage.run(next, fn)
 }
 
@@ -99,6 +101,9 @@ export function isGradEnabled(): boolean {
   return context().grad
 }
 
+const LAST_BLOCK = 0x7fff
+let lastBlock = 0
+
 /**
  * Runs `fn` with operators choosing their precision as `torch.autocast` does: matrix products and convolutions in
  * `dtype`, sums and losses in float32.
@@ -108,7 +113,8 @@ export function isGradEnabled(): boolean {
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
   const { dtype = 'bfloat16', enabled = true } = options
   if (!(dtype in AUTOCAST_CODES)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
-  return within({ autocast: enabled ? dtype : null }, fn)
+  const block = context().block || (lastBlock = (lastBlock % LAST_BLOCK) + 1)
+  return within({ autocast: enabled ? dtype : null, block }, fn)
 }
 
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */

@@ -163,7 +163,7 @@ export class Tensor implements Scoped {
     gradient?: Tensor | null,
     options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
   ): void {
-    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options
+    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options ?? {}
     this._backward(inputs, gradient ?? null, retainGraph, createGraph)
   }
 
@@ -176,13 +176,13 @@ export class Tensor implements Scoped {
    * @throws TorchLearnerError rejects with the first error of the operators that this tensor came from
    */
   async data(options: { copy?: boolean } = {}): Promise<TypedArray> {
-    const { buffer, dtype } = await native.read(this.handle, options.copy ?? true)
+    const { buffer, dtype } = await native.read(this.handle, options?.copy ?? true)
     return viewOf(buffer, dtype)
   }
 
   /** {@link Tensor.data}, blocking. */
   dataSync(options: { copy?: boolean } = {}): TypedArray {
-    const { buffer, dtype } = native.readSync(this.handle, options.copy ?? true)
+    const { buffer, dtype } = native.readSync(this.handle, options?.copy ?? true)
     return viewOf(buffer, dtype)
   }
 

@@ -13,18 +13,17 @@ export interface Outcome {
 
 const packageUrl = new URL('../../dist/index.js', import.meta.url).href
 
-/**
- * Runs `source` as an ES module in a fresh Node process. `torch-learner` is imported as `tl`.
- *
- * @param options `env`: added to ours; `seconds`: killed after (default 60)
- */
-export async function runProgram(
-  source: string,
-  options: { env?: Record<string, string>; seconds?: number; nodeArguments?: string[] } = {},
-): Promise<Outcome> {
-  const program = `import * as tl from ${JSON.stringify(packageUrl)}\n${source}`
+interface RunOptions {
+  /** added to ours */
+  env?: Record<string, string>
+  /** killed after (default 60) */
+  seconds?: number
+}
+
+/** Runs `node` with these arguments in the package's folder. */
+export async function runNode(args: string[], options: RunOptions = {}): Promise<Outcome> {
   const started = performance.now()
-  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), '--input-type=module', '-e', program], {
+  const child = spawn(process.execPath, args, {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: { ...process.env, NODE_OPTIONS: '', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,12 +31,22 @@ export async function runProgram(
   const timer = setTimeout(() => child.kill('SIGKILL'), (options.seconds ?? 60) * 1000)
   let stdout = ''
   let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', text => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
+  child.stdout.setEncoding('utf8').on('data', text => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', text => {
+    stderr += text
+  })
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (exitCode, exitSignal) => resolve([exitCode, exitSignal]))
   })
   clearTimeout(timer)
   return { code, signal, stdout, stderr, ms: performance.now() - started }
+}
+
+/** Runs `source` as an ES module in a fresh Node process, with `torch-learner` imported as `tl`. */
+export async function runProgram(source: string, options: RunOptions = {}): Promise<Outcome> {
+  const program = `import * as tl from ${JSON.stringify(packageUrl)}\n${source}`
+  return await runNode(['--input-type=module', '-e', program], options)
 }
