@@ -4,10 +4,20 @@ import './sgdr.js'
 import './fine-tune.js'
 import './lr-find.js'
 
+export { BnFreeze } from './bn-freeze.js'
+export { ChannelsLast } from './channels-last.js'
+export { CSVLogger, type CSVLoggerOptions, type CSVRow } from './csv-logger.js'
+export { EarlyStopping, type EarlyStoppingOptions } from './early-stopping.js'
+export { FetchPreds, type FetchPredsOptions } from './fetch-preds.js'
 export type { FineTuneOptions } from './fine-tune.js'
+export { GradientAccumulation, type GradientAccumulationOptions } from './gradient-accumulation.js'
+export { GradientClip, type GradientClipOptions } from './gradient-clip.js'
 export type { LrFindOptions, LrFindResult } from './lr-find.js'
+export { MixedPrecision, type MixedPrecisionOptions } from './mixed-precision.js'
 export { MixHandler, type MixOptions, MixUp } from './mixup.js'
+export { ModelEMA, type ModelEMAOptions } from './model-ema.js'
 export type { FlatCosOptions, OneCycleOptions } from './one-cycle.js'
+export { ReduceLROnPlateau, type ReduceLROnPlateauOptions } from './reduce-lr-on-plateau.js'
 export {
   combinedCos,
   combineScheds,
@@ -20,3 +30,6 @@ export {
   schedPoly,
 } from './schedule.js'
 export type { SgdrOptions } from './sgdr.js'
+export { ShortEpoch, type ShortEpochOptions } from './short-epoch.js'
+export { TerminateOnNaN } from './terminate-on-nan.js'
+export { type PatientOptions, PatientTracker, Tracker, type TrackerOptions } from './tracker.js'

@@ -42,6 +42,8 @@ export class Callback {
   run = true
   runTrain = true
   runValid = true
+  /** Taken out of the loop while another callback fetches predictions in the middle of a fit ({@link FetchPreds}). */
+  removeOnFetch = false
   #name: string | null = null
   #learn: Learner | null = null
 

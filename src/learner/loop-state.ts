@@ -45,6 +45,8 @@ export class LoopState {
   loss: Tensor | null = null
   /** Set by a callback that mixes samples while the targets stay hard: metrics then weigh both targets. */
   mixed: Mixed | null = null
+  /** The precision that model and loss are computed in, where that is faster: set by {@link MixedPrecision}. */
+  autocast: 'bfloat16' | 'float16' | null = null
   /** The smoothed training loss as far as it has been computed. */
   smoothLoss: number | null = null
   /** The last epoch's row: see {@link Recorder.values}. */

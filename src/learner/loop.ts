@@ -1,4 +1,4 @@
-import { noGrad, rng, scope } from '../tensor/index.js'
+import { autocast, noGrad, rng, scope, type Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
 import type { EventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -111,11 +111,16 @@ export async function runBatch(learn: Learner, i: number, batch: Batch): Promise
   await withEvents(learn, BATCH, () => computeBatch(learn))
 }
 
+function inPrecision(learn: Learner, compute: () => Tensor): Tensor {
+  return learn.autocast ? autocast({ dtype: learn.autocast }, compute) : compute()
+}
+
 async function computeBatch(learn: Learner): Promise<void> {
-  learn.pred = learn.model(...learn.xb)
+  learn.pred = inPrecision(learn, () => learn.model(...learn.xb))
   await learn.emit('afterPred')
   if (learn.yb.length > 0) {
-    learn.lossGrad = learn.lossFunc(learn.pred, ...learn.yb)
+    const { pred } = learn
+    learn.lossGrad = inPrecision(learn, () => learn.lossFunc(pred, ...learn.yb))
     learn.loss = learn.lossGrad.detach().clone()
   }
   await learn.emit('afterLoss')

@@ -30,6 +30,7 @@ type Pending = Promise<PromiseSettledResult<number | null>[]>
  * numbers are in.
  */
 export class Recorder extends Callback {
+  override removeOnFetch = true
   readonly addTime: boolean
   readonly trainMetrics: boolean
   readonly validMetrics: boolean

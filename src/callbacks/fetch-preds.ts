@@ -1,0 +1,55 @@
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import type { CallbackList } from '../learner/options.js'
+import { type Preds, type PredsOptions, predsSchema } from '../learner/preds.js'
+
+/** Options of {@link FetchPreds}: those of {@link Learner.getPreds}; `cbs` are callbacks to leave out meanwhile. */
+export type FetchPredsOptions = Omit<PredsOptions, 'inner' | 'signal'>
+
+const schema = predsSchema.omit({ inner: true, signal: true })
+
+/**
+ * Fetches predictions after each epoch's validation, in the middle of a fit: see {@link preds}. Callbacks marked
+ * `removeOnFetch` (the Recorder, the trackers) take no part in that pass.
+ *
+ * @example
+ * const fetch = new FetchPreds()
+ * await learn.fit(1, { cbs: fetch })
+ * console.log(fetch.preds?.preds.shape)
+ */
+export class FetchPreds extends Callback {
+  override removeOnFetch = true
+  /** The last epoch's predictions; the tensors of the epoch before are freed. */
+  preds: Preds | null = null
+  readonly #options: Omit<FetchPredsOptions, 'cbs'>
+  readonly #without: CallbackList
+
+  constructor(options: FetchPredsOptions = {}) {
+    super()
+    checkOptions(schema, options, 'FetchPreds')
+    const { cbs = [], ...rest } = options
+    this.#options = rest
+    this.#without = cbs
+  }
+
+  override async afterValidate(): Promise<void> {
+    const { learn } = this
+    const without = learn.cbs.filter(callback => callback.removeOnFetch)
+    const preds = await learn.removedCbs([...without, this.#without].flat(), () =>
+      learn.getPreds({ ...this.#options, inner: true }),
+    )
+    this.release()
+    for (const tensor of tensorsOf(preds)) tensor.keep()
+    this.preds = preds
+  }
+
+  /** Frees the predictions. */
+  release(): void {
+    if (this.preds) for (const tensor of tensorsOf(this.preds)) tensor.dispose()
+    this.preds = null
+  }
+}
+
+function tensorsOf({ preds, targs, inputs, decoded, losses }: Preds) {
+  return [preds, targs, inputs, decoded, losses].filter(tensor => tensor !== null && tensor !== undefined)
+}

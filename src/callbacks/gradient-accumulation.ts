@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import { CancelBatch } from '../learner/signals.js'
+import { count } from './options.js'
+
+/** Options of {@link GradientAccumulation}. */
+export interface GradientAccumulationOptions {
+  /** Samples between two steps of the optimizer, a whole number of at least 1. Default 32. */
+  nAcc?: number
+}
+
+const schema = z.strictObject({ nAcc: count.optional() })
+
+/**
+ * Steps only once `nAcc` samples have been seen: the gradients of large batches in the memory of small ones. Losses are
+ * weighed by their batch's share of `nAcc`, so that gradients are means over samples when `nAcc` is a multiple of the
+ * batch size; the recorded loss is the plain one.
+ *
+ * Counting goes on from one epoch to the next. Gradients left over when the fit ends are dropped. Batch normalisation
+ * still sees the small batches.
+ *
+ * @example await learn.fit(1, { cbs: new GradientAccumulation({ nAcc: 256 }) })
+ */
+export class GradientAccumulation extends Callback {
+  override order = 6
+  override runValid = false
+  readonly nAcc: number
+  #seen = 0
+
+  /** @param options samples between two steps, or {@link GradientAccumulationOptions} */
+  constructor(options: number | GradientAccumulationOptions = {}) {
+    super()
+    const given = typeof options === 'number' ? { nAcc: options } : options
+    checkOptions(schema, given, 'GradientAccumulation')
+    this.nAcc = given.nAcc ?? 32
+  }
+
+  override beforeFit(): void {
+    this.#seen = 0
+  }
+
+  override afterLoss(): void {
+    const { learn } = this
+    if (learn.lossGrad) learn.lossGrad = learn.lossGrad.div(this.nAcc / learn.bs)
+  }
+
+  override beforeStep(): void {
+    this.#seen += this.learn.bs
+    if (this.#seen < this.nAcc) throw new CancelBatch()
+    this.#seen = 0
+  }
+
+  override cleanup(): void {
+    if (this.#seen > 0) this.learn.opt?.zeroGrad()
+    this.#seen = 0
+  }
+}

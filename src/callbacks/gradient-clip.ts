@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import { operator } from '../tensor/index.js'
+import { positive } from './options.js'
+
+/** Options of {@link GradientClip}. */
+export interface GradientClipOptions {
+  /** The largest norm that all gradients together may have; above 0. Default 1. */
+  maxNorm?: number
+  /** Which norm: 2, 1, ... or Infinity (the largest element). Default 2. */
+  normType?: number
+}
+
+const schema = z.strictObject({ maxNorm: positive.optional(), normType: positive.or(z.literal(Infinity)).optional() })
+const clip = operator('torch_learner::clip_grad_norm_')
+
+/**
+ * Scales all gradients down together when their norm exceeds a limit, before each step: PyTorch's `clip_grad_norm_`, as
+ * one native call. Keeps a single bad batch from throwing the weights far away.
+ *
+ * @example await learn.fitOneCycle(5, { cbs: new GradientClip({ maxNorm: 0.1 }) })
+ */
+export class GradientClip extends Callback {
+  override order = 11 // after MixedPrecision has divided by its scale
+  readonly maxNorm: number
+  readonly normType: number
+
+  /** @param options the largest norm, or {@link GradientClipOptions} */
+  constructor(options: number | GradientClipOptions = {}) {
+    super()
+    const given = typeof options === 'number' ? { maxNorm: options } : options
+    checkOptions(schema, given, 'GradientClip')
+    this.maxNorm = given.maxNorm ?? 1
+    this.normType = given.normType ?? 2
+  }
+
+  override beforeStep(): void {
+    clip(this.learn.model.parameters(), this.maxNorm, this.normType)
+  }
+}

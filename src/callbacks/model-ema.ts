@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import { TorchLearnerError } from '../native/index.js'
+import { noGrad, operator, type Tensor } from '../tensor/index.js'
+import { decayRate, flag } from './options.js'
+
+/** Options of {@link ModelEMA}. */
+export interface ModelEMAOptions {
+  /** How much of the average stays at each step, from 0 and below 1. Default 0.999. */
+  decay?: number
+  /** Start with a smaller decay, `(1 + steps) / (10 + steps)`, so that the first weights fade quickly. Default true. */
+  warmup?: boolean
+}
+
+const schema = z.strictObject({ decay: decayRate.optional(), warmup: flag.optional() })
+const update = operator('torch_learner::ema_update_')
+const swap = operator('torch_learner::swap_')
+
+/**
+ * Keeps an exponential moving average of the weights and of the batch norms' statistics, one native call after each step
+ * (Polyak averaging; Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780). It often predicts better than the
+ * weights themselves, and wants no falling learning rate to do so.
+ *
+ * Each fit starts an average of its own. From validation to the end of the epoch the model holds the average, so that
+ * metrics, `SaveModel` and the like are about the average; then training goes on with the weights. After the fit, however
+ * it ended, the model holds the weights: {@link copyToModel} puts the average in their place.
+ *
+ * @example
+ * const ema = new ModelEMA({ decay: 0.99 })
+ * await learn.fit(5, { cbs: ema })
+ * ema.copyToModel()
+ */
+export class ModelEMA extends Callback {
+  override order = 65 // afterEpoch comes after SaveModel, whose file is then of the average
+  readonly decay: number
+  readonly warmup: boolean
+  /** Steps averaged over so far. */
+  steps = 0
+  #names: string[] = []
+  #weights: Tensor[] = []
+  #average: Tensor[] = []
+  #started = false
+  #swapped = false
+  #skipped = false
+
+  constructor(options: ModelEMAOptions = {}) {
+    super()
+    checkOptions(schema, options, 'ModelEMA')
+    this.decay = options.decay ?? 0.999
+    this.warmup = options.warmup ?? true
+  }
+
+  override beforeFit(): void {
+    this.#started = false
+  }
+
+  override beforeTrain(): void {
+    this.#restore()
+    if (this.#started || this.learn.callback('lrFinder')) return
+    this.#started = true
+    this.release()
+    const { model } = this.learn
+    const state = [...model.namedParameters(), ...model.namedBuffers()] // each once, where a state dict may repeat
+    this.#names = state.map(([name]) => name)
+    this.#weights = state.map(([, tensor]) => tensor)
+    this.#average = noGrad(() => this.#weights.map(weight => weight.detach().clone().keep()))
+  }
+
+  override afterCancelStep(): void {
+    this.#skipped = true
+  }
+
+  override afterStep(): void {
+    if (!this.#skipped && this.#started) {
+      this.steps += 1
+      const decay = this.warmup ? Math.min(this.decay, (1 + this.steps) / (10 + this.steps)) : this.decay
+      update(this.#average, this.#weights, decay)
+    }
+    this.#skipped = false
+  }
+
+  override beforeValidate(): void {
+    if (!this.#started || this.#swapped) return
+    swap(this.#average, this.#weights)
+    this.#swapped = true
+  }
+
+  override afterEpoch(): void {
+    this.#restore()
+  }
+
+  override afterCancelEpoch(): void {
+    this.#restore()
+  }
+
+  override afterCancelFit(): void {
+    this.#restore()
+  }
+
+  override cleanup(): void {
+    this.#restore()
+    this.#started = false
+  }
+
+  /** The average by the names of the model's `stateDict()`; the tensors are the callback's own. Empty before training. */
+  stateDict(): Map<string, Tensor> {
+    this.#restore()
+    return new Map(this.#names.map((name, i) => [name, this.#average[i]]))
+  }
+
+  /**
+   * Puts the average in the place of the model's weights.
+   * @throws TorchLearnerError `ERR_STATE` if nothing has been averaged yet
+   */
+  copyToModel(): void {
+    if (this.#average.length === 0) {
+      throw new TorchLearnerError('ERR_STATE', 'There is no average yet: fit with this ModelEMA first')
+    }
+    this.#restore()
+    noGrad(() => this.#weights.forEach((weight, i) => void weight.copy_(this.#average[i])))
+  }
+
+  /** Frees the average. */
+  release(): void {
+    for (const tensor of this.#average) tensor.dispose()
+    this.#average = []
+    this.#weights = []
+    this.#names = []
+    this.steps = 0
+  }
+
+  #restore(): void {
+    if (!this.#swapped) return
+    this.#swapped = false
+    swap(this.#average, this.#weights)
+  }
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import { SkipToEpoch } from '../learner/skip-to-epoch.js'
+import { TorchLearnerError } from '../native/index.js'
+import { flag, nonNegative, text } from './options.js'
+
+/** Options of the callbacks that watch a value of the table. */
+export interface TrackerOptions {
+  /** Which: a name of `recorder.metricNames`. Default `valid_loss`. */
+  monitor?: string
+  /** Which is better. Default: `less` for names with `loss` or `error` in them, else `greater`. */
+  comp?: 'less' | 'greater'
+  /** What a value must be better by than the best so far, at least 0. Default 0. */
+  minDelta?: number
+  /** Forget the best value when a fit starts, unless the fit resumes (`startEpoch`). Default true. */
+  resetOnFit?: boolean
+}
+
+export const trackerSchema = z.strictObject({
+  monitor: text('the name of a column of the table').optional(),
+  comp: z.enum(['less', 'greater'], { error: 'less or greater' }).optional(),
+  minDelta: nonNegative.optional(),
+  resetOnFit: flag.optional(),
+})
+
+/** Watches a value of the table, epoch by epoch. Epochs without training, or without the value, count for nothing. */
+export abstract class Tracker extends Callback {
+  override order = 60
+  override removeOnFetch = true
+  readonly monitor: string
+  readonly comp: 'less' | 'greater'
+  readonly minDelta: number
+  readonly resetOnFit: boolean
+  /** The best value so far, `null` before the first. */
+  best: number | null = null
+  #column = -1
+  #trained = false
+
+  constructor(options: TrackerOptions, schema: z.ZodObject = trackerSchema) {
+    super()
+    checkOptions(schema, options, new.target.name)
+    const { monitor = 'valid_loss', minDelta = 0, resetOnFit = true } = options
+    this.monitor = monitor
+    this.comp = options.comp ?? (/loss|error/.test(monitor) ? 'less' : 'greater')
+    this.minDelta = minDelta
+    this.resetOnFit = resetOnFit
+  }
+
+  override beforeFit(): void {
+    const { learn } = this
+    this.run = !learn.callback('lrFinder') && !learn.callback('gatherPreds')
+    if (!this.run) return
+    this.#trained = false
+    if (this.resetOnFit && !learn.callback(SkipToEpoch)) this.best = null
+    const columns = learn.recorder.metricNames.filter(name => name !== 'epoch' && name !== 'time')
+    this.#column = columns.indexOf(this.monitor)
+    if (this.#column >= 0) return
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `Expected one of ${columns.join(', ')} for monitor but received '${this.monitor}'. Add it to the Learner's metrics`,
+    )
+  }
+
+  override beforeTrain(): void {
+    this.#trained = true
+  }
+
+  /** Whether the epoch under way has trained. */
+  protected get trained(): boolean {
+    return this.#trained
+  }
+
+  /** Whether this epoch's value is the best so far; `null` if there is none. */
+  protected judge(): boolean | null {
+    const trained = this.#trained
+    this.#trained = false
+    const value = trained ? (this.learn.recorder.values.at(-1)?.[this.#column] ?? null) : null
+    if (value === null) return null
+    if (!this.#isBetter(value)) return false
+    this.best = value
+    return true
+  }
+
+  #isBetter(value: number): boolean {
+    if (this.best === null) return !Number.isNaN(value)
+    return this.comp === 'less' ? value + this.minDelta < this.best : value - this.minDelta > this.best
+  }
+}
+
+/** Options of trackers that act after a number of epochs without improvement. */
+export interface PatientOptions extends TrackerOptions {
+  /** Epochs without improvement before it acts, at least 1. Default 1. */
+  patience?: number
+}
+
+/** Counts epochs without improvement. */
+export abstract class PatientTracker extends Tracker {
+  readonly patience: number
+  /** Epochs without improvement so far. */
+  wait = 0
+
+  constructor(options: PatientOptions, schema: z.ZodObject) {
+    super(options, schema)
+    this.patience = options.patience ?? 1
+  }
+
+  override beforeFit(): void {
+    super.beforeFit()
+    if (this.run) this.wait = 0
+  }
+
+  /** Whether patience has run out. */
+  protected isOver(): boolean {
+    const better = this.judge()
+    if (better !== null) this.wait = better ? 0 : this.wait + 1
+    return better === false && this.wait >= this.patience
+  }
+}
