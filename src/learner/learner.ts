@@ -1,4 +1,5 @@
 import { checkOptions } from '../data/index.js'
+import { withReduction } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Conv2d, Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
@@ -11,7 +12,7 @@ import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js
 import { freezeTo } from './freeze.js'
 import { runBatch, runFit, runValidation } from './loop.js'
 import { LoopState } from './loop-state.js'
-import { type Metric, toMetric } from './metrics.js'
+import type { Metric } from './metrics.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
@@ -36,6 +37,7 @@ import { Recorder, type RecordRow } from './recorder.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
+import { toMetric } from './to-metric.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
@@ -309,7 +311,8 @@ export class Learner extends LoopState {
     checkOptions(predsSchema, options, 'getPreds')
     const gather = new GatherPreds(options)
     const cbs = [options.cbs ?? [], gather].flat()
-    const body = () => gather.collect(this, () => this.#validation(options, inOrder))
+    const prepare = options.reorder === false && options.dl ? undefined : inOrder
+    const body = () => gather.collect(this, () => this.#validation(options, prepare))
     if (options.inner) return this.addedCbs(cbs, body)
     return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
   }
@@ -339,6 +342,17 @@ export class Learner extends LoopState {
       this.logger = logger
       this.silent = silent
     }
+  }
+
+  /**
+   * Runs `body`, which may be async, while the loss isn't reduced: it is one value per sample. Afterwards, however
+   * `body` ends, it is as it was. A loss without a property `reduction` is called with `{ reduction: 'none' }` as its last
+   * argument.
+   *
+   * @example const losses = await learn.lossNotReduced(() => learn.lossFunc(pred, y)) // (N)
+   */
+  lossNotReduced<T>(body: () => T): T {
+    return withReduction(this, 'none', body)
   }
 
   /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */

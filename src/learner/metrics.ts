@@ -1,4 +1,3 @@
-import { invalidArgument } from '../native/index.js'
 import { scope, type Tensor, tensor } from '../tensor/index.js'
 import type { Learner } from './learner.js'
 import { snakeCase } from './naming.js'
@@ -6,11 +5,13 @@ import { snakeCase } from './naming.js'
 /**
  * A function of one batch's predictions and targets, returning the mean over the batch: a one-element tensor or a number.
  * Its name heads the column. A function that also has `perSample` (same arguments, one value per row of the targets) is
- * weighed row by row when targets are mixed.
+ * weighed row by row when targets are mixed. One marked `wholeSet` isn't averaged over batches but computed once, for all
+ * predictions together: see {@link AccumMetric}.
  */
 export interface MetricFunction {
   (pred: Tensor, ...targets: Tensor[]): Tensor | number
   readonly perSample?: (pred: Tensor, ...targets: Tensor[]) => Tensor
+  readonly wholeSet?: boolean
 }
 
 /** A number over a whole part of an epoch: reset before it, fed after each batch, read at its end. */
@@ -111,18 +112,4 @@ export class AvgLoss extends Metric {
   override value(): Promise<number | null> {
     return this.#mean.value()
   }
-}
-
-/** What `metrics` takes: functions, metrics, or classes of metrics. */
-export type MetricLike = MetricFunction | Metric | (new () => Metric)
-
-/** A metric from what a user gave. */
-export function toMetric(like: MetricLike): Metric {
-  if (like instanceof Metric) return like
-  if (typeof like !== 'function') throw invalidArgument('metrics', 'functions, metrics or classes of metrics', like)
-  return isMetricClass(like) ? new like() : new AvgMetric(like)
-}
-
-function isMetricClass(like: MetricFunction | (new () => Metric)): like is new () => Metric {
-  return like.prototype instanceof Metric
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { noneReduce } from '../mix/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import { cat, noGrad, type Tensor } from '../tensor/index.js'
 import { Callback } from './callback.js'
@@ -29,15 +28,24 @@ export interface PredsOptions extends ValidateOptions {
   withLoss?: boolean
   /** Applied to the model's output; default: the loss function's activation (softmax for cross entropy). */
   act?: (pred: Tensor) => Tensor
+  /**
+   * Rows come in the dataset's order, all of them, also from a shuffled loader (if it can make an unshuffled one of
+   * itself). False takes `dl` as it is: shuffled, and without what it leaves out. Default true.
+   */
+  reorder?: boolean
+  /** Along which dimension batches are joined. Default 0. */
+  concatDim?: number
+  /** False leaves the targets out, which saves memory: `targs` is then `null`. Default true. */
+  withTargs?: boolean
   /** Part of a fit under way: without `beforeFit` ... `afterFit`. Default false. */
   inner?: boolean
 }
 
-/** What {@link Learner.getPreds} returns, all rows in the loader's order. */
+/** What {@link Learner.getPreds} returns, all rows in the same order. */
 export interface Preds {
   /** `(N, ...)`, after the activation. */
   preds: Tensor
-  /** `(N, ...)`, the first target; `null` if batches have none. */
+  /** `(N, ...)`, the first target; `null` if batches have none, and without `withTargs`. */
   targs: Tensor | null
   /** The first input, `(N, ...)`. */
   inputs?: Tensor
@@ -60,6 +68,9 @@ export const predsSchema = validateSchema.extend({
   withLoss: fields.flag,
   act: z.custom(value => typeof value === 'function', { error: 'a function' }).optional(),
   inner: fields.flag,
+  reorder: fields.flag,
+  withTargs: fields.flag,
+  concatDim: z.int({ error: 'the number of a dimension' }).optional(),
 })
 
 /** Collects predictions and what belongs to them, batch by batch. */
@@ -79,7 +90,7 @@ export class GatherPreds extends Callback {
     const { pred, xb, yb, loss, bs } = this.learn
     if (!pred) return
     this.#preds.push(pred.detach().keep())
-    if (yb[0]) this.#targs.push(yb[0].detach().keep())
+    if (yb[0] && this.#options.withTargs !== false) this.#targs.push(yb[0].detach().keep())
     if (this.#options.withInput && xb[0]) this.#inputs.push(xb[0].detach().keep())
     // several values for a sample (a segmented picture's) become their mean
     if (this.#options.withLoss && loss) this.#losses.push(loss.reshape([bs, -1]).mean([1]).keep())
@@ -91,9 +102,9 @@ export class GatherPreds extends Callback {
 
   /** Runs the pass and joins what it yielded. */
   async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds> {
-    const { withInput = false, withDecoded = false, withLoss = false, act } = this.#options
+    const { withInput = false, withDecoded = false, withLoss = false, act, concatDim = 0 } = this.#options
     const resume = this.#options.inner ? learn.suspend() : undefined
-    if (withLoss) await unreduced(learn, pass)
+    if (withLoss) await learn.lossNotReduced(pass)
     else await pass()
     resume?.()
     if (resume && learn.training) learn.model.train()
@@ -101,27 +112,14 @@ export class GatherPreds extends Callback {
     const { lossFunc } = learn
     const activation = act ?? (pred => lossFunc.activation?.(pred) ?? pred)
     return noGrad(() => {
-      const preds = activation(cat(this.#preds, 0))
+      const preds = activation(cat(this.#preds, concatDim))
       return {
         preds,
-        targs: this.#targs.length > 0 ? cat(this.#targs, 0) : null,
-        ...(withInput && { inputs: cat(this.#inputs, 0) }),
+        targs: this.#targs.length > 0 ? cat(this.#targs, concatDim) : null,
+        ...(withInput && { inputs: cat(this.#inputs, concatDim) }),
         ...(withDecoded && { decoded: lossFunc.decodes?.(preds) ?? preds }),
         ...(withLoss && { losses: cat(this.#losses, 0) }),
       }
     })
   }
-}
-
-/** Runs a pass whose losses aren't reduced: fastai's `loss_not_reduced`. */
-async function unreduced(learn: Learner, pass: () => Promise<void>): Promise<void> {
-  const { lossFunc } = learn
-  await noneReduce(lossFunc, async perSample => {
-    learn.lossFunc = perSample === lossFunc ? lossFunc : (pred, ...targets) => perSample(pred, ...targets)
-    try {
-      await pass()
-    } finally {
-      learn.lossFunc = lossFunc
-    }
-  })
 }

@@ -17,6 +17,8 @@ export interface ProgressOptions extends CallbackFlags {
 export class ProgressCallback extends Callback {
   readonly #renderer: Renderer
   #logger: Logger | null = null
+  #columns: readonly string[] = []
+  #begun = false
   #began = 0
   #shown = 0
   #rows = 0
@@ -30,10 +32,21 @@ export class ProgressCallback extends Callback {
     const { learn } = this
     const recorder = learn.callback(Recorder)
     if (learn.silent || !recorder || this.#logger) return
-    const columns = recorder.metricNames
+    this.#columns = recorder.metricNames
+    this.#begun = false
     this.#logger = learn.logger
-    learn.logger = row => this.#renderer.row(row.map((value, i) => formatCell(value, columns[i] ?? '')))
-    this.#renderer.begin(columns)
+    learn.logger = row => this.#row(row)
+  }
+
+  #row(row: Parameters<Logger>[0]): void {
+    this.#begin()
+    this.#renderer.row(row.map((value, i) => formatCell(value, this.#columns[i] ?? '')))
+  }
+
+  /** The table has a head only if something follows: a session by hand shows nothing. */
+  #begin(): void {
+    if (!this.#begun) this.#renderer.begin(this.#columns)
+    this.#begun = true
   }
 
   override beforeTrain(): void {
@@ -47,6 +60,7 @@ export class ProgressCallback extends Callback {
   override afterBatch(): void {
     if (!this.#logger) return
     const { learn } = this
+    this.#begin()
     this.#rows += learn.bs
     const now = performance.now()
     if (now - this.#shown < this.#renderer.interval) return
@@ -84,6 +98,6 @@ export class ProgressCallback extends Callback {
     this.learn.logger = this.#logger
     this.#logger = null
     this.#shown = 0
-    this.#renderer.end()
+    if (this.#begun) this.#renderer.end()
   }
 }

@@ -144,7 +144,8 @@ export class Recorder extends Callback {
     this.values.push(row)
     this.iters.push(this.#smooth.count)
     const time = this.addTime ? [formatTime((performance.now() - this.#started) / 1000)] : []
-    learn.logger([learn.epoch ?? 0, ...row, ...time])
+    // where nothing was measured (an epoch skipped, a session by hand) there is no row to show
+    if (row.some(value => value !== null)) learn.logger([learn.epoch ?? 0, ...row, ...time])
   }
 
   override cleanup(): void {

@@ -1,0 +1,45 @@
+import type { Tensor } from '../tensor/index.js'
+
+/** `pred - targ`, both as one long row: `(N, 1)` goes with `(N)`. */
+function errors(pred: Tensor, targ: Tensor): Tensor {
+  return pred.flatten().sub(targ.flatten())
+}
+
+/**
+ * The mean squared error.
+ *
+ * @param pred,targ of the same number of elements
+ */
+export function mse(pred: Tensor, targ: Tensor): Tensor {
+  return errors(pred, targ).square().mean()
+}
+
+/**
+ * The mean absolute error.
+ *
+ * @param pred,targ of the same number of elements
+ */
+export function mae(pred: Tensor, targ: Tensor): Tensor {
+  return errors(pred, targ).abs().mean()
+}
+
+/**
+ * The root of the mean squared error; as a metric, over the whole set rather than a mean of the batches' roots.
+ *
+ * @param pred,targ of the same number of elements
+ */
+export function rmse(pred: Tensor, targ: Tensor): Tensor {
+  return mse(pred, targ).sqrt()
+}
+rmse.wholeSet = true
+
+/**
+ * The root of the mean squared error in percent of the target, of predictions and targets that are logarithms:
+ * `sqrt(mean(((e^targ - e^pred) / e^targ)^2))`. As a metric, over the whole set.
+ *
+ * @param pred,targ of the same number of elements
+ */
+export function expRmspe(pred: Tensor, targ: Tensor): Tensor {
+  return errors(pred, targ).expm1().square().mean().sqrt()
+}
+expRmspe.wholeSet = true
