@@ -18,9 +18,9 @@ namespace torch_learner {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kHeader = kAlignment;  // before the data: the block's size, or 0 for a small one
-constexpr size_t kLarge = 64 * 1024;    // below this malloc's own bins are warm anyway
-constexpr size_t kHuge = size_t{1} << 28;    // from here on the system is asked whether it has that much
+constexpr size_t kHeader = kAlignment;     // before the data: the block's size, or 0 for a small one
+constexpr size_t kLarge = 64 * 1024;       // below this malloc's own bins are warm anyway
+constexpr size_t kHuge = size_t{1} << 28;  // from here on the system is asked whether it has that much
 constexpr size_t kDefaultCache = size_t{1} << 30;
 
 class CachingAllocator final : public c10::Allocator {

@@ -23,8 +23,8 @@ bool fits(const ArgSpec& spec, const JsValue& value) {
     case ArgType::kTensor:
       return value.kind == Kind::kTensor;
     case ArgType::kTensorList:
-      if (value.kind == Kind::kEmptyList) return spec.least == 0;
-      if (value.kind != Kind::kTensors || value.numbers.size() < spec.least) return false;
+      if (value.kind == Kind::kEmptyList) return true;
+      if (value.kind != Kind::kTensors) return false;
       for (double id : value.numbers) {
         if (id < 0) return false;
       }
@@ -299,8 +299,8 @@ void settle(Environment& environment, const OpOverload& op, const c10::SmallVect
 }
 
 // call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: bit 0 grad mode, bit 1 autocast,
-// bits 2-7 autocast dtype, bits 8-15 number of named arguments, bits 16-30 autocast block. Hints: two bits a value, positional first. Names are
-// those of argumentName().
+// bits 2-7 autocast dtype, bits 8-15 number of named arguments, bits 16-30 autocast block. Hints: two bits a value,
+// positional first. Names are those of argumentName().
 napi_value call(Environment& environment, napi_env env, napi_callback_info info) {
   constexpr size_t kFew = 4 + 8, kMany = 4 + 64;
   napi_value few[kFew], many[kMany];

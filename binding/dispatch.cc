@@ -67,12 +67,6 @@ std::pair<ArgType, bool> classify(c10::TypePtr type) {
   }
 }
 
-// Items that kernels of libtorch take from a list of tensors without looking whether they are there.
-constexpr struct {
-  std::string_view op, argument;
-  uint32_t least;
-} kLeastItems[] = {{"aten::quantized_lstm_cell", "hx", 2}};
-
 OpOverload inspect(const c10::OperatorHandle& handle) {
   OpOverload op(handle);
   const c10::FunctionSchema& schema = handle.schema();
@@ -88,9 +82,6 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
     spec.kwarg_only = argument.kwarg_only();
     spec.out = argument.is_out();
     spec.fixed_size = argument.N().value_or(0);
-    for (const auto& known : kLeastItems) {
-      if (known.op == id.name && known.argument == spec.name) spec.least = known.least;
-    }
     spec.required = !argument.default_value().has_value();
     if (!spec.required) spec.fallback = *argument.default_value();
     op.has_out |= spec.out;
@@ -163,6 +154,13 @@ Registry& registry() {
   return *r;
 }
 
+// Deprecated operators of libtorch whose kernels bring the process down when an argument is wrong, instead of looking
+// at it first. As far as JavaScript is concerned they don't exist.
+constexpr std::string_view kCrashing[] = {
+    "aten::range",                // divides by a step that an integer dtype has rounded to 0; arange is its successor
+    "aten::quantized_lstm_cell",  // takes two states from a list of any length
+};
+
 // Reads the dispatcher's table again whenever libraries have registered more operators since.
 void refresh(Registry& r) {
   auto names = c10::Dispatcher::singleton().getAllOpNames();
@@ -170,6 +168,7 @@ void refresh(Registry& r) {
   r.listed = names.size();
   r.handles.clear();
   for (const auto& name : names) {
+    if (std::find(std::begin(kCrashing), std::end(kCrashing), name.name) != std::end(kCrashing)) continue;
     auto handle = c10::Dispatcher::singleton().findSchema(name);
     if (handle) r.handles[name.name].push_back(*handle);
   }

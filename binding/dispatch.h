@@ -36,7 +36,6 @@ struct ArgSpec {
   bool kwarg_only = false;
   bool out = false;
   int32_t fixed_size = 0;  // int[2]: one number stands for all
-  uint32_t least = 0;      // items that a list of tensors must have
   c10::IValue fallback;
 };
 

@@ -179,7 +179,8 @@ void Stream::set_modes(const Modes& modes) {
     }
   }
   // Casts of weights are kept for one block, as torch.autocast does. Those made without gradients have none.
-  if (current_.autocast && (!modes.autocast || modes.autocast_block != current_.autocast_block || modes.grad != current_.grad)) {
+  if (current_.autocast &&
+      (!modes.autocast || modes.autocast_block != current_.autocast_block || modes.grad != current_.grad)) {
     at::autocast::clear_cache();
   }
   current_ = modes;

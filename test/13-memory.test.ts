@@ -5,7 +5,7 @@ import {
   memoryStats,
   noGrad,
   ones,
-  ops,
+  operator,
   scope,
   scopeSize,
   synchronize,
@@ -208,7 +208,8 @@ test.serial('a handle counts the same however often its tensor is written in pla
   const before = memoryStats().tensors
   scope(() => {
     const [out, index] = [zeros([0]), zeros([0], { dtype: 'int64' })]
-    for (let i = 0; i < 10; i++) ops.aten.max(ones([2, 2]), 1, false, { max: out, max_values: index } as never)
+    const max = operator('aten::max')
+    for (let i = 0; i < 10; i++) max(ones([2, 2]), 1, false, { max: out, max_values: index })
     noGrad(() => out.add_(1))
     t.is(memoryStats().tensors, before + 12)
   })

@@ -104,6 +104,11 @@ export function isGradEnabled(): boolean {
 const LAST_BLOCK = 0x7fff
 let lastBlock = 0
 
+function nextBlock(): number {
+  lastBlock = (lastBlock % LAST_BLOCK) + 1
+  return lastBlock
+}
+
 /**
  * Runs `fn` with operators choosing their precision as `torch.autocast` does: matrix products and convolutions in
  * `dtype`, sums and losses in float32.
@@ -113,8 +118,7 @@ let lastBlock = 0
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
   const { dtype = 'bfloat16', enabled = true } = options
   if (!(dtype in AUTOCAST_CODES)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
-  const block = context().block || (lastBlock = (lastBlock % LAST_BLOCK) + 1)
-  return within({ autocast: enabled ? dtype : null, block }, fn)
+  return within({ autocast: enabled ? dtype : null, block: context().block || nextBlock() }, fn)
 }
 
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */
