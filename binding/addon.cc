@@ -109,6 +109,7 @@ napi_value init(napi_env env, napi_value exports) {
     init_random(env, exports);
     init_device(env, exports);
     init_allocator(env, exports);
+    init_serialize(env, exports);
     initImage(Napi::Env(env), Napi::Object(env, exports));
   } catch (const Misuse& e) {
     napi_throw_error(env, e.code.c_str(), e.what());

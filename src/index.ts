@@ -72,6 +72,7 @@ export {
   Larc,
   Lookahead,
   type OptFunc,
+export { type LoadPthOptions, loadPth } from './nn/load-pth.js'
   Optimizer,
   QHAdam,
   RAdam,
@@ -87,6 +88,14 @@ export {
   AdaptiveConcatPool2d,
   createBody,
   createHead,
+export {
+  type LoadSafetensorsOptions,
+  loadSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  type SaveSafetensorsOptions,
+  saveSafetensors,
+} from './nn/safetensors.js'
   type HeadOptions,
   resnetSplit,
 } from './vision/head.js'

@@ -33,6 +33,9 @@ export { ProgressCallback, type ProgressOptions } from './progress.js'
 export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
 export { expRmspe, mae, mse, rmse } from './regression.js'
 export { LiveRenderer, type PassState, PlainRenderer, type Renderer, rendererFor, type TextSink } from './renderer.js'
+export { RocAuc, RocAucBinary, rocAuc } from './roc-auc.js'
+export type { LoadOptions, SaveOptions } from './save.js'
+export { AccumMetric, type SetFunction } from './set-metric.js'
 export {
   CancelBackward,
   CancelBatch,

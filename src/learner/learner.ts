@@ -32,6 +32,7 @@ import {
   type ValidateOptions,
   validateSchema,
 } from './preds.js'
+import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
 import { ProgressCallback } from './progress.js'
 import { Recorder, type RecordRow } from './recorder.js'
 import { CancelFit } from './signals.js'

@@ -5,3 +5,11 @@ export function warnNanLoss(value: number, batch: number): void {
     'Try a smaller learning rate, and look for NaN or infinite values in the inputs; stop by throwing CancelFit.'
   process.emitWarning(message, { type: 'TorchLearnerWarning', code: 'ERR_NAN_LOSS' })
 }
+
+/** Tells the user that a model was loaded without the state of its optimizer. */
+export function warnOptimizerState(file: string, reason: string): void {
+  process.emitWarning(`${file}: the model is loaded, the optimizer's state could not be taken over. ${reason}`, {
+    type: 'TorchLearnerWarning',
+    code: 'ERR_STATE_DICT',
+  })
+}

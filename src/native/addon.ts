@@ -65,6 +65,10 @@ export interface NativeAddon extends ImageAddon {
   quiet(): boolean
   stats(): { tensors: number; bytes: number }
 
+  // files (binding/serialize.cc)
+  /** The state dict in a file of torch.save; `key` says where in a dict of dicts, or is empty. */
+  loadPth(path: string, key: string): Promise<[name: string, handle: Handle][]>
+
   // gradients (binding/autograd.cc)
   grad(handle: Handle): Handle
   setGrad(handle: Handle, gradient: Handle): void

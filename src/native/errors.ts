@@ -11,6 +11,7 @@
  * - `ERR_NAN_LOSS` the loss became NaN or infinite
  * - `ERR_STATE_DICT` a state dict doesn't fit the module
  * - `ERR_NOT_FOUND` a file or folder isn't there; `ERR_DECODE` a file is there and isn't a readable picture
+ * - `ERR_FILE_FORMAT` a file of tensors isn't what it should be, or is damaged; `ERR_DOWNLOAD` a file couldn't be fetched
  * - `ERR_NO_DATA` an empty folder, set or loader; `ERR_STATE` a call that is out of order
  */
 export type ErrorCode =
@@ -28,6 +29,8 @@ export type ErrorCode =
   | 'ERR_STATE_DICT'
   | 'ERR_NOT_FOUND'
   | 'ERR_DECODE'
+  | 'ERR_FILE_FORMAT'
+  | 'ERR_DOWNLOAD'
   | 'ERR_NO_DATA'
   | 'ERR_STATE'
 

@@ -19,6 +19,7 @@ export {
   MaxPool2d,
   type MaxPool2dOptions,
 } from './layers/pooling.js'
+export { type LoadPthOptions, loadPth } from './load-pth.js'
 export {
   BCEWithLogitsLoss,
   type BCEWithLogitsOptions,
@@ -46,4 +47,12 @@ export {
 export { type AnyModule, Module, type ModuleTarget } from './module.js'
 export { Parameter } from './parameter.js'
 export { normBiasParameters } from './parameters.js'
+export {
+  type LoadSafetensorsOptions,
+  loadSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  type SaveSafetensorsOptions,
+  saveSafetensors,
+} from './safetensors.js'
 export { type LoadResult, type StateDict, StateDictError } from './state-dict.js'

@@ -36,7 +36,8 @@ function complaint(kind: string, keys: string[]): string {
   return keys.length === 0 ? '' : `${keys.length} ${keys.length === 1 ? 'key' : 'keys'} ${kind}: ${keys.join(', ')}`
 }
 
-function entriesOf(state: StateDict): Map<string, Tensor> {
+/** The tensors of a state dict, checked. */
+export function stateEntries(state: StateDict): Map<string, Tensor> {
   if (typeof state !== 'object' || state === null || Array.isArray(state)) {
     throw invalidArgument('the state dict', 'a Map or an object of tensors by name', state)
   }
@@ -58,7 +59,7 @@ export function loadStateDict(
   state: StateDict,
   strict: boolean,
 ): LoadResult {
-  const source = entriesOf(state)
+  const source = stateEntries(state)
   const names = new Set(targets.map(([name]) => name))
   const missingKeys = [...names].filter(name => !source.has(name))
   const unexpectedKeys = [...source.keys()].filter(name => !names.has(name))
