@@ -159,10 +159,15 @@ bool match(const OpOverload& op, const Call& call, c10::SmallVector<const JsValu
   for (const auto& [name, value] : call.named) {
     got += (got.empty() ? "" : ", ") + interned_name(name) + "=" + value.describe();
   }
-  std::string expected;
+  std::string expected, hint;
   int shown = 0;
+  size_t numbers = 0;
+  for (const auto& value : call.positional) numbers += value.kind == Kind::kNumber;
   for (const auto& op : family.overloads) {
     if (op.has_out || op.schema.find("Dimname") != std::string::npos) continue;
+    for (const auto& arg : op.args) {
+      if (arg.type == ArgType::kIntList && numbers > 1) hint = " Several integers go into one array: [2, 3].";
+    }
     if (shown++ == 6) {
       expected += " | ...";
       break;
@@ -170,7 +175,7 @@ bool match(const OpOverload& op, const Call& call, c10::SmallVector<const JsValu
     expected += (expected.empty() ? "" : " | ") + op.schema;
   }
   throw Misuse("ERR_INVALID_ARG",
-               "Expected arguments of " + expected + " for " + family.name + " but received (" + got + ").");
+               "Expected arguments of " + expected + " for " + family.name + " but received (" + got + ")." + hint);
 }
 
 void record(Environment& environment, const OpOverload& op, c10::SmallVector<const JsValue*, 16>& chosen, Task& task) {

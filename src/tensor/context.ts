@@ -116,9 +116,14 @@ function nextBlock(): number {
  * @param options `dtype`: `bfloat16` (default) or `float16`; `enabled`: false switches autocast off inside
  */
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   const { dtype = 'bfloat16', enabled = true } = options
-  if (!(dtype in AUTOCAST_CODES)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
+  if (!Object.hasOwn(AUTOCAST_CODES, dtype)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
   return within({ autocast: enabled ? dtype : null, block: context().block || nextBlock() }, fn)
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */
@@ -131,8 +136,8 @@ export function inScope<T>(fn: () => T, close: (record: ScopeRecord, result: Awa
     close(record, undefined)
     throw error
   }
-  if (result instanceof Promise) {
-    const closed = result.then(
+  if (isThenable(result)) {
+    const closed = Promise.resolve(result).then(
       value => {
         close(record, value)
         return value

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../native/index.js'
 import { callOperator, type OpArgument, operatorIndex, snake } from './call.js'
 import { isDType } from './dtype.js'
 import type { AtenFunctions } from './generated/functions.js'
@@ -19,6 +20,8 @@ function namespace(name: string): object {
 
 /** The operator of that full name, `aten::conv2d`, looked up when it is first called. */
 export function operator(name: string): Operator {
+  if (typeof name !== 'string')
+    throw invalidArgument('name', 'the full name of an operator, such as aten::conv2d,', name)
   let index = -1
   return (...args) => {
     if (index < 0) index = operatorIndex(name)

@@ -49,6 +49,7 @@ export const rng = {
   },
   /** Puts a state back, as `torch.set_rng_state`. */
   setState(state: Tensor): void {
+    if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
     native.setRandomState(state.handle)
   },
 }
