@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { TorchLearnerError } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
 import type { Sample } from './collate.js'
 import { checkOptions } from './options.js'
@@ -97,6 +97,11 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return this.dataset.length
   }
 
+  /** Whoever gets a batch may change it in place. */
+  get writable(): boolean {
+    return this.dataset.writable === true
+  }
+
   /** How many batches a pass has. */
   get length(): number {
     return this.dropLast ? Math.floor(this.n / this.bs) : Math.ceil(this.n / this.bs)
@@ -105,6 +110,17 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   /** The same data with other options: `dl.new({ shuffle: false, dropLast: false })`. */
   new(options: DataLoaderOptions): DataLoader {
     return new DataLoader(this.dataset, { ...this.#options, ...options })
+  }
+
+  /**
+   * Batches of other items, without targets, that are prepared like this loader's in validation: for predictions.
+   *
+   * @param items what the dataset is made of: pictures' paths for `ImageDataLoaders`, else inputs (arrays of numbers, tensors)
+   */
+  forItems(items: readonly unknown[]): DataLoader {
+    if (!Array.isArray(items) || items.length === 0) throw invalidArgument('items', 'an array of items', items)
+    const source = this.dataset.forItems?.(items) ?? items.map((item): Sample => [item])
+    return new DataLoader(source, { ...this.#options, shuffle: false, dropLast: false, training: false })
   }
 
   [Symbol.asyncIterator](): PrefetchIterator {

@@ -16,6 +16,8 @@ export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tenso
   readonly fresh?: boolean
   /** Undoes the batch transforms, for showing. */
   decode?(batch: readonly Tensor[]): Tensor[]
+  /** Batches of other items, prepared alike: see {@link DataLoaders.testDl}. */
+  forItems?(items: readonly unknown[]): Loader
 }
 
 const Options = z.strictObject({
@@ -91,6 +93,22 @@ export class DataLoaders {
   async oneBatch(): Promise<Tensor[]> {
     for await (const batch of this.train) return [...batch]
     throw new TorchLearnerError('ERR_NO_DATA', 'The training loader has no batch')
+  }
+
+  /**
+   * Batches of new items, without targets, prepared like those of validation: fastai's `test_dl`.
+   *
+   * @param items what the dataset is made of: pictures' paths for `ImageDataLoaders`, else inputs (arrays of numbers, tensors)
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for something else; `ERR_STATE` when the loaders are not DataLoaders
+   * @example const { preds } = await learn.getPreds({ dl: dls.testDl(['a.jpg', 'b.jpg']) })
+   */
+  testDl(items: readonly unknown[]): Loader {
+    const made = (this.valid ?? this.train).forItems?.(items)
+    if (made) return made
+    throw new TorchLearnerError(
+      'ERR_STATE',
+      'Loaders of ready batches can take no other items: make them with DataLoader or ImageDataLoaders',
+    )
   }
 
   /**

@@ -18,6 +18,10 @@ const Options = z.strictObject({
     .array(z.string({ error: 'a string' }), { error: 'an array of strings' })
     .readonly()
     .optional(),
+  tones: z
+    .array(z.enum(['good', 'bad'], { error: 'good or bad' }), { error: 'an array of good and bad' })
+    .readonly()
+    .optional(),
   title: z.string({ error: 'a string' }).optional(),
   theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).default('light'),
 })
@@ -35,6 +39,8 @@ export interface ShowBatchOptions {
   file?: string
   /** Above each picture. Default: the label. */
   titles?: readonly string[]
+  /** The colour of each picture's title: green for `good`, red for `bad`. */
+  tones?: readonly ('good' | 'bad')[]
   /** Above everything. */
   title?: string
   /** Default `light`. */
@@ -42,7 +48,7 @@ export interface ShowBatchOptions {
 }
 
 /** What is known of a batch's making. */
-interface Origin {
+export interface Origin {
   readonly vocab?: readonly string[]
   readonly train: { decode?(batch: readonly Tensor[]): Tensor[] }
 }
@@ -53,7 +59,7 @@ export async function showBatch(
   { vocab, train }: Origin,
   options: ShowBatchOptions,
 ): Promise<string> {
-  const { rows, cols, maxN, file, titles, title, theme } = checkOptions(Options, options, 'showBatch')
+  const { rows, cols, maxN, file, titles, tones, title, theme } = checkOptions(Options, options, 'showBatch')
   const [x, y] = batch.map(first)
   if (x === undefined) throw invalidArgument('b', 'an array of tensors: inputs, then targets,', batch)
   await mark() // from here on shapes are known: asking for them doesn't hold the event loop
@@ -65,7 +71,7 @@ export async function showBatch(
   const shape = gridShape(n, rows, cols)
   const pictures = await pixelsOf(x, n, x => train.decode?.(y === undefined ? [x] : [x, y])[0] ?? x)
   const labels = titles ?? (y === undefined ? [] : await labelsOf(y, n, vocab))
-  const tiles = pictures.map((picture, i): Tile => ({ ...picture, title: labels[i] }))
+  const tiles = pictures.map((picture, i): Tile => ({ ...picture, title: labels[i], tone: tones?.[i] }))
   return await saveFigure(file, await imageGrid(tiles, { ...shape, title, theme }))
 }
 
@@ -102,7 +108,7 @@ async function pixelsOf(x: Tensor, n: number, decode: (x: Tensor) => Tensor): Pr
 }
 
 /** Class names for class numbers; for shares of classes `(N, C)` those above 1 % with their shares; else the numbers. */
-async function labelsOf(y: Tensor, n: number, vocab?: readonly string[]): Promise<string[]> {
+export async function labelsOf(y: Tensor, n: number, vocab?: readonly string[]): Promise<string[]> {
   const name = (value: number) => vocab?.[value] ?? String(Number(value.toPrecision(4)))
   const values = await scope(async () =>
     Array.from(await y.detach().narrow(0, 0, n).to({ dtype: 'float32' }).data(), Number),

@@ -1,6 +1,6 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { asTensor, scope, Tensor } from '../tensor/index.js'
-import { collate, type Sample } from './collate.js'
+import { collate, type NumberArray, type Sample } from './collate.js'
 
 /** What a {@link BatchSource} is told about the batch that it prepares. */
 export interface LoadContext {
@@ -29,6 +29,10 @@ export interface BatchSource {
   readonly length: number
   /** `load` uses random numbers in training. Default false. */
   readonly usesRandom?: boolean
+  /** Its batches lie in memory of their own, not in that of stored data: CutMix then works in place. Default false. */
+  readonly writable?: boolean
+  /** Other items without targets, prepared alike: for predictions. Default: items are inputs as they are. */
+  forItems?(items: readonly unknown[]): BatchSource
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
 }
 
@@ -46,6 +50,7 @@ export interface Dataset {
 export class TensorDataset implements BatchSource {
   readonly tensors: readonly Tensor[]
   readonly length: number
+  readonly writable = true
 
   /**
    * @param tensors each `(N, ...)` with the same N; they are kept, not copied
@@ -63,6 +68,12 @@ export class TensorDataset implements BatchSource {
     this.length = sizes[0]
   }
 
+  /** Arrays of numbers or tensors, in the dtype of this dataset's inputs. */
+  forItems(items: readonly unknown[]): TensorDataset {
+    const [rows] = collate(items.map(item => [checkItem(item)]))
+    return new TensorDataset(rows.to({ dtype: this.tensors[0].dtype }))
+  }
+
   load(indices: Int32Array): () => Tensor[] {
     return () => {
       const rows = asTensor(BigInt64Array.from(indices, BigInt), { shape: [indices.length], dtype: 'int64' })
@@ -73,8 +84,15 @@ export class TensorDataset implements BatchSource {
   }
 }
 
+function checkItem(item: unknown): Sample[number] {
+  if (typeof item === 'number' || item instanceof Tensor || Array.isArray(item)) return item
+  if (ArrayBuffer.isView(item) && 'length' in item) return item as NumberArray
+  throw invalidArgument('item', 'a number, an array of numbers or a tensor', item)
+}
+
 /** Samples one by one, put together to batches. */
 export class SampleSource implements BatchSource {
+  readonly writable = true
   readonly #dataset: Dataset
 
   constructor(dataset: Dataset) {

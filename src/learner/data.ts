@@ -15,6 +15,10 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   new?(options: { shuffle?: boolean; dropLast?: boolean; training?: boolean }): BatchLoader
   /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
+  /** Fresh batches lie in memory of their own too, which nobody else looks at: callbacks may change them in place. */
+  readonly writable?: boolean
+  /** Undoes what was done to the inputs, for showing them. */
+  decode?(batch: Batch): Tensor[]
 }
 
 /** What a Learner needs of its data; `DataLoaders` is the usual one. */
@@ -28,6 +32,10 @@ export interface LearnerData {
   readonly lossFunc?: Loss
   /** Where models are saved. */
   readonly path?: string
+  /** The classes by number. */
+  readonly vocab?: readonly string[]
+  /** Batches of new items, prepared like those of validation: what `predict` needs. */
+  testDl?(items: readonly unknown[]): BatchLoader
   /** Where to compute: `cpu`, `cuda:0`. Default `cpu`. */
   readonly device?: string
 }

@@ -1,21 +1,40 @@
-import type { Optimizer } from '../optim/index.js'
+import { invalidArgument } from '../native/index.js'
+import { Learner } from './learner.js'
 
-/**
- * Lets only the parameter groups from `n` on train (negative: counted from the end); parameters marked `forceTrain`,
- * those of normalisation layers, train in any case. Forgets the optimizer's state and all gradients: a frozen
- * parameter must not move by an old gradient or by weight decay.
- *
- * @returns false if `n` lies beyond the last group, so that everything is frozen
- */
-export function freezeTo(opt: Optimizer, n: number): boolean {
-  const groups = opt.paramGroups
-  const first = n < 0 ? groups.length + n : n
-  groups.forEach(({ params }, i) => {
+declare module './learner.js' {
+  interface Learner {
+    /**
+     * Lets only the parameter groups from `n` on train; negative numbers count from the end. Normalisation layers train
+     * in any case, unless the Learner was made with `trainBn: false`; their running statistics move even then. Forgets
+     * the optimizer's state and all gradients: a frozen parameter must not move by an old gradient or by weight decay.
+     *
+     * @throws TorchLearnerError `ERR_INVALID_ARG` unless `n` is a whole number
+     */
+    freezeTo(n: number): void
+    /** Freezes all parameter groups but the last. */
+    freeze(): void
+    /** Lets all parameter groups train. */
+    unfreeze(): void
+  }
+}
+
+Learner.prototype.freezeTo = function (this: Learner, n) {
+  if (!Number.isInteger(n)) throw invalidArgument('n', 'an integer', n)
+  const opt = this.opt ?? this.createOpt()
+  const first = n < 0 ? opt.paramGroups.length + n : n
+  opt.paramGroups.forEach(({ params }, i) => {
     for (const parameter of params) {
       parameter.requiresGrad = i >= first || opt.flags(parameter).forceTrain
       parameter.grad = null
     }
   })
   opt.clearState()
-  return first < groups.length
+}
+
+Learner.prototype.freeze = function (this: Learner) {
+  this.freezeTo(-1)
+}
+
+Learner.prototype.unfreeze = function (this: Learner) {
+  this.freezeTo(0)
 }

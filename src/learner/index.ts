@@ -1,4 +1,7 @@
-// these give Learner its methods summary and showTrainingLoop
+// these give Learner its further methods, by subject
+import './freeze.js'
+import './predict.js'
+import './results.js'
 import './summary.js'
 import './training-loop.js'
 
@@ -28,11 +31,13 @@ export {
 } from './multi-label.js'
 export { type Splitter, trainableParams } from './optimizer.js'
 export type { CallbackLike, CallbackList, FitOptions, LearnerOptions, Moms } from './options.js'
+export type { Prediction, TtaOptions } from './predict.js'
 export type { Preds, PredsOptions, ValidateOptions } from './preds.js'
 export { ProgressCallback, type ProgressOptions } from './progress.js'
 export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
 export { expRmspe, mae, mse, rmse } from './regression.js'
 export { LiveRenderer, type PassState, PlainRenderer, type Renderer, rendererFor, type TextSink } from './renderer.js'
+export type { ShowResultsOptions } from './results.js'
 export { RocAuc, RocAucBinary, rocAuc } from './roc-auc.js'
 export type { LoadOptions, SaveOptions } from './save.js'
 export { AccumMetric, type SetFunction } from './set-metric.js'
@@ -47,5 +52,5 @@ export {
   CancelValid,
 } from './signals.js'
 export { SkipToEpoch } from './skip-to-epoch.js'
-export { TrainEvalCallback } from './train-eval.js'
 export type { MetricLike } from './to-metric.js'
+export { TrainEvalCallback } from './train-eval.js'

@@ -1,5 +1,4 @@
 import { checkOptions } from '../data/index.js'
-import { withReduction } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Conv2d, Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
@@ -9,7 +8,6 @@ import { type Callback, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
 import { type Batch, type BatchLoader, inOrder, isLoader, type LearnerData } from './data.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
-import { freezeTo } from './freeze.js'
 import { runBatch, runFit, runValidation } from './loop.js'
 import { LoopState } from './loop-state.js'
 import type { Metric } from './metrics.js'
@@ -32,13 +30,13 @@ import {
   type ValidateOptions,
   validateSchema,
 } from './preds.js'
-import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
 import { ProgressCallback } from './progress.js'
 import { Recorder, type RecordRow } from './recorder.js'
+import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
-import { TrainEvalCallback } from './train-eval.js'
 import { toMetric } from './to-metric.js'
+import { TrainEvalCallback } from './train-eval.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
@@ -216,22 +214,29 @@ export class Learner extends LoopState {
   }
 
   /**
-   * Lets only the parameter groups from `n` on train; negative numbers count from the end. Normalisation layers train
-   * in any case, unless the Learner was made with `trainBn: false`. Clears the optimizer's state.
+   * Saves the model, and the optimizer's state unless `withOpt` is false, as `path`/`modelDir`/`name`.safetensors. The
+   * values are those of the moment in which everything queued so far has run; the file appears whole or not at all.
+   * Without the optimizer's tensors (named `optimizer/...`) it is the model's state dict, as Python's safetensors reads
+   * it.
+   *
+   * @param name file name without extension; may lead to other folders, which are made
+   * @returns the file
    */
-  freezeTo(n: number): void {
-    if (!Number.isInteger(n)) throw invalidArgument('n', 'an integer', n)
-    freezeTo(this.opt ?? this.createOpt(), n)
+  save(name: string, options: SaveOptions = {}): Promise<string> {
+    return saveLearner(this, name, options)
   }
 
-  /** Freezes all parameter groups but the last. */
-  freeze(): void {
-    this.freezeTo(-1)
-  }
-
-  /** Lets all parameter groups train. */
-  unfreeze(): void {
-    this.freezeTo(0)
+  /**
+   * Loads what {@link save} wrote, or a `.pth` file of PyTorch or fastai (the model alone). An optimizer's state that
+   * doesn't fit this Learner's optimizer is left with a warning.
+   *
+   * @param name as for {@link save}; with an extension, that very file
+   * @throws TorchLearnerError `ERR_NOT_FOUND`; `ERR_FILE_FORMAT`; `ERR_STATE_DICT` if the file doesn't fit the model,
+   * which then stays as it was
+   */
+  async load(name: string, options: LoadOptions = {}): Promise<this> {
+    await loadLearner(this, name, options)
+    return this
   }
 
   /**
@@ -343,17 +348,6 @@ export class Learner extends LoopState {
       this.logger = logger
       this.silent = silent
     }
-  }
-
-  /**
-   * Runs `body`, which may be async, while the loss isn't reduced: it is one value per sample. Afterwards, however
-   * `body` ends, it is as it was. A loss without a property `reduction` is called with `{ reduction: 'none' }` as its last
-   * argument.
-   *
-   * @example const losses = await learn.lossNotReduced(() => learn.lossFunc(pred, y)) // (N)
-   */
-  lossNotReduced<T>(body: () => T): T {
-    return withReduction(this, 'none', body)
   }
 
   /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */

@@ -16,6 +16,8 @@ export interface Pixels {
 export interface Tile extends Pixels {
   /** Above the picture; `\n` starts a new line. */
   title?: string
+  /** The title's colour: green for `good`, red for `bad`. */
+  tone?: 'good' | 'bad'
 }
 
 export interface GridOptions {
@@ -63,7 +65,7 @@ export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {
       const center = x + cellWidth / 2
       const left = Math.round(center - (tile.width * scales[i]) / 2) // between pixels it would be blurred
       const picture = await image(tile, left, y + titleHeight, scales[i])
-      const text = { 'font-size': FONT, class: 'ink', 'text-anchor': 'middle' }
+      const text = { 'font-size': FONT, class: tile.tone ?? 'ink', 'text-anchor': 'middle' }
       return titles[i] === '' ? picture : label(clip(titles[i], cellWidth), center, y + FONT, text) + picture
     }),
   )

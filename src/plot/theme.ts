@@ -8,6 +8,8 @@ interface Palette {
   readonly ink: string
   readonly faint: string
   readonly grid: string
+  readonly good: string
+  readonly bad: string
   readonly series: readonly string[]
 }
 
@@ -18,6 +20,8 @@ const PALETTES: Readonly<Record<'light' | 'dark', Palette>> = {
     ink: '#1f2328',
     faint: '#656d76',
     grid: '#e3e6ea',
+    good: '#1a7f37',
+    bad: '#cf222e',
     series: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9'],
   },
   dark: {
@@ -25,19 +29,21 @@ const PALETTES: Readonly<Record<'light' | 'dark', Palette>> = {
     ink: '#e6edf3',
     faint: '#8d96a0',
     grid: '#272d36',
+    good: '#3fb950',
+    bad: '#f85149',
     series: ['#58a6ff', '#ff8c42', '#3fd3a4', '#f0a3cc', '#e3c341', '#9ad7ff'],
   },
 }
 
-function rules({ background, ink, faint, grid, series }: Palette): string {
+function rules({ background, ink, faint, grid, good, bad, series }: Palette): string {
   const lines = series.map((color, i) => `.line${i}{stroke:${color}}.swatch${i}{fill:${color}}`).join('')
-  return `.background{fill:${background}}.ink{fill:${ink}}.faint{fill:${faint}}.grid{stroke:${grid}}.frame{stroke:${faint}}${lines}`
+  return `.background{fill:${background}}.ink{fill:${ink}}.faint{fill:${faint}}.grid{stroke:${grid}}.frame{stroke:${faint}}.good{fill:${good}}.bad{fill:${bad}}${lines}`
 }
 
 /** How many series have colours of their own. */
 export const seriesColors = PALETTES.light.series.length
 
-/** The style sheet of a theme, for the classes background, ink, faint, grid, frame, line0..., swatch0... */
+/** The style sheet of a theme, for the classes background, ink, faint, grid, frame, good, bad, line0..., swatch0... */
 export function styleSheet(theme: Theme): string {
   const sheet =
     theme === 'auto'

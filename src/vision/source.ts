@@ -1,5 +1,5 @@
 import type { BatchSource, LoadContext, PreparedBatch } from '../data/index.js'
-import type { PictureRequest } from '../native/index.js'
+import { invalidArgument, type PictureRequest } from '../native/index.js'
 import { asTensor } from '../tensor/index.js'
 import { decodeInto } from './decode.js'
 
@@ -7,9 +7,9 @@ import { decodeInto } from './decode.js'
 const SMALLEST_CHUNK = 8
 
 export interface ImageSourceOptions {
-  /** Each a path and its class number. */
+  /** Each a path and, unless the classes aren't known, its class number. */
   readonly files: readonly string[]
-  readonly labels: ArrayLike<number>
+  readonly labels?: ArrayLike<number>
   /** What becomes of each picture. */
   readonly request: PictureRequest
   /** Into how many pieces a batch is cut, to be decoded at the same time. */
@@ -17,13 +17,15 @@ export interface ImageSourceOptions {
 }
 
 /**
- * Batches of pictures and class numbers: uint8 `(N, 3, H, W)` in channels_last order, int64 `(N)`.
+ * Batches of pictures and class numbers: uint8 `(N, 3, H, W)` in channels_last order, int64 `(N)`; of pictures alone where the
+ * classes aren't known.
  *
  * The decoder writes into one buffer, which becomes the tensor without a copy.
  */
 export class ImageSource implements BatchSource {
+  readonly writable = true
   readonly files: readonly string[]
-  readonly labels: ArrayLike<number>
+  readonly labels?: ArrayLike<number>
   readonly request: PictureRequest
   readonly #workers: number
 
@@ -42,6 +44,15 @@ export class ImageSource implements BatchSource {
     return this.request.method === 'crop' || this.request.method === 'pad'
   }
 
+  /** Other pictures, prepared alike. */
+  forItems(items: readonly unknown[]): ImageSource {
+    const files = items.map(item => {
+      if (typeof item === 'string') return item
+      throw invalidArgument('item', "a picture's path", item)
+    })
+    return new ImageSource({ files, request: this.request, workers: this.#workers })
+  }
+
   async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<PreparedBatch> {
     const { width, height } = this.request
     const n = indices.length
@@ -49,8 +60,11 @@ export class ImageSource implements BatchSource {
     const places = new Float64Array(2 * n).fill(0.5)
     if (training && this.usesRandom) for (let i = 0; i < places.length; i++) places[i] = random()
     await this.#decode(indices, places, pixels, signal)
-    const labels = BigInt64Array.from(indices, index => BigInt(this.labels[index]))
-    return () => [asTensor(pixels, { shape: [n, height, width, 3] }).permute([0, 3, 1, 2]), asTensor(labels)]
+    const pictures = () => asTensor(pixels, { shape: [n, height, width, 3] }).permute([0, 3, 1, 2])
+    const { labels } = this
+    if (!labels) return () => [pictures()]
+    const classes = BigInt64Array.from(indices, index => BigInt(labels[index]))
+    return () => [pictures(), asTensor(classes)]
   }
 
   async #decode(indices: Int32Array, places: Float64Array, pixels: Uint8Array, signal: AbortSignal): Promise<void> {

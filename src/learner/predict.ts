@@ -1,0 +1,148 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { withReduction } from '../mix/index.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { isFloat } from '../tensor/dtype.js'
+import { noGrad, scope, Tensor } from '../tensor/index.js'
+import { type BatchLoader, isLoader } from './data.js'
+import { Learner } from './learner.js'
+import { fields } from './options.js'
+import { type Preds, type ValidateOptions, validateSchema } from './preds.js'
+
+/** What {@link Learner.predict} returns. */
+export interface Prediction {
+  /**
+   * For people to read: the class's name where there is a vocab (of several labels: an array of names), else the numbers
+   * of `decoded`.
+   */
+  label: string | string[] | number | unknown[]
+  /** What the loss function's `decodes` makes of `probs`: the class's number, `()`, for cross entropy. */
+  decoded: Tensor
+  /** The model's output after the loss function's activation: probabilities `(C)` for cross entropy. */
+  probs: Tensor
+  /** With `withInput`: what the model saw, before normalisation, `(C, H, W)` for pictures. */
+  input?: Tensor
+}
+
+/** Options of {@link Learner.tta}. */
+export interface TtaOptions extends ValidateOptions {
+  /** Passes with the transforms of training: a whole number from 1. Default 4. */
+  n?: number
+  /** The weight of the pass without them, 0 to 1; the others share the rest. Default 0.25. */
+  beta?: number
+  /** Take the highest value of all passes instead of a mean. Default false. */
+  useMax?: boolean
+}
+
+declare module './learner.js' {
+  interface Learner {
+    /**
+     * Predicts one item. An item is what the dataset is made of: a picture's path for `ImageDataLoaders`, an array of
+     * numbers...; it is prepared like those of validation. A tensor goes to the model as it is, without a batch dimension:
+     * `(C, H, W)`.
+     *
+     * @param options `withInput` (default false): return the input too
+     * @throws TorchLearnerError `ERR_STATE` for items when `dls` can't prepare any
+     * @example const { label, probs } = await learn.predict('cat.jpg')
+     */
+    predict(item: unknown, options?: { withInput?: boolean }): Promise<Prediction>
+    /**
+     * Predictions with augmentation at test time: the mean of `n` passes with the random transforms of training, and of
+     * one without, weighted `1 - beta` and `beta`.
+     *
+     * @returns predictions and targets, in the dataset's order
+     * @throws TorchLearnerError `ERR_INVALID_ARG` for a loader that can't change its transforms
+     * @example const { preds, targs } = await learn.tta({ n: 8 })
+     */
+    tta(options?: TtaOptions): Promise<Preds>
+    /**
+     * Runs `body`, which may be async, while the loss isn't reduced: it is one value per sample. Afterwards, however
+     * `body` ends, it is as it was. A loss without a property `reduction` is called with `{ reduction: 'none' }` as its
+     * last argument.
+     *
+     * @example const losses = await learn.lossNotReduced(() => learn.lossFunc(pred, y)) // (N)
+     */
+    lossNotReduced<T>(body: () => T): T
+  }
+}
+
+Learner.prototype.lossNotReduced = function (this: Learner, body) {
+  return withReduction(this, 'none', body)
+}
+
+const predictSchema = z.strictObject({ withInput: fields.flag })
+
+Learner.prototype.predict = async function (this: Learner, item, options = {}) {
+  const { withInput } = checkOptions(predictSchema, options, 'predict')
+  return scope(async () => {
+    const dl = item instanceof Tensor ? [[item.detach().unsqueeze(0)]] : itemLoader(this, item)
+    const { preds, decoded, inputs } = await this.getPreds({ dl, withDecoded: true, withInput })
+    const sole = (rows: Tensor): Tensor => noGrad(() => rows.select(0, 0).clone())
+    const answer = sole(decoded ?? preds)
+    return {
+      label: await labelOf(answer, this.dls.vocab),
+      decoded: answer,
+      probs: sole(preds),
+      ...(inputs && { input: sole(decodedInputs(dl, inputs)) }),
+    }
+  })
+}
+
+function itemLoader({ dls }: Learner, item: unknown): BatchLoader {
+  if (dls.testDl) return dls.testDl([item])
+  throw new TorchLearnerError(
+    'ERR_STATE',
+    'predict: these data loaders can prepare no items (they have no testDl): pass a tensor as the model takes it',
+  )
+}
+
+function decodedInputs(dl: BatchLoader, inputs: Tensor): Tensor {
+  return noGrad(() => dl.decode?.([inputs])[0] ?? inputs)
+}
+
+/** Names for class numbers and for flags, the numbers themselves otherwise. */
+async function labelOf(decoded: Tensor, vocab?: readonly string[]): Promise<Prediction['label']> {
+  const [data, value] = [await decoded.data(), (await decoded.toArray()) as number | unknown[]]
+  const whole = !isFloat(decoded.dtype)
+  if (!vocab || !whole) return value
+  if (typeof value === 'number') return vocab[value] ?? value
+  return data.length === vocab.length ? vocab.filter((_, i) => Number(data[i]) !== 0) : value
+}
+
+const ttaSchema = validateSchema.extend({
+  n: fields.count,
+  beta: z
+    .number({ error: 'a number from 0 to 1' })
+    .min(0, { error: 'a number from 0 to 1' })
+    .max(1, { error: 'a number from 0 to 1' })
+    .optional(),
+  useMax: fields.flag,
+})
+
+Learner.prototype.tta = async function (this: Learner, options = {}) {
+  checkOptions(ttaSchema, options, 'tta')
+  const { n = 4, beta = 0.25, useMax = false, dsIdx = 1, dl, ...rest } = options
+  const loader = dl ?? (dsIdx === 0 ? this.dls.train : this.dls.valid)
+  if (!isLoader(loader) || !loader.new) {
+    throw invalidArgument('dl', 'a DataLoader, which can apply the transforms of training,', loader)
+  }
+  const pass = (training: boolean): Promise<Preds> => {
+    const inOrder = loader.new?.({ shuffle: false, dropLast: false, training })
+    return this.getPreds({ ...rest, dl: inOrder, reorder: false })
+  }
+  return scope(async () => {
+    let augmented: Tensor | null = null
+    for (let i = 0; i < n; i++) {
+      const { preds } = await pass(true)
+      augmented = augmented ? join(augmented, preds, useMax) : preds
+    }
+    const { preds, targs } = await pass(false)
+    if (!augmented) return { preds, targs }
+    if (useMax) return { preds: join(augmented, preds, true), targs }
+    return { preds: noGrad(() => (augmented as Tensor).div(n).lerp(preds, beta)), targs }
+  })
+}
+
+function join(a: Tensor, b: Tensor, useMax: boolean): Tensor {
+  return noGrad(() => (useMax ? a.maximum(b) : a.add(b)))
+}
