@@ -16,6 +16,7 @@ export {
   type LoadContext,
   type Loader,
   type NumberArray,
+  type PreparedBatch,
   parentLabel,
   RandomSplitter,
   RegexLabeller,
@@ -71,8 +72,8 @@ export {
   Lamb,
   Larc,
   Lookahead,
-  type OptFunc,
 export { type LoadPthOptions, loadPth } from './nn/load-pth.js'
+  type OptFunc,
   Optimizer,
   QHAdam,
   RAdam,
@@ -86,8 +87,6 @@ export * from './tensor/index.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
 export {
   AdaptiveConcatPool2d,
-  createBody,
-  createHead,
 export {
   type LoadSafetensorsOptions,
   loadSafetensors,
@@ -96,6 +95,8 @@ export {
   type SaveSafetensorsOptions,
   saveSafetensors,
 } from './nn/safetensors.js'
+  createBody,
+  createHead,
   type HeadOptions,
   resnetSplit,
 } from './vision/head.js'
