@@ -51,6 +51,7 @@ export {
   LabelSmoothingCrossEntropyFlat,
   type LabelSmoothingOptions,
 } from './nn/label-smoothing.js'
+export { type LoadPthOptions, loadPth } from './nn/load-pth.js'
 export type { Loss } from './nn/losses.js'
 export {
   BaseLoss,
@@ -66,13 +67,20 @@ export {
   MSELossFlat,
   type RegressionFlatOptions,
 } from './nn/losses-flat.js'
+export {
+  type LoadSafetensorsOptions,
+  loadSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  type SaveSafetensorsOptions,
+  saveSafetensors,
+} from './nn/safetensors.js'
 export * as optim from './optim/index.js'
 export {
   Adam,
   Lamb,
   Larc,
   Lookahead,
-export { type LoadPthOptions, loadPth } from './nn/load-pth.js'
   type OptFunc,
   Optimizer,
   QHAdam,
@@ -87,14 +95,6 @@ export * from './tensor/index.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
 export {
   AdaptiveConcatPool2d,
-export {
-  type LoadSafetensorsOptions,
-  loadSafetensors,
-  readSafetensors,
-  type SafetensorsContent,
-  type SaveSafetensorsOptions,
-  saveSafetensors,
-} from './nn/safetensors.js'
   createBody,
   createHead,
   type HeadOptions,
