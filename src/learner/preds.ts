@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { TorchLearnerError } from '../native/index.js'
-import { cat, noGrad, type Tensor } from '../tensor/index.js'
+import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import { Callback } from './callback.js'
 import { type BatchLoader, isLoader } from './data.js'
 import type { Learner } from './learner.js'
@@ -111,7 +111,7 @@ export class GatherPreds extends Callback {
     if (this.#preds.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')
     const { lossFunc } = learn
     const activation = act ?? (pred => lossFunc.activation?.(pred) ?? pred)
-    return noGrad(() => {
+    const joined = (): Preds => {
       const preds = activation(cat(this.#preds, concatDim))
       return {
         preds,
@@ -120,6 +120,7 @@ export class GatherPreds extends Callback {
         ...(withDecoded && { decoded: lossFunc.decodes?.(preds) ?? preds }),
         ...(withLoss && { losses: cat(this.#losses, 0) }),
       }
-    })
+    }
+    return noGrad(() => scope(joined))
   }
 }

@@ -22,7 +22,7 @@ export class Snapshot {
     await mark()
     const copies: Tensor[] = []
     const copy = (tensor: Tensor): Tensor => {
-      const made = noGrad(() => tensor.detach().clone()).keep()
+      const made = noGrad(() => tensor.clone()).keep()
       copies.push(made)
       return made
     }
