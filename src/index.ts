@@ -51,7 +51,7 @@ export {
   LabelSmoothingCrossEntropyFlat,
   type LabelSmoothingOptions,
 } from './nn/label-smoothing.js'
-export { type LoadPthOptions, loadPth } from './nn/load-pth.js'
+export { type LoadPthOptions, loadPth, loadPthSync } from './nn/load-pth.js'
 export type { Loss } from './nn/losses.js'
 export {
   BaseLoss,
@@ -113,3 +113,5 @@ export {
   resnet101,
   resnet152,
 } from './vision/resnet.js'
+export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
+export { downloadWeights, type WeightsName } from './vision/weights.js'

@@ -169,10 +169,7 @@ test('channels_last changes results by rounding only', async t => {
 
 test('bad options are refused', t => {
   const invalid = { code: 'ERR_INVALID_ARG' }
-  t.throws(() => Reflect.apply(resnet18, null, [{ pretrained: true }]), {
-    ...invalid,
-    message: /no pretrained weights/,
-  })
+  t.throws(() => Reflect.apply(resnet18, null, [{ pretrained: 'imagenet' }]), invalid)
   t.throws(() => resnet18({ numClasses: 0 }), invalid)
   t.throws(() => Reflect.apply(resnet18, null, [{ numClass: 3 }]), invalid)
   t.throws(() => Reflect.apply(resnet50, null, [{ memoryFormat: 'nhwc' }]), invalid)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { loadPth, nn } from 'torch-learner'
+import { dictPickle, keysPickle, LEGACY, numbers, pickled, tensorPickle } from './helpers/pth.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/pytorch_${name}.pth`, import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'torch-learner-pth-'))
@@ -80,47 +81,11 @@ test('files that are something else', async t => {
   await t.throwsAsync(loadPth(fixture('model'), Object({ mapLocation: 'cpu' })), { code: 'ERR_INVALID_ARG' })
 })
 
-/** The legacy format's parts: everything but the numbers is a pickle, so that any pickle can be put in. */
-const LEGACY = Buffer.from('80028a0a6cfc9c46f9206aa850192e80024de9032e80027d2e', 'hex')
-const pickled = (...parts: (string | number[])[]) =>
-  Buffer.concat(parts.map(part => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from(part))))
-const text = (value: string) => pickled('X', [value.length, 0, 0, 0], value)
-const int = (value: number) => {
-  const bytes = Buffer.alloc(5, 'J')
-  bytes.writeInt32LE(value, 1)
-  return bytes
-}
-const storage = (elements: number) =>
-  pickled(
-    '(',
-    [...text('storage')],
-    'ctorch\nFloatStorage\n',
-    [...text('0')],
-    [...text('cpu')],
-    [...int(elements)],
-    'tQ',
-  )
 /** {'x': a tensor} with any storage, offset, size and stride. */
 const tensorDict = (elements: number, offset: number, size: number, stride: number) =>
-  pickled(
-    [0x80, 2],
-    '}',
-    [...text('x')],
-    'ctorch._utils\n_rebuild_tensor_v2\n(',
-    [...storage(elements)],
-    [...int(offset)],
-    [...int(size)],
-    [0x85],
-    [...int(stride)],
-    [0x85, 0x89],
-    'ccollections\nOrderedDict\n)RtRs.',
-  )
-const keys = pickled([0x80, 2], ']', [...text('0')], 'a.')
-const numbers = (count: number, bytes: number) => {
-  const buffer = Buffer.alloc(8 + bytes)
-  buffer.writeBigInt64LE(BigInt(count))
-  return buffer
-}
+  dictPickle([['x', tensorPickle({ key: '0', elements, offset, size: [size], stride: [stride] })]])
+const keys = keysPickle(['0'])
+const zeros = (count: number, bytes: number) => numbers(count, new Uint8Array(bytes))
 async function forge(...parts: Buffer[]): Promise<string> {
   const file = join(folder, `${Math.random()}.pth`)
   await writeFile(file, Buffer.concat([LEGACY, ...parts]))
@@ -128,24 +93,24 @@ async function forge(...parts: Buffer[]): Promise<string> {
 }
 
 test('a forged file that tells the truth is read', async t => {
-  const state = await loadPth(await forge(tensorDict(2, 0, 2, 1), keys, numbers(2, 8)))
+  const state = await loadPth(await forge(tensorDict(2, 0, 2, 1), keys, zeros(2, 8)))
   t.deepEqual(await state.get('x')?.toArray(), [0, 0])
 })
 
 const repeat = (what: string, times: number) => pickled([0x80, 2], what.repeat(times))
 const hostile: [string, () => Promise<string>][] = [
-  ['a tensor beyond its storage', () => forge(tensorDict(2, 0, 3, 1), keys, numbers(2, 8))],
-  ['an offset beyond the storage', () => forge(tensorDict(2, 2, 1, 1), keys, numbers(2, 8))],
-  ['a negative offset', () => forge(tensorDict(2, -1, 2, 1), keys, numbers(2, 8))],
-  ['a negative size', () => forge(tensorDict(2, 0, -2, 1), keys, numbers(2, 8))],
-  ['a negative stride', () => forge(tensorDict(2, 1, 2, -1), keys, numbers(2, 8))],
-  ['a giant stride', () => forge(tensorDict(2, 0, 2 ** 31 - 1, 2 ** 31 - 1), keys, numbers(2, 8))],
-  ['a storage said to be larger', () => forge(tensorDict(2 ** 30, 0, 2 ** 30, 1), keys, numbers(2, 8))],
-  ['numbers said to be more', () => forge(tensorDict(2 ** 30, 0, 2, 1), keys, numbers(2 ** 30, 8))],
-  ['numbers said to be fewer', () => forge(tensorDict(4, 0, 2, 1), keys, numbers(1, 16))],
-  ['a negative storage', () => forge(tensorDict(-2, 0, 2, 1), keys, numbers(-2, 8))],
+  ['a tensor beyond its storage', () => forge(tensorDict(2, 0, 3, 1), keys, zeros(2, 8))],
+  ['an offset beyond the storage', () => forge(tensorDict(2, 2, 1, 1), keys, zeros(2, 8))],
+  ['a negative offset', () => forge(tensorDict(2, -1, 2, 1), keys, zeros(2, 8))],
+  ['a negative size', () => forge(tensorDict(2, 0, -2, 1), keys, zeros(2, 8))],
+  ['a negative stride', () => forge(tensorDict(2, 1, 2, -1), keys, zeros(2, 8))],
+  ['a giant stride', () => forge(tensorDict(2, 0, 2 ** 31 - 1, 2 ** 31 - 1), keys, zeros(2, 8))],
+  ['a storage said to be larger', () => forge(tensorDict(2 ** 30, 0, 2 ** 30, 1), keys, zeros(2, 8))],
+  ['numbers said to be more', () => forge(tensorDict(2 ** 30, 0, 2, 1), keys, zeros(2 ** 30, 8))],
+  ['numbers said to be fewer', () => forge(tensorDict(4, 0, 2, 1), keys, zeros(1, 16))],
+  ['a negative storage', () => forge(tensorDict(-2, 0, 2, 1), keys, zeros(-2, 8))],
   ['no numbers', () => forge(tensorDict(2, 0, 2, 1), keys)],
-  ['no keys', () => forge(tensorDict(2, 0, 2, 1), pickled([0x80, 2], '].'), numbers(2, 8))],
+  ['no keys', () => forge(tensorDict(2, 0, 2, 1), pickled([0x80, 2], '].'), zeros(2, 8))],
   ['a tuple nested a million times', () => forge(pickled([...repeat(')', 1)], '\x85'.repeat(1e6), '.'))],
   ['a list nested a million times', () => forge(pickled([...repeat(']', 1e6)], 'a'.repeat(1e6 - 1), '.'))],
   ['values from an empty stack', () => forge(pickled([0x80, 2], 's.'))],

@@ -67,9 +67,8 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   readonly dropLast: boolean
   readonly training: boolean
   readonly device: string
-  /** The transforms that take part, in order. */
-  readonly batchTfms: readonly BatchTransform[]
-  readonly #options: z.output<typeof Options>
+  #batchTfms: readonly BatchTransform[]
+  #options: z.output<typeof Options>
   readonly #generator?: Mt19937
 
   /**
@@ -87,9 +86,21 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     this.dropLast = checked.dropLast
     this.training = checked.training ?? checked.shuffle
     this.device = checked.device
-    this.batchTfms = pipeline(checked.batchTfms, this.training ? 0 : 1)
+    this.#batchTfms = pipeline(checked.batchTfms, this.training ? 0 : 1)
     if (checked.seed !== undefined) this.#generator = new Mt19937(checked.seed)
     this.#checkLength()
+  }
+
+  /** The transforms that take part, in order. */
+  get batchTfms(): readonly BatchTransform[] {
+    return this.#batchTfms
+  }
+
+  /** Adds a transform, in its place by `order`, from the next batch on. */
+  addBatchTfm(transform: BatchTransform): void {
+    if (!(transform instanceof BatchTransform)) throw invalidArgument('transform', 'a BatchTransform', transform)
+    this.#options = { ...this.#options, batchTfms: [...this.#options.batchTfms, transform] }
+    this.#batchTfms = pipeline(this.#options.batchTfms, this.training ? 0 : 1)
   }
 
   /** How many samples there are. */

@@ -68,6 +68,7 @@ export interface NativeAddon extends ImageAddon {
   // files (binding/serialize.cc)
   /** The state dict in a file of torch.save; `key` says where in a dict of dicts, or is empty. */
   loadPth(path: string, key: string): Promise<[name: string, handle: Handle][]>
+  loadPthSync(path: string, key: string): [name: string, handle: Handle][]
 
   // gradients (binding/autograd.cc)
   grad(handle: Handle): Handle

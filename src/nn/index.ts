@@ -19,7 +19,7 @@ export {
   MaxPool2d,
   type MaxPool2dOptions,
 } from './layers/pooling.js'
-export { type LoadPthOptions, loadPth } from './load-pth.js'
+export { type LoadPthOptions, loadPth, loadPthSync } from './load-pth.js'
 export {
   BCEWithLogitsLoss,
   type BCEWithLogitsOptions,

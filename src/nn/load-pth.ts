@@ -1,3 +1,4 @@
+import { accessSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
@@ -21,20 +22,42 @@ export interface LoadPthOptions {
  * @example model.loadStateDict(await loadPth('resnet18.pth'))
  */
 export async function loadPth(file: string, options: LoadPthOptions = {}): Promise<Map<string, Tensor>> {
+  const { path, key, device } = checked(file, options)
+  await access(path).catch((error: unknown) => {
+    throw notFound(path, error)
+  })
+  return toTensors(await native.loadPth(path, key), device)
+}
+
+/** {@link loadPth}, blocking. */
+export function loadPthSync(file: string, options: LoadPthOptions = {}): Map<string, Tensor> {
+  const { path, key, device } = checked(file, options)
+  try {
+    accessSync(path)
+  } catch (error) {
+    throw notFound(path, error)
+  }
+  return toTensors(native.loadPthSync(path, key), device)
+}
+
+function checked(file: string, options: LoadPthOptions): { path: string; key: string; device: string } {
   if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'a path', file)
   knownOptions('loadPth', options, ['device', 'key'])
-  const { device, key = '' } = options
+  const { device = 'cpu', key = '' } = options
   if (typeof key !== 'string') throw invalidArgument('key', 'a string', key)
-  const path = resolve(file)
-  await access(path).catch((error: unknown) => {
-    throw new TorchLearnerError('ERR_NOT_FOUND', `There is no readable file ${path}`, { cause: error })
-  })
-  const entries = await native.loadPth(path, key)
+  return { path: resolve(file), key, device }
+}
+
+function notFound(path: string, cause: unknown): TorchLearnerError {
+  return new TorchLearnerError('ERR_NOT_FOUND', `There is no readable file ${path}`, { cause })
+}
+
+function toTensors(entries: readonly [name: string, handle: number][], device: string): Map<string, Tensor> {
   return new Map(entries.map(([name, handle]) => [name, placed(new Tensor(handle), device)]))
 }
 
-function placed(made: Tensor, device: string | undefined): Tensor {
-  if (device === undefined || device === 'cpu') return made
+function placed(made: Tensor, device: string): Tensor {
+  if (device === 'cpu') return made
   const result = made.to({ device })
   made.dispose()
   return result

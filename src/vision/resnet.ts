@@ -11,8 +11,9 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.js'
-import { knownOptions, oneOf, wholeNumber } from '../nn/validate.js'
-import type { Tensor } from '../tensor/index.js'
+import { flag, knownOptions, oneOf, wholeNumber } from '../nn/validate.js'
+import { scope, type Tensor } from '../tensor/index.js'
+import { pretrainedState, type WeightsName } from './weights.js'
 
 function conv3x3(from: number, to: number, stride = 1): Conv2d {
   return new Conv2d(from, to, 3, { stride, padding: 1, bias: false })
@@ -92,8 +93,11 @@ export interface ResNetOptions {
    * rounding only.
    */
   memoryFormat?: NonNullable<ModuleTarget['memoryFormat']>
-  /** Only false: this version has no pretrained weights. */
-  pretrained?: false
+  /**
+   * Start with torchvision's ImageNet weights (`IMAGENET1K_V1`) instead of random ones; default false. They are fetched
+   * when they aren't on disk, and the call waits for that: see {@link downloadWeights}.
+   */
+  pretrained?: boolean
 }
 
 /**
@@ -150,24 +154,25 @@ function layer(block: Block, from: number, width: number, depth: number, stride:
 }
 
 function resnet(
-  name: string,
+  name: WeightsName,
   block: Block,
   depths: readonly [number, number, number, number],
   options: ResNetOptions,
 ): ResNet {
   knownOptions(name, options, ['numClasses', 'memoryFormat', 'pretrained'])
   const { numClasses = 1000, memoryFormat = 'channels_last' } = options
-  const pretrained: unknown = options.pretrained
-  if (pretrained !== undefined && pretrained !== false) {
+  oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
+  const pretrained = flag('pretrained', options.pretrained ?? false)
+  if (pretrained && numClasses !== 1000) {
     throw invalidArgument(
-      'pretrained',
-      'false',
-      pretrained,
-      'This version has no pretrained weights: load a state dict',
+      'numClasses',
+      '1000 (the classes of the pretrained weights)',
+      numClasses,
+      'For other classes use visionLearner',
     )
   }
-  oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
   const model = new ResNet(block, depths, wholeNumber('numClasses', numClasses))
+  if (pretrained) scope(() => void model.loadStateDict(pretrainedState(name)))
   return memoryFormat === 'contiguous_format' ? model : model.to({ memoryFormat })
 }
 
