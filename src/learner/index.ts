@@ -5,42 +5,21 @@ import './results.js'
 import './summary.js'
 import './training-loop.js'
 
-export { accuracy, accuracyMulti, errorRate, topKAccuracy } from './accuracy.js'
-export type { AverageOptions } from './averages.js'
 export { Callback, type CallbackFlags, type CallbackHandlers } from './callback.js'
-export {
-  type ClassMetricOptions,
-  ConfusionMetric,
-  confusionMatrix,
-  F1Score,
-  FBeta,
-  Precision,
-  Recall,
-} from './confusion.js'
 export type { Batch, BatchLoader, LearnerData } from './data.js'
 export { type Awaitable, EVENTS, type EventName, INNER_EVENTS } from './events.js'
 export { Learner } from './learner.js'
 export type { Logger, LoopState, Mixed } from './loop-state.js'
-export { AvgLoss, AvgMetric, Metric, type MetricFunction } from './metrics.js'
-export {
-  F1ScoreMulti,
-  MultiLabelMetric,
-  type MultiLabelOptions,
-  PrecisionMulti,
-  RecallMulti,
-} from './multi-label.js'
+export * from './metrics/index.js'
 export { type Splitter, trainableParams } from './optimizer.js'
 export type { CallbackLike, CallbackList, FitOptions, LearnerOptions, Moms } from './options.js'
 export type { Prediction, TtaOptions } from './predict.js'
 export type { Preds, PredsOptions, ValidateOptions } from './preds.js'
 export { ProgressCallback, type ProgressOptions } from './progress.js'
 export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
-export { expRmspe, mae, mse, rmse } from './regression.js'
 export { LiveRenderer, type PassState, PlainRenderer, type Renderer, rendererFor, type TextSink } from './renderer.js'
 export type { ShowResultsOptions } from './results.js'
-export { RocAuc, RocAucBinary, rocAuc } from './roc-auc.js'
 export type { LoadOptions, SaveOptions } from './save.js'
-export { AccumMetric, type SetFunction } from './set-metric.js'
 export {
   CancelBackward,
   CancelBatch,
@@ -52,5 +31,4 @@ export {
   CancelValid,
 } from './signals.js'
 export { SkipToEpoch } from './skip-to-epoch.js'
-export type { MetricLike } from './to-metric.js'
 export { TrainEvalCallback } from './train-eval.js'

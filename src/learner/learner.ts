@@ -10,7 +10,8 @@ import { type Batch, type BatchLoader, inOrder, isLoader, type LearnerData } fro
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
 import { runBatch, runFit, runValidation } from './loop.js'
 import { LoopState } from './loop-state.js'
-import type { Metric } from './metrics.js'
+import type { Metric } from './metrics/metric.js'
+import { toMetric } from './metrics/to-metric.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
@@ -35,7 +36,6 @@ import { Recorder, type RecordRow } from './recorder.js'
 import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
-import { toMetric } from './to-metric.js'
 import { TrainEvalCallback } from './train-eval.js'
 
 /**

@@ -3,9 +3,9 @@ import { invalidArgument } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
-import { Metric } from './metrics.js'
+import { Metric } from './metrics/metric.js'
+import type { MetricLike } from './metrics/to-metric.js'
 import type { Splitter } from './optimizer.js'
-import type { MetricLike } from './to-metric.js'
 
 /** A callback, or a class of callbacks that needs no arguments. */
 export type CallbackLike = Callback | (new () => Callback)

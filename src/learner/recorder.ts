@@ -1,6 +1,6 @@
 import { Callback, type CallbackFlags } from './callback.js'
 import { formatTime } from './format.js'
-import { AvgLoss, type Metric } from './metrics.js'
+import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
 import { warnNanLoss } from './warnings.js'
 

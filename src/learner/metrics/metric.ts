@@ -1,6 +1,6 @@
-import { scope, type Tensor, tensor } from '../tensor/index.js'
-import type { Learner } from './learner.js'
-import { snakeCase } from './naming.js'
+import { scope, type Tensor, tensor } from '../../tensor/index.js'
+import type { Learner } from '../learner.js'
+import { snakeCase } from '../naming.js'
 
 /**
  * A function of one batch's predictions and targets, returning the mean over the batch: a one-element tensor or a number.

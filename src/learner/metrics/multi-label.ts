@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { noGrad, stack, type Tensor } from '../tensor/index.js'
+import { checkOptions } from '../../data/index.js'
+import { noGrad, stack, type Tensor } from '../../tensor/index.js'
+import type { Learner } from '../learner.js'
 import { type AverageOptions, average, averageSchema, fBeta, precision, recall, type Score } from './averages.js'
-import type { Learner } from './learner.js'
-import { Metric } from './metrics.js'
+import { Metric } from './metric.js'
 
 /** Options of the metrics for several labels per sample. */
 export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'posLabel'> {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { noGrad, scope, type Tensor } from '../tensor/index.js'
+import { checkOptions } from '../../data/index.js'
+import { noGrad, scope, type Tensor } from '../../tensor/index.js'
+import type { Learner } from '../learner.js'
 import {
   type AverageOptions,
   average,
@@ -11,8 +12,7 @@ import {
   recall,
   type Score,
 } from './averages.js'
-import type { Learner } from './learner.js'
-import { Metric } from './metrics.js'
+import { Metric } from './metric.js'
 
 /** 1 in the column of each row's class, else 0: `(N, C)`, as wide as `scores`. */
 function oneHot(classes: Tensor, scores: Tensor): Tensor {

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.js'
+import type { Tensor } from '../../tensor/index.js'
 
 /** `pred - targ`, both as one long row: `(N, 1)` goes with `(N)`. */
 function errors(pred: Tensor, targ: Tensor): Tensor {

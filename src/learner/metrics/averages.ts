@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../../native/index.js'
 
 /** What is known of one class, or one label. */
 export interface ClassCounts {

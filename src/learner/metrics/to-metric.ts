@@ -1,5 +1,5 @@
-import { invalidArgument } from '../native/index.js'
-import { AvgMetric, Metric, type MetricFunction } from './metrics.js'
+import { invalidArgument } from '../../native/index.js'
+import { AvgMetric, Metric, type MetricFunction } from './metric.js'
 import { AccumMetric } from './set-metric.js'
 
 /** What `metrics` takes: functions, metrics, or classes of metrics. */

@@ -1,4 +1,4 @@
-import { noGrad, ops, scope, type Tensor } from '../tensor/index.js'
+import { noGrad, ops, scope, type Tensor } from '../../tensor/index.js'
 import { AccumMetric } from './set-metric.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.js'
+import type { Tensor } from '../../tensor/index.js'
 
 /** 1 where the class with the highest score is the target's, else 0; the first class wins ties. */
 function hits(pred: Tensor, targ: Tensor, axis: number): Tensor {

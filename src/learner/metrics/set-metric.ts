@@ -1,8 +1,8 @@
-import { cat, mark, noGrad, scope, type Tensor } from '../tensor/index.js'
-import type { Awaitable } from './events.js'
-import type { Learner } from './learner.js'
-import { Metric } from './metrics.js'
-import { snakeCase } from './naming.js'
+import { cat, mark, noGrad, scope, type Tensor } from '../../tensor/index.js'
+import type { Awaitable } from '../events.js'
+import type { Learner } from '../learner.js'
+import { snakeCase } from '../naming.js'
+import { Metric } from './metric.js'
 
 /** A function of a whole set's predictions and targets; it may wait for values, and returns `null` if there is none. */
 export type SetFunction = (pred: Tensor, ...targets: Tensor[]) => Awaitable<Tensor | number | null>
