@@ -7,14 +7,18 @@ import {
   CrossEntropyLossFlat,
   DataLoaders,
   errorRate,
+  F1Score,
   Learner,
   type Metric,
   type MetricFunction,
   MixHandler,
   MixUp,
   nn,
+  type Prediction,
   Recorder,
+  RocAuc,
   resnet18,
+  rmse,
   slice,
   type Tensor,
 } from 'torch-learner'
@@ -55,4 +59,20 @@ test('what the compiler refuses', t => {
     () => new Learner({ train: [] }, new nn.Linear(1, 1), { lossFunc: accuracy, moms: [0.9, 0.8] }),
   ]
   for (const make of refused) t.throws(make, { code: 'ERR_INVALID_ARG' })
+})
+
+test('what entry points return', async t => {
+  const learn = new Learner({ train: tinyBatches(2) }, tinyModel(), {
+    lossFunc: new CrossEntropyLossFlat(),
+    metrics: [new F1Score({ average: 'macro' }), RocAuc, rmse],
+  })
+  const { valley, losses }: { valley: number; losses: number[] } = await learn.lrFind({ numIt: 6 })
+  const { label, probs }: Prediction = await learn.predict(tinyBatches(1, 1)[0][0].select(0, 0))
+  const text: string = learn.showTrainingLoop()
+  const reduced: number = learn.lossNotReduced(() => 1)
+  const awaited: string = await learn.lossNotReduced(async () => 'x')
+  t.true(valley > 0 && losses.length === 6 && probs.numel === 3 && label !== null)
+  t.deepEqual([typeof text, reduced, awaited], ['string', 1, 'x'])
+  // @ts-expect-error metrics know no such average
+  t.throws(() => new F1Score({ average: 'mean' }), { code: 'ERR_INVALID_ARG' })
 })

@@ -200,4 +200,9 @@ test.serial('what is refused', async t => {
   await t.throwsAsync(learn.fit(1, { cbs: inside }), { code: 'ERR_CALLBACK', message: /at work already/ })
   const empty = new Learner({ train: [], valid: tinyBatches(1) }, tinyModel(), { lossFunc: new CrossEntropyLossFlat() })
   await t.throwsAsync(empty.lrFind(), { code: 'ERR_NO_DATA' })
+  const bare = new Learner({ train: tinyBatches(1) }, tinyModel(), {
+    lossFunc: new CrossEntropyLossFlat(),
+    defaultCbs: false,
+  })
+  await t.throwsAsync(bare.lrFind({ numIt: 6 }), { code: 'ERR_NO_DATA', message: /TrainEvalCallback/ })
 })

@@ -167,14 +167,17 @@ function telling(lrs: number[], losses: number[], numIt: number): { lrs: number[
   const known = nan < 0 ? losses.length : nan
   let [from, to] = [Math.floor(numIt / 10), nan < 0 ? known - 5 : Math.min(known, numIt - 5)]
   if (to - from < 2) [from, to] = [0, known]
-  if (to - from < 2) {
-    throw new TorchLearnerError(
-      'ERR_NO_DATA',
-      `lrFind: the loss became NaN after ${known} steps, too early to suggest anything. Choose a smaller startLr, and ` +
-        'look for NaN or infinite values in the inputs',
-    )
-  }
+  if (to - from < 2) throw tooShort(losses.length, known)
   return { lrs: lrs.slice(from, to), losses: losses.slice(from, to) }
+}
+
+function tooShort(steps: number, known: number): TorchLearnerError {
+  const reason =
+    steps === 0
+      ? 'no loss was computed. Are there targets, and a TrainEvalCallback?'
+      : `the loss became NaN after ${known} steps, too early to suggest anything. Choose a smaller startLr, and look for ` +
+        'NaN or infinite values in the inputs'
+  return new TorchLearnerError('ERR_NO_DATA', `lrFind: ${reason}`)
 }
 
 function draw(curve: { lrs: number[]; losses: number[] }, found: (readonly [string, Suggestion])[]): string {
