@@ -162,3 +162,21 @@ test.serial('predictions: as the loader gives them, and without targets', async 
   t.deepEqual(asked, [{ shuffle: false, dropLast: false }])
   await t.throwsAsync(learn.getPreds({ concatDim: 0.5 }), { code: 'ERR_INVALID_ARG' })
 })
+
+test.serial('predictions of several inputs and targets', async t => {
+  class Sum extends nn.Module {
+    forward(a: Tensor, b: Tensor): Tensor {
+      return a.add(b)
+    }
+  }
+  const batch = () => [1, 2, 3, 4].map(value => tensor([[value], [value]]))
+  const lossFunc = (pred: Tensor, y: Tensor, z: Tensor) => pred.sub(y).sub(z).mean()
+  const learn = new Learner({ train: [], valid: [batch(), batch()], nInp: 2 }, new Sum(), { lossFunc })
+  const { preds, targs, otherTargs, inputs, otherInputs } = await learn.getPreds({ withInput: true })
+  const parts = [preds, targs, ...(otherTargs ?? []), inputs, ...(otherInputs ?? [])]
+  const found = await Promise.all(parts.map(part => part?.flatten().toArray()))
+  t.deepEqual(
+    found,
+    [3, 3, 4, 1, 2].map(value => [value, value, value, value]),
+  )
+})

@@ -47,8 +47,12 @@ export interface Preds {
   preds: Tensor
   /** `(N, ...)`, the first target; `null` if batches have none, and without `withTargs`. */
   targs: Tensor | null
+  /** The further targets, where batches have several. */
+  otherTargs?: Tensor[]
   /** The first input, `(N, ...)`. */
   inputs?: Tensor
+  /** The further inputs, where there are several. */
+  otherInputs?: Tensor[]
   /** `(N, ...)`: what the loss function's `decodes` makes of the predictions. */
   decoded?: Tensor
   /** `(N)` */
@@ -76,10 +80,11 @@ export const predsSchema = validateSchema.extend({
 /** Collects predictions and what belongs to them, batch by batch. */
 export class GatherPreds extends Callback {
   readonly #options: PredsOptions
-  #inputs: Tensor[] = []
-  #preds: Tensor[] = []
-  #targs: Tensor[] = []
-  #losses: Tensor[] = []
+  /** For each input, and each target, its part in every batch. */
+  readonly #inputs: Tensor[][] = []
+  readonly #targs: Tensor[][] = []
+  readonly #preds: Tensor[] = []
+  readonly #losses: Tensor[] = []
 
   constructor(options: PredsOptions) {
     super()
@@ -90,37 +95,51 @@ export class GatherPreds extends Callback {
     const { pred, xb, yb, loss, bs } = this.learn
     if (!pred) return
     this.#preds.push(pred.detach().keep())
-    if (yb[0] && this.#options.withTargs !== false) this.#targs.push(yb[0].detach().keep())
-    if (this.#options.withInput && xb[0]) this.#inputs.push(xb[0].detach().keep())
+    if (this.#options.withTargs !== false) collectColumns(this.#targs, yb)
+    if (this.#options.withInput) collectColumns(this.#inputs, xb)
     // several values for a sample (a segmented picture's) become their mean
     if (this.#options.withLoss && loss) this.#losses.push(loss.reshape([bs, -1]).mean([1]).keep())
   }
 
   override cleanup(): void {
-    for (const part of [this.#inputs, this.#preds, this.#targs, this.#losses].flat()) part.dispose()
+    for (const part of [this.#preds, this.#losses, ...this.#targs, ...this.#inputs].flat()) part.dispose()
   }
 
   /** Runs the pass and joins what it yielded. */
   async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds> {
     const { withInput = false, withDecoded = false, withLoss = false, act, concatDim = 0 } = this.#options
     const resume = this.#options.inner ? learn.suspend() : undefined
-    if (withLoss) await learn.lossNotReduced(pass)
-    else await pass()
-    resume?.()
-    if (resume && learn.training) learn.model.train()
+    try {
+      if (withLoss) await learn.lossNotReduced(pass)
+      else await pass()
+    } finally {
+      resume?.()
+      if (resume && learn.training) learn.model.train()
+    }
     if (this.#preds.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')
     const { lossFunc } = learn
     const activation = act ?? (pred => lossFunc.activation?.(pred) ?? pred)
     const joined = (): Preds => {
       const preds = activation(cat(this.#preds, concatDim))
+      const [targs = null, ...otherTargs] = this.#targs.map(parts => cat(parts, concatDim))
+      const [inputs, ...otherInputs] = this.#inputs.map(parts => cat(parts, concatDim))
       return {
         preds,
-        targs: this.#targs.length > 0 ? cat(this.#targs, concatDim) : null,
-        ...(withInput && { inputs: cat(this.#inputs, concatDim) }),
+        targs,
+        ...(otherTargs.length > 0 && { otherTargs }),
+        ...(withInput && { inputs }),
+        ...(otherInputs.length > 0 && { otherInputs }),
         ...(withDecoded && { decoded: lossFunc.decodes?.(preds) ?? preds }),
         ...(withLoss && { losses: cat(this.#losses, 0) }),
       }
     }
     return noGrad(() => scope(joined))
   }
+}
+
+function collectColumns(columns: Tensor[][], tensors: readonly Tensor[]): void {
+  tensors.forEach((tensor, i) => {
+    columns[i] ??= []
+    columns[i].push(tensor.detach().keep())
+  })
 }
