@@ -30,6 +30,7 @@ export {
   schedPoly,
 } from './schedule.js'
 export type { SgdrOptions } from './sgdr.js'
+export { SaveModel, type SaveModelOptions } from './save-model.js'
 export { ShortEpoch, type ShortEpochOptions } from './short-epoch.js'
 export { TerminateOnNaN } from './terminate-on-nan.js'
 export { type PatientOptions, PatientTracker, Tracker, type TrackerOptions } from './tracker.js'

@@ -1,0 +1,171 @@
+// Early stopping, saving the best, lower learning rates: decisions as recorded, and the reference's defects.
+import { mkdtemp, readFile, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import {
+  Callback,
+  CancelEpoch,
+  CancelTrain,
+  EarlyStopping,
+  type EarlyStoppingOptions,
+  type Learner,
+  Metric,
+  ReduceLROnPlateau,
+  type ReduceLROnPlateauOptions,
+  SaveModel,
+  type SaveModelOptions,
+} from 'torch-learner'
+import { assertNumbers, golden } from './helpers/golden.js'
+import { tinyLearner, weightsOf } from './helpers/learning.js'
+
+interface Case {
+  callback: string
+  monitor: string
+  values: number[]
+  epochs_started_with_lr: [number, number][]
+  saved: [string, number, boolean][]
+  error: null
+}
+
+/** Says what it was told to, epoch by epoch. */
+class Scripted extends Metric {
+  #epoch = -1
+  constructor(
+    readonly name: string,
+    readonly values: readonly (number | null)[],
+  ) {
+    super()
+  }
+  reset(): void {
+    this.#epoch += 1
+  }
+  accumulate(): void {
+    // there is nothing to take in
+  }
+  value(): Promise<number | null> {
+    return Promise.resolve(this.values[this.#epoch] ?? null)
+  }
+}
+
+/** The recorded call of a constructor, `Name(some_option=1)`. */
+function construct(text: string, monitor: string): Callback {
+  const [, name = '', args = ''] = /^(\w+)\((.*)\)$/.exec(text) ?? []
+  const options: Record<string, unknown> = { monitor }
+  for (const [, key = '', value = ''] of args.matchAll(/(\w+)=([^,]+)/g)) {
+    options[key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = Number(value)
+  }
+  if (name === 'EarlyStopping') return new EarlyStopping(options as EarlyStoppingOptions)
+  if (name === 'ReduceLROnPlateau') return new ReduceLROnPlateau(options as ReduceLROnPlateauOptions)
+  return new SaveModel({ ...(options as SaveModelOptions), fname: 'trk' })
+}
+
+for (const [i, { callback, monitor, values, epochs_started_with_lr, saved }] of golden<{ cases: Case[] }>(
+  'trackers',
+).cases.entries()) {
+  test(`recording ${i}: ${callback}, ${monitor}`, async t => {
+    const learn = tinyLearner({ metrics: new Scripted(monitor, values), batches: [1, 1] })
+    const started: [number, number][] = []
+    const files: [string, number, boolean][] = []
+    learn.save = async (name, { withOpt = true } = {}) => {
+      files.push([name, learn.epoch ?? -1, withOpt])
+      return name
+    }
+    learn.load = async () => learn
+    const watch = new Callback({
+      beforeTrain: () => void started.push([learn.epoch ?? -1, learn.opt?.paramGroups[0]?.lr ?? 0]),
+    })
+    await learn.fit(values.length, { lr: 0.1, cbs: [construct(callback, monitor), watch] })
+    assertNumbers(t, started.flat(), epochs_started_with_lr.flat(), { rtol: 1e-12, atol: 0 })
+    t.deepEqual(files, saved)
+  })
+}
+
+const epochs = (learn: Learner) => learn.recorder.values.length
+
+async function inFolder(values: (number | null)[]) {
+  const path = await mkdtemp(join(tmpdir(), 'trackers-'))
+  return tinyLearner({ metrics: new Scripted('my_loss', values), batches: [2, 1], path })
+}
+
+test('the best weights are loaded back, the others are gone', async t => {
+  const learn = await inFolder([0.5, 0.2, 0.4])
+  let best: number[] = []
+  const watch = new Callback({
+    afterEpoch: ({ learn }) => {
+      if (learn.epoch === 1) best = weightsOf(learn.model)
+    },
+  })
+  const saver = new SaveModel({ monitor: 'my_loss' })
+  await learn.fit(3, { cbs: [saver, watch] })
+  t.deepEqual(weightsOf(learn.model), best)
+  t.true((await stat(saver.lastSavedPath ?? '')).size > 0)
+  t.is(saver.best, 0.2)
+})
+
+test('a fit in which nothing improved loads nothing', async t => {
+  const learn = await inFolder([0.5, null, Number.NaN])
+  await learn.fit(1, { cbs: new SaveModel({ monitor: 'my_loss' }) })
+  const { mtimeMs } = await stat(join(learn.path, 'models', 'model.safetensors'))
+  const saver = new SaveModel({ monitor: 'my_loss' })
+  await learn.fit(2, { cbs: saver })
+  t.is(saver.lastSavedPath, null)
+  t.is((await stat(join(learn.path, 'models', 'model.safetensors'))).mtimeMs, mtimeMs)
+})
+
+test('epochs that a resumed fit skips count for nothing, and the best value stays', async t => {
+  const learn = await inFolder([0.5, 0.2, 0.3, 0.1])
+  const saver = new SaveModel({ monitor: 'my_loss' })
+  await learn.fit(2, { cbs: saver })
+  const file = join(learn.path, 'models', 'model.safetensors')
+  const before = await readFile(file)
+  const stopper = new EarlyStopping({ monitor: 'my_loss', patience: 3 })
+  const saved: number[] = []
+  const watch = new Callback({
+    order: 62,
+    afterEpoch: async ({ learn }) => {
+      if (!(await readFile(file)).equals(before)) saved.push(learn.epoch ?? -1)
+    },
+  })
+  await learn.fit(4, { startEpoch: 2, cbs: [saver, stopper, watch] })
+  t.is(stopper.stoppedEpoch, null)
+  t.deepEqual(saved, [3], 'epoch 2 is worse than the best of the fit before')
+})
+
+test('epochs cut short have no value, and are passed over', async t => {
+  for (const Signal of [CancelEpoch, CancelTrain]) {
+    const learn = await inFolder([0.5, 0.4, 0.3])
+    const cut = new Callback({
+      afterBatch: ({ learn }) => {
+        if (learn.epoch === 1 && learn.training) throw new Signal()
+      },
+    })
+    const stopper = new EarlyStopping({ monitor: 'train_loss' })
+    await learn.fit(3, { lr: 0.01, cbs: [cut, stopper, new ReduceLROnPlateau({ monitor: 'train_loss' })] })
+    t.is(epochs(learn), 3)
+  }
+})
+
+test('validation and predictions leave trackers alone', async t => {
+  const learn = await inFolder([0.5, 0.6])
+  const saver = new SaveModel({ monitor: 'my_loss', atEnd: true })
+  learn.addCb([saver, new EarlyStopping({ monitor: 'my_loss' })])
+  await learn.validate()
+  await learn.getPreds()
+  t.is(saver.lastSavedPath, null)
+  await learn.fit(1)
+  t.regex(saver.lastSavedPath ?? '', /model\.safetensors$/)
+})
+
+test('misuse is told', async t => {
+  const learn = tinyLearner()
+  await t.throwsAsync(learn.fit(1, { cbs: new EarlyStopping({ monitor: 'acuracy' }) }), {
+    message: /Expected one of train_loss, valid_loss for monitor but received 'acuracy'/,
+  })
+  t.throws(() => new SaveModel({ everyEpoch: true, atEnd: true }), { message: /exclude each other/ })
+  t.throws(() => new EarlyStopping({ patience: 0 }), { message: /EarlyStopping's patience/ })
+  t.throws(() => new ReduceLROnPlateau({ factor: 0 }), { message: /ReduceLROnPlateau's factor/ })
+  t.throws(() => new SaveModel({ comp: 'np.less' as 'less' }), { message: /less or greater/ })
+  await learn.fit(1)
+  t.is(epochs(learn), 1)
+})
