@@ -125,6 +125,25 @@ test('layouts of parameter, gradient and state may differ, and change on the way
   assertNumbers(t, await run(true), await run(false), { atol: 1e-7, rtol: 1e-6 })
 })
 
+test('in one pass or operator by operator: the same bits', async t => {
+  for (const options of [{}, { wd: 0 }, { wd: 0.3, decoupleWd: false }]) {
+    for (const n of [1, 13, 40_001]) {
+      const values = Float32Array.from({ length: n }, (_, i) => Math.sin(i * 1.7))
+      const dense = new nn.Parameter(tensor(values))
+      const strided = new nn.Parameter(zeros([n, 2]).narrow(1, 0, 1).squeeze(1).copy_(tensor(values)))
+      const opt = new Adam([dense, strided], { lr: 0.01, ...options })
+      for (let step = 0; step < 4; step++) {
+        opt.setHyper('mom', 0.95 - step / 50)
+        const gradient = tensor(Float32Array.from({ length: n }, (_, i) => Math.cos(i * 0.3 + step)))
+        dense.grad = gradient
+        strided.grad = gradient
+        opt.step()
+      }
+      t.deepEqual(await read(dense), await read(strided))
+    }
+  }
+})
+
 test('a view that is not dense in memory is trained too', async t => {
   const whole = zeros([3, 4])
   const param = new nn.Parameter(whole.narrow(1, 0, 2))

@@ -1,8 +1,9 @@
 // Optimizer steps: one call for all parameters of a group (see src/optim/).
 //
-// The arithmetic is libtorch's own fused kernels, one pass over memory per parameter, where they fit. They walk raw
-// memory, so a parameter, its gradient and its state must lie in it alike: state is kept in the parameter's layout, a
-// gradient in another one is copied. What they can't take goes operator by operator, with the same results.
+// One pass over memory per parameter where that is possible: Adam's own on the CPU (optim_adam_cpu.cpp), else libtorch's
+// fused kernels. They walk raw memory, so a parameter, its gradient and its state must lie in it alike: state is kept in
+// the parameter's layout, a gradient in another one is copied. What they can't take goes operator by operator, with the
+// same results.
 
 #include "optim.h"
 
@@ -87,11 +88,6 @@ void count_change(const std::vector<at::Tensor>& parameters) {
   for (const at::Tensor& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
 }
 
-struct AdamOptions {
-  double lr, momentum, square_momentum, epsilon, weight_decay;
-  bool decoupled;
-};
-
 void plain_adam(at::Tensor parameter, at::Tensor gradient, at::Tensor average, at::Tensor square_average, double step,
                 bool decays, const AdamOptions& o) {
   if (decays) gradient = decay(parameter, gradient, o.lr, o.weight_decay, o.decoupled);
@@ -136,6 +132,12 @@ void adam_step_(at::TensorList parameters, at::TensorList averages, at::TensorLi
     if (!fusable(parameter)) {
       plain_adam(parameter, gradient_of(parameter), averages[i], square_averages[i], step.item<double>(), decays,
                  options);
+      continue;
+    }
+    if (adam_cpu_fits(parameter)) {
+      adam_cpu(parameter, gradient_of(parameter), averages[i], square_averages[i], step.item<double>(), decays,
+               options);
+      count_change({parameter});
       continue;
     }
     Bucket& bucket = bucket_for(buckets, parameter, decays);
