@@ -7,6 +7,11 @@ TORCH_LIBRARY(torch_learner, m) {
   m.def("mixup(Tensor x, Tensor perm, Tensor lam) -> Tensor");
   m.def("mixup.out(Tensor x, Tensor perm, Tensor lam, *, Tensor(a!) out) -> Tensor(a!)");
 
+  // out[i] = x[i], but x[perm[i]] inside the box: x1, y1, x2, y2, once or for each sample  (cutmix.cpp, cutmix_cpu.cpp)
+  m.def("cutmix(Tensor x, Tensor perm, int[] boxes) -> Tensor");
+  m.def("cutmix.out(Tensor x, Tensor perm, int[] boxes, *, Tensor(a!) out) -> Tensor(a!)");
+  m.def("cutmix_(Tensor(a!) x, Tensor perm, int[] boxes) -> Tensor(a!)");
+
   // lam * CE(input, target) + (1 - lam) * CE(input, target1), then the plain mean or sum    (mixed_cross_entropy.cpp)
   m.def(
       "mixed_cross_entropy(Tensor input, Tensor target, Tensor target1, Tensor lam, Tensor? weight=None, "

@@ -26,10 +26,10 @@ Tensor per_sample(const Tensor& values, int64_t dim) {
 }
 
 template <typename T>
-void check_partners(const Tensor& perm, int64_t n) {
+void check_sample_numbers(const char* op, const Tensor& perm, int64_t n) {
   const T* values = perm.const_data_ptr<T>();
   for (int64_t i = 0; i < n; ++i) {
-    TORCH_CHECK_INDEX(values[i] >= 0 && values[i] < n, "mixup: Expected sample numbers from 0 to ", n - 1,
+    TORCH_CHECK_INDEX(values[i] >= 0 && values[i] < n, op, ": Expected sample numbers from 0 to ", n - 1,
                       " in perm but received ", values[i], " at position ", i);
   }
 }
@@ -55,18 +55,6 @@ bool shares_memory(const Tensor& a, const Tensor& b) {
   return a_begin < b_end && b_begin < a_end;
 }
 
-void check_out(const Tensor& out, const Tensor& x) {
-  TORCH_CHECK_TYPE(out.scalar_type() == x.scalar_type(), "mixup: Expected out of dtype ", x.scalar_type(),
-                   ", like x, but received ", out.scalar_type());
-  TORCH_CHECK(out.device() == x.device(), "mixup: Expected out on ", x.device(), ", like x, but received one on ",
-              out.device());
-  TORCH_CHECK(out.numel() == 0 || out.sizes() == x.sizes(), "mixup: Expected out of shape ", x.sizes(),
-              " (or empty) but received ", out.sizes());
-  TORCH_CHECK(!shares_memory(out, x),
-              "mixup: Expected out in memory of its own but it overlaps x, whose samples are still needed as partners");
-  at::assert_no_internal_overlap(out);
-}
-
 // Differentiable in x and lam; runs on any device.
 Tensor mixup_composed(const Tensor& x, const Tensor& perm, const Tensor& lam) {
   check_mixup(x, perm, lam);
@@ -78,7 +66,7 @@ Tensor mixup_composed(const Tensor& x, const Tensor& perm, const Tensor& lam) {
 }
 
 Tensor& mixup_composed_out(const Tensor& x, const Tensor& perm, const Tensor& lam, Tensor& out) {
-  check_out(out, x);
+  check_mixed_out("mixup", out, x);
   const Tensor mixed = mixup_composed(x, perm, lam);
   if (out.numel() == 0) out.resize_(mixed.sizes(), mixed.suggest_memory_format());
   return out.copy_(mixed);
@@ -143,28 +131,43 @@ Tensor& mixup_out_autograd(const Tensor& x, const Tensor& perm, const Tensor& la
 
 }  // namespace
 
+void check_partners(const char* op, const at::Tensor& perm, int64_t n) {
+  TORCH_CHECK_TYPE(perm.scalar_type() == at::kLong || perm.scalar_type() == at::kInt, op,
+                   ": Expected perm of dtype int64 or int32 but received ", perm.scalar_type());
+  TORCH_CHECK(perm.dim() == 1 && perm.size(0) == n, op, ": Expected perm of shape [", n,
+              "], one partner per sample, but received ", perm.sizes());
+  // on other devices looking at the values would mean waiting for them; at::index has its own guard there
+  if (!perm.is_cpu()) return;
+  const Tensor values = perm.contiguous();
+  if (values.scalar_type() == at::kLong) {
+    check_sample_numbers<int64_t>(op, values, n);
+  } else {
+    check_sample_numbers<int32_t>(op, values, n);
+  }
+}
+
+void check_mixed_out(const char* op, const at::Tensor& out, const at::Tensor& x) {
+  TORCH_CHECK_TYPE(out.scalar_type() == x.scalar_type(), op, ": Expected out of dtype ", x.scalar_type(),
+                   ", like x, but received ", out.scalar_type());
+  TORCH_CHECK(out.device() == x.device(), op, ": Expected out on ", x.device(), ", like x, but received one on ",
+              out.device());
+  TORCH_CHECK(out.numel() == 0 || out.sizes() == x.sizes(), op, ": Expected out of shape ", x.sizes(),
+              " (or empty) but received ", out.sizes());
+  TORCH_CHECK(!shares_memory(out, x), op,
+              ": Expected out in memory of its own but it overlaps x, whose samples are still needed as partners");
+  at::assert_no_internal_overlap(out);
+}
+
 void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
   TORCH_CHECK_TYPE(at::isFloatingType(x.scalar_type()), "mixup: Expected x of a floating dtype but received ",
                    x.scalar_type(), "; convert it to float32 first");
   TORCH_CHECK(x.dim() >= 1, "mixup: Expected x of shape (N, ...) but received a tensor without dimensions");
   const int64_t n = x.size(0);
-  TORCH_CHECK_TYPE(perm.scalar_type() == at::kLong || perm.scalar_type() == at::kInt,
-                   "mixup: Expected perm of dtype int64 or int32 but received ", perm.scalar_type());
-  TORCH_CHECK(perm.dim() == 1 && perm.size(0) == n, "mixup: Expected perm of shape [", n,
-              "], one partner per sample, but received ", perm.sizes());
+  check_partners("mixup", perm, n);
   TORCH_CHECK_TYPE(at::isFloatingType(lam.scalar_type()), "mixup: Expected lam of a floating dtype but received ",
                    lam.scalar_type());
   TORCH_CHECK(lam.dim() <= 1 && (lam.numel() == 1 || lam.numel() == n), "mixup: Expected lam of shape [", n,
               "] or [1] but received ", lam.sizes());
-  // on other devices looking at the values would mean waiting for them; at::index has its own guard there
-  if (perm.is_cpu()) {
-    const Tensor values = perm.contiguous();
-    if (values.scalar_type() == at::kLong) {
-      check_partners<int64_t>(values, n);
-    } else {
-      check_partners<int32_t>(values, n);
-    }
-  }
 }
 
 MixupArgs prepare_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
@@ -184,7 +187,7 @@ at::Tensor mixup_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor&
 at::Tensor& mixup_out_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam,
                            at::Tensor& out) {
   check_mixup(x, perm, lam);
-  check_out(out, x);
+  check_mixed_out("mixup", out, x);
   const MixupArgs args = prepare_mixup(x, perm, lam);
   if (out.numel() == 0 && x.numel() > 0) out.resize_(x.sizes(), args.x.suggest_memory_format());
   if (x.numel() == 0) return out;

@@ -1,9 +1,16 @@
-// torch_learner::mixup, shared by its registration (mix.cpp) and its kernels (mix_cpu.cpp, mix_cuda.cu).
+// torch_learner::mixup, shared by its registration (mix.cpp) and its kernels (mix_cpu.cpp, mix_cuda.cu), and what the
+// other operators that mix samples have in common with it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace torch_learner {
+
+// Throws unless `perm` names a partner for each of `n` samples; values are looked at in CPU memory only.
+void check_partners(const char* op, const at::Tensor& perm, int64_t n);
+
+// Throws unless `out` fits `x` (or is empty) and shares no memory with it.
+void check_mixed_out(const char* op, const at::Tensor& out, const at::Tensor& x);
 
 // Arguments that have been checked, in the form in which kernels want them.
 struct MixupArgs {

@@ -172,7 +172,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     const finished = batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
       if (i >= this.#inputs(batch.length)) return here
-      return this.batchTfms.reduce((value, transform) => transform.encodes(value, this.device), here)
+      return this.batchTfms.reduce((value, transform) => transform.encodes(value, this.device, this.training), here)
     })
     for (const x of batch) if (!finished.includes(x)) x.dispose()
     return finished

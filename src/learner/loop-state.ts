@@ -51,6 +51,7 @@ export class LoopState {
   smoothLoss: number | null = null
   /** The last epoch's row: see {@link Recorder.values}. */
   finalRecord: RecordRow | null = null
+  #owned: ReadonlySet<Tensor> = NONE
   logger: Logger = row => console.log(row.join('  '))
   /** No progress is shown: validation and predictions outside of a fit. */
   silent = false
@@ -81,6 +82,19 @@ export class LoopState {
     this.bs = batch[batch.length - 1]?.shape[0] ?? 1
   }
 
+  /**
+   * Whether `tensor` is one that the loader made for this batch alone, so that a callback may change it in place; false for
+   * whatever a loader keeps, and for what callbacks have put in its place.
+   */
+  owns(tensor: Tensor): boolean {
+    return this.#owned.has(tensor)
+  }
+
+  /** @internal The batch at hand is ours to change; a tensor that is in it twice isn't. */
+  ownBatch(batch: Batch): void {
+    this.#owned = new Set(batch.filter(tensor => batch.indexOf(tensor) === batch.lastIndexOf(tensor)))
+  }
+
   /** @internal Notes where the loop stands, and returns what puts it back: for a pass within a pass. */
   suspend(): () => void {
     const { dl, iter, nIter, training, xb, yb, bs, pred, lossGrad, loss, mixed } = this
@@ -91,6 +105,7 @@ export class LoopState {
 
   /** @internal Forgets the current batch and what was computed from it. */
   clearBatch(): void {
+    this.#owned = NONE
     this.xb = []
     this.yb = []
     this.pred = null
@@ -99,6 +114,8 @@ export class LoopState {
     this.mixed = null
   }
 }
+
+const NONE: ReadonlySet<Tensor> = new Set()
 
 function soleOrAll(tensors: Tensor[]): Tensor | Tensor[] | null {
   return tensors.length > 1 ? tensors : (tensors[0] ?? null)

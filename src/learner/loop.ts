@@ -92,6 +92,7 @@ async function runBatches(learn: Learner, loader: BatchLoader, signal?: AbortSig
     try {
       await learn.pipeline.admit()
       if (signal?.aborted) break
+      if (loader.fresh && loader.writable) learn.ownBatch(batch)
       await scope(() => runBatch(learn, i++, batch))
     } finally {
       learn.clearBatch()

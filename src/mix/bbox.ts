@@ -33,6 +33,10 @@ function clamp(value: number, max: number): number {
   return Math.min(Math.max(value, 0), max)
 }
 
+function checkSize(name: string, what: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, what, value)
+}
+
 function checkCentre(name: string, value: number, size: number): number {
   if (Number.isSafeInteger(value) && value >= 0 && value < size) return value
   throw invalidArgument(name, `an integer from 0 to ${size - 1}`, value)
@@ -50,8 +54,8 @@ function checkCentre(name: string, value: number, size: number): number {
  * @example randBbox(224, 224, 0.75, { cx: 100, cy: 60 }) // [44, 4, 156, 116]
  */
 export function randBbox(W: number, H: number, lam: number, options: BboxOptions = {}): Box {
-  if (!Number.isSafeInteger(W) || W < 1) throw invalidArgument('W', 'a width in pixels', W)
-  if (!Number.isSafeInteger(H) || H < 1) throw invalidArgument('H', 'a height in pixels', H)
+  checkSize('W', 'a width in pixels', W)
+  checkSize('H', 'a height in pixels', H)
   if (!(typeof lam === 'number' && lam >= 0 && lam <= 1)) throw invalidArgument('lam', 'a number from 0 to 1', lam)
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   const random = checkRandom(options.random ?? defaultRandom)
@@ -60,4 +64,51 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
   const halfWidth = Math.floor(cut(W, lam) / 2)
   const halfHeight = Math.floor(cut(H, lam) / 2)
   return [clamp(cx - halfWidth, W), clamp(cy - halfHeight, H), clamp(cx + halfWidth, W), clamp(cy + halfHeight, H)]
+}
+
+/** {@link randBbox} by its sides: shortest and longest as shares of the picture's, 0 to 1. */
+export type MinMax = readonly [min: number, max: number]
+
+/** @internal */
+export function checkMinMax(name: string, value: unknown): MinMax {
+  const share = (x: unknown): x is number => typeof x === 'number' && x >= 0 && x <= 1
+  if (Array.isArray(value) && value.length === 2 && value.every(share) && value[0] <= value[1]) {
+    return [value[0], value[1]]
+  }
+  throw invalidArgument(name, 'two numbers from 0 to 1, the smaller one first,', value)
+}
+
+/** An integer from `from` to `to`, both possible. */
+function between(from: number, to: number, random: MixRandom): number {
+  return from + random.integer(to - from + 1)
+}
+
+/**
+ * A random box that lies in the picture as a whole: its height and width are between `min` and `max` of the picture's,
+ * each drawn by itself, and then every position is equally likely. Draws height, width, top, left.
+ *
+ * @param W width in pixels
+ * @param H height in pixels
+ * @param minmax shares of the picture's sides, `[0.2, 0.8]`; the box gets whole pixels, rounded down
+ */
+export function randBboxMinMax(W: number, H: number, minmax: MinMax, random: MixRandom = defaultRandom): Box {
+  const [min, max] = checkMinMax('minmax', minmax)
+  checkSize('W', 'a width in pixels', W)
+  checkSize('H', 'a height in pixels', H)
+  checkRandom(random)
+  const height = between(Math.floor(H * min), Math.floor(H * max), random)
+  const width = between(Math.floor(W * min), Math.floor(W * max), random)
+  return randomlyPlaced(W, H, width, height, random)
+}
+
+/** @internal A box of a given size anywhere in the picture. Draws top, then left. */
+export function randomlyPlaced(W: number, H: number, width: number, height: number, random: MixRandom): Box {
+  const y = random.integer(H - height + 1)
+  const x = random.integer(W - width + 1)
+  return [x, y, x + width, y + height]
+}
+
+/** The share of a picture that a box leaves: 1 - area / (W H), in float32 as the reference computes it. */
+export function keptShare([x1, y1, x2, y2]: Box, W: number, H: number): number {
+  return fround(1 - fround(((x2 - x1) * (y2 - y1)) / (W * H)))
 }

@@ -5,11 +5,44 @@
  * - random.ts      what is drawn, and from which generator
  * - mixup.ts       samples with their partners; the native pass is binding/ops/mix_cpu.cpp
  * - bbox.ts        the box of CutMix
+ * - cutmix.ts      boxes of the partners pasted; the native pass is binding/ops/cutmix_cpu.cpp
+ * - resizemix.ts   whole partners pasted, made smaller
+ * - fmix.ts        partners along the outline of a random mask
  * - reduce-loss.ts losses with and without their reduction
  * - mixed-loss.ts  the loss against both targets; natively fused for cross entropy
  */
-export { type BboxOptions, type Box, randBbox } from './bbox.js'
-export { mixedLoss } from './mixed-loss.js'
+export {
+  type BboxOptions,
+  type Box,
+  checkMinMax,
+  keptShare,
+  type MinMax,
+  randBbox,
+  randBboxMinMax,
+} from './bbox.js'
+export {
+  type Boxes,
+  type CutmixDraw,
+  type CutmixDrawOptions,
+  type CutmixOptions,
+  cutmix,
+  drawCutmix,
+} from './cutmix.js'
+export { drawFmix, type FmixDraw, type FmixDrawOptions, fmix } from './fmix.js'
+export { type MixedLossOptions, mixedLoss, smoothed } from './mixed-loss.js'
 export { type MixWeights, mixup, type Partners, partnersOf } from './mixup.js'
-export { checkAlpha, defaultRandom, drawMixup, type MixRandom, type MixupDraw } from './random.js'
+export {
+  checkAlpha,
+  type DrawOptions,
+  defaultRandom,
+  drawBeta,
+  drawMix,
+  drawMixup,
+  foldWeights,
+  type MixDraw,
+  type MixMode,
+  type MixRandom,
+  type MixupDraw,
+} from './random.js'
 export { type LossFunction, noneReduce, reduce_loss, reduceLoss, reductionOf, withReduction } from './reduce-loss.js'
+export { drawResizeMix, type ResizeMethod, type ResizeMixDrawOptions, resizeMix } from './resizemix.js'

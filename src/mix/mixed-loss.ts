@@ -1,5 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { LabelSmoothingCrossEntropy, LabelSmoothingCrossEntropyFlat } from '../nn/label-smoothing.js'
+import { CrossEntropyLoss } from '../nn/losses.js'
 import { CrossEntropyLossFlat } from '../nn/losses-flat.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor } from '../tensor/index.js'
@@ -39,6 +40,34 @@ function fusable(lossFunc: LossFunction): Fusable | null {
   return null
 }
 
+/** Options of {@link mixedLoss}. */
+export interface MixedLossOptions {
+  /** Share of both targets that is spread evenly over all classes, 0 (default) to 1: for cross entropies without smoothing. */
+  labelSmoothing?: number
+}
+
+/**
+ * The settings of a cross entropy, with smoothing added.
+ *
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for any other loss, and for one that smooths by itself
+ */
+export function smoothed(lossFunc: LossFunction, labelSmoothing: number): Fusable {
+  if (!(typeof labelSmoothing === 'number' && labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw invalidArgument('labelSmoothing', 'a number from 0 to 1', labelSmoothing)
+  }
+  if (isExactly(lossFunc, CrossEntropyLossFlat) || isExactly(lossFunc, CrossEntropyLoss)) {
+    const { weight, ignoreIndex, labelSmoothing: own } = lossFunc
+    const flatAxis = lossFunc instanceof CrossEntropyLossFlat ? lossFunc.axis : null
+    if (own === 0) return { flatAxis, weight, ignoreIndex, labelSmoothing, plainSmoothing: false }
+  }
+  throw invalidArgument(
+    'lossFunc',
+    'a cross entropy that smooths no labels itself, since labelSmoothing is given,',
+    lossFunc,
+    'Class numbers are smoothed for CrossEntropyLossFlat and nn.CrossEntropyLoss; or give the loss labelSmoothing',
+  )
+}
+
 function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly Tensor[] {
   const list = targets instanceof Tensor ? [targets] : targets
   if (Array.isArray(list) && list.length > 0 && list.every(target => target instanceof Tensor)) return list
@@ -59,6 +88,7 @@ function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly
  * @param yb the samples' own targets, or a list of them for a loss of several targets
  * @param yb1 the partners' targets, alike
  * @param lam `(N)`, `(1)` or a number: the weight of the samples' own targets
+ * @param options see {@link MixedLossOptions}
  * @example const loss = mixedLoss(new CrossEntropyLossFlat(), pred, y, partnersOf(y, perm), lam)
  */
 export function mixedLoss(
@@ -67,6 +97,7 @@ export function mixedLoss(
   yb: Tensor | readonly Tensor[],
   yb1: Tensor | readonly Tensor[],
   lam: MixWeights,
+  options: MixedLossOptions = {},
 ): Tensor {
   if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
   if (!(pred instanceof Tensor)) throw invalidArgument('pred', 'a tensor', pred)
@@ -77,7 +108,9 @@ export function mixedLoss(
   }
   const weights = weightsTensor(lam)
   const reduction = reductionOf(lossFunc)
-  const fused = own.length === 1 ? fusable(lossFunc) : null
+  const { labelSmoothing = 0 } = options ?? {}
+  if (labelSmoothing !== 0 && own.length !== 1) throw invalidArgument('yb', 'one target, to be smoothed,', yb)
+  const fused = labelSmoothing !== 0 ? smoothed(lossFunc, labelSmoothing) : own.length === 1 ? fusable(lossFunc) : null
   if (fused !== null) return mixedCrossEntropy(pred, own[0], partners[0], weights, { ...fused, reduction })
   return noneReduce(lossFunc, unreduced => {
     const losses = mixLosses(unreduced(pred, ...own), unreduced(pred, ...partners), weights)

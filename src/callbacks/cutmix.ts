@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { cutmix, drawCutmix, type MinMax } from '../mix/index.js'
+import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
+
+/** Options of {@link CutMix}. */
+export interface CutMixOptions extends RegionMixOptions {
+  /** Sides of the boxes as shares of the picture's, such as `[0.2, 0.8]`, instead of drawn by alpha. */
+  minmax?: MinMax
+}
+
+/** @internal Two shares in order, as a field of a schema. */
+export const minMaxField = z
+  .custom<MinMax>(
+    value => {
+      if (!Array.isArray(value) || value.length !== 2) return false
+      const [min, max] = value
+      return min >= 0 && min <= max && max <= 1
+    },
+    { error: 'two numbers from 0 to 1, the smaller one first,' },
+  )
+  .optional()
+
+/**
+ * Trains on pictures with a box of another picture pasted in, and on both their targets by area (Yun et al. 2019,
+ * "CutMix", https://arxiv.org/abs/1905.04899). One box for the whole batch, of the share 1 - b of the picture for a `b`
+ * drawn from Beta(alpha, alpha); `lam` is what is really left of a picture, so it counts what the border cuts off a box.
+ * Makes a model look at more than the most telling detail. Not for tasks where position or the whole picture decides, and
+ * of little use for small models or few epochs. The pure function is {@link cutmix}.
+ *
+ * The loader's tensors stay as they are. Of several inputs, the pictures are cut, all alike.
+ *
+ * @example await learn.fitOneCycle(5, { cbs: new CutMix(1) })
+ */
+export class CutMix extends RegionMix {
+  readonly minmax: MinMax | undefined
+
+  /** @param options alpha (default 1), or {@link CutMixOptions} */
+  constructor(options: number | CutMixOptions = {}) {
+    super(options, 1, { minmax: minMaxField })
+    this.minmax = typeof options === 'number' ? undefined : options.minmax
+  }
+
+  protected override drawRegion(n: number, width: number, height: number, alpha: number): Region | null {
+    const draw = drawCutmix(n, width, height, alpha, this)
+    return draw && { ...draw, paste: (x, { own }) => cutmix(x, draw.perm, draw.boxes, { inPlace: own }) }
+  }
+}

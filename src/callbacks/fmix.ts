@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { drawFmix, fmix } from '../mix/index.js'
+import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
+
+/** Options of {@link FMix}. */
+export interface FMixOptions extends RegionMixOptions {
+  /** How fast high frequencies fade in the random picture that masks come from: larger ones make smoother outlines. Default 3. */
+  decayPower?: number
+}
+
+/**
+ * Trains on pictures of which a region of random shape shows another picture, and on both their targets by area (Harris
+ * et al. 2020, "FMix", https://arxiv.org/abs/2002.12047). Like {@link CutMix} with outlines that a model can't learn by
+ * heart, and more different masks. Dearer (a Fourier transform a batch), and no better for few epochs or small models.
+ * The pure function is {@link fmix}.
+ *
+ * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all alike.
+ *
+ * @example await learn.fitOneCycle(5, { cbs: new FMix(1) })
+ */
+export class FMix extends RegionMix {
+  readonly decayPower: number
+
+  /** @param options alpha (default 1), or {@link FMixOptions} */
+  constructor(options: number | FMixOptions = {}) {
+    super(options, 1, { decayPower: z.number(POWER).positive(POWER).optional() })
+    this.decayPower = typeof options === 'number' ? 3 : (options.decayPower ?? 3)
+  }
+
+  protected override drawRegion(n: number, width: number, height: number, alpha: number): Region | null {
+    const draw = drawFmix(n, width, height, alpha, this)
+    return draw && { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }
+  }
+}
+
+const POWER = { error: 'a finite number above 0' }

@@ -1,0 +1,237 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { Callback } from '../learner/callback.js'
+import {
+  checkAlpha,
+  defaultRandom,
+  type MixMode,
+  type MixRandom,
+  mixedLoss,
+  mixup,
+  type Partners,
+  partnersOf,
+  smoothed,
+} from '../mix/index.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import type { Loss } from '../nn/losses.js'
+import { isFloat } from '../tensor/dtype.js'
+import type { Tensor } from '../tensor/index.js'
+
+/** Alpha as a function of how much of the training is done, 0 to 1; where it is 0 nothing is mixed. */
+export type AlphaSchedule = (pct: number) => number
+
+/** Options of the mixing callbacks. All but `alpha` and `random` go beyond fastai, and do nothing by default. */
+export interface MixOptions {
+  /** Both parameters of the Beta distribution that weights are drawn from: above 0, or a function of the progress. */
+  alpha?: number | AlphaSchedule
+  /** Where random numbers come from. Default: libtorch's CPU generator, so that a seed gives what Python gives. */
+  random?: MixRandom
+  /** How probable it is that a sample, pair or batch (by `mode`) is mixed, 0 to 1. Default 1. */
+  prob?: number
+  /** Which samples share a weight: none (`elem`), the two of a pair (`pair`) or all of a batch (`batch`). */
+  mode?: MixMode
+  /** From this epoch on nothing is mixed, so that training ends on the data as they are. Default: never. */
+  offEpoch?: number
+  /**
+   * Share of the targets that is spread evenly over all classes, 0 (default) to 1, in batches that aren't mixed too. For
+   * class numbers the loss has to be a cross entropy; targets `(N, C)` are smoothed themselves.
+   */
+  labelSmoothing?: number
+}
+
+const isRandom = (value: unknown): boolean => typeof value === 'object' && value !== null && 'beta' in value
+const ALPHA = { error: 'a finite number above 0' }
+const SHARE = { error: 'a number from 0 to 1' }
+const EPOCH = { error: 'a whole number from 0' }
+const schema = z.strictObject({
+  alpha: z.union([z.number(), z.custom(value => typeof value === 'function')], ALPHA).optional(),
+  random: z.custom(isRandom, { error: 'an object with the methods beta, permutation and integer' }).optional(),
+  prob: z.number(SHARE).min(0, SHARE).max(1, SHARE).optional(),
+  mode: z.enum(['elem', 'pair', 'batch'], { error: "'elem', 'pair' or 'batch'" }).optional(),
+  offEpoch: z.int(EPOCH).min(0, EPOCH).optional(),
+  labelSmoothing: z.number(SHARE).min(0, SHARE).max(1, SHARE).optional(),
+})
+
+/** Losses that a MixHandler has put in place, so that a second one can tell. */
+const mixing = new WeakSet<Loss>()
+
+/**
+ * Base of the callbacks that mix samples in training: draws, and sees to the loss. Subclasses mix the inputs in
+ * `beforeBatch` and call {@link mixTargets}.
+ *
+ * Hard targets (class numbers) can't be mixed themselves: the loss is computed against both targets and mixed
+ * ({@link lf}). That is so for a loss with `yInt`, and for any other loss when targets are integers. All other targets
+ * are mixed, and the loss stays as it is.
+ *
+ * `learn.lossFunc` is replaced while training runs only, and is the user's again however training ends.
+ *
+ * Metrics of training (`trainMetrics`) are weighed between both targets like the loss.
+ */
+export abstract class MixHandler extends Callback {
+  readonly alpha: number | AlphaSchedule
+  readonly random: MixRandom
+  readonly prob: number
+  readonly mode: MixMode
+  readonly offEpoch: number
+  readonly labelSmoothing: number
+  /** Weight of each sample's own part in the batch at hand: `(N)`, or `(1)` for all; null: it isn't mixed. */
+  lam: Tensor | null = null
+  /** The partners' targets. */
+  yb1: Tensor[] = []
+  /** Whether losses are mixed rather than targets. */
+  stackY = false
+  #lossFunc: Loss | null = null
+
+  /**
+   * @param options alpha, or {@link MixOptions}
+   * @param defaultAlpha alpha when the options have none
+   * @param own what else the options of a subclass may have: the fields of a zod schema; `mode`: its default mode
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong option, and unless alpha is a finite number above 0
+   */
+  constructor(
+    options: number | MixOptions = {},
+    defaultAlpha = 0.5,
+    { mode: defaultMode = 'elem', ...own }: { mode?: MixMode } & Record<string, z.ZodType | MixMode> = {},
+  ) {
+    super({ runValid: false })
+    const isObject = typeof options === 'object' && options !== null
+    if (isObject) checkOptions(schema.extend(own as Record<string, z.ZodType>), options, new.target.name)
+    const given: MixOptions = isObject ? options : { alpha: options }
+    const { alpha = defaultAlpha, random = defaultRandom, prob = 1, mode = defaultMode } = given
+    this.alpha = typeof alpha === 'function' ? alpha : checkAlpha(alpha)
+    this.random = random
+    this.prob = prob
+    this.mode = mode
+    this.offEpoch = given.offEpoch ?? Number.POSITIVE_INFINITY
+    this.labelSmoothing = given.labelSmoothing ?? 0
+  }
+
+  /** The first input of the batch at hand: mixed, after `beforeBatch`. */
+  get x(): Tensor {
+    return present(this.learn.xb[0], 'input')
+  }
+
+  /** The first target of the batch at hand: the samples' own, or the mixed ones where targets are mixed. */
+  get y(): Tensor {
+    return present(this.learn.yb[0], 'target')
+  }
+
+  /** Alpha for the batch at hand; 0 when nothing is to be mixed, by `offEpoch` or by the schedule. */
+  alphaNow(): number {
+    const { alpha, learn } = this
+    if ((learn.epoch ?? 0) >= this.offEpoch) return 0
+    if (typeof alpha === 'number') return alpha
+    const now = alpha(learn.pctTrain)
+    return now === 0 ? 0 : checkAlpha(now)
+  }
+
+  override beforeTrain(): void {
+    this.#restore()
+    if (mixing.has(this.learn.lossFunc)) {
+      throw new TorchLearnerError(
+        'ERR_STATE',
+        'Two callbacks that mix samples are at work in one Learner: use one of them, or MixChoice to choose between them',
+      )
+    }
+    if (this.learn.lossFunc.yInt === true) this.#install()
+  }
+
+  /**
+   * Mixes the targets, or arranges that their losses are.
+   *
+   * @param perm `(N)` partner of each sample
+   * @param lam `(N)` or `(1)` weight of the sample itself
+   * @param isDone targets that have been mixed already, as segmentation masks are
+   */
+  protected mixTargets(perm: Partners, lam: Tensor, isDone: (y: Tensor) => boolean = () => false): void {
+    const { learn } = this
+    const { yb } = learn
+    // asking a loader's targets for their dtype doesn't wait; they have been there since the batch was made
+    if (!this.stackY && yb.some(y => !isDone(y) && !isFloat(y.dtype))) this.#install()
+    this.lam = lam
+    this.yb1 = yb.map(y => (isDone(y) ? y : partnersOf(y, perm)))
+    learn.mixed = this.stackY && !yb.every(isDone) ? { yb1: this.yb1, lam } : null
+    if (!this.stackY) learn.yb = yb.map(y => (isDone(y) ? y : this.#smooth(mixup(y, perm, lam), y)))
+  }
+
+  /** Leaves the batch at hand as it is: its loss is the plain one (of smoothed labels, where that was asked for). */
+  protected leaveTargets(): void {
+    const { learn } = this
+    this.lam = null
+    this.yb1 = []
+    learn.mixed = null
+    if (this.labelSmoothing === 0) return
+    if (!this.stackY && learn.yb.some(y => !isFloat(y.dtype))) this.#install()
+    if (!this.stackY) learn.yb = learn.yb.map(y => this.#smooth(y, y))
+  }
+
+  /** The loss against own and partner's targets, each by its weight; the plain loss where nothing is mixed. */
+  lf(pred: Tensor, ...yb: Tensor[]): Tensor {
+    const { learn, labelSmoothing } = this
+    const lossFunc = this.#lossFunc ?? learn.lossFunc
+    if (!learn.training) return lossFunc(pred, ...yb)
+    const { mixed } = learn
+    if (mixed) return mixedLoss(lossFunc, pred, yb, mixed.yb1, mixed.lam, { labelSmoothing })
+    return labelSmoothing === 0 ? lossFunc(pred, ...yb) : mixedLoss(lossFunc, pred, yb, yb, 1, { labelSmoothing })
+  }
+
+  override afterTrain(): void {
+    this.#restore()
+  }
+
+  override afterCancelTrain(): void {
+    this.#restore()
+  }
+
+  override afterCancelEpoch(): void {
+    this.#restore()
+  }
+
+  override afterCancelFit(): void {
+    this.#restore()
+  }
+
+  override afterFit(): void {
+    this.#restore()
+  }
+
+  override cleanup(): void {
+    this.#restore()
+  }
+
+  /** Shares of classes, smoothed; `like` is known already where `y` may still be on the stream. */
+  #smooth(y: Tensor, like: Tensor): Tensor {
+    const { labelSmoothing } = this
+    if (labelSmoothing === 0) return y
+    const { shape } = like
+    if (shape.length < 2) {
+      throw invalidArgument('the targets', 'class numbers or shares of classes (N, C), to be smoothed,', shape)
+    }
+    return y.mul(1 - labelSmoothing).add(labelSmoothing / shape[1])
+  }
+
+  #install(): void {
+    const { lossFunc } = this.learn
+    if (this.labelSmoothing > 0) smoothed(lossFunc, this.labelSmoothing) // refuses other losses before they are called
+    const lf: Loss = (pred, ...yb) => this.lf(pred, ...yb)
+    const reading = { activation: lossFunc.activation?.bind(lossFunc), decodes: lossFunc.decodes?.bind(lossFunc) }
+    this.#lossFunc = lossFunc
+    this.learn.lossFunc = Object.assign(lf, reading)
+    mixing.add(lf)
+    this.stackY = true
+  }
+
+  #restore(): void {
+    if (this.#lossFunc) this.learn.lossFunc = this.#lossFunc
+    this.#lossFunc = null
+    this.stackY = false
+  }
+}
+
+function present<T>(value: T | null | undefined, what: string): T {
+  if (value !== null && value !== undefined) return value
+  throw new TorchLearnerError(
+    'ERR_STATE',
+    `There is no ${what} at hand: a batch is being mixed only between beforeBatch and afterBatch`,
+  )
+}
