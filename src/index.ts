@@ -131,6 +131,7 @@ export {
   resnet18,
   resnet34,
   resnet50,
+  type BodyOptions,
   resnet101,
   resnet152,
 } from './vision/resnet.js'

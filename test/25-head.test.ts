@@ -1,5 +1,16 @@
 import test from 'ava'
-import { createHead, manualSeed, nn, noGrad, randn, resnetSplit } from 'torch-learner'
+import {
+  createBody,
+  createHead,
+  manualSeed,
+  nn,
+  noGrad,
+  randn,
+  resnet18,
+  resnetSplit,
+  type Tensor,
+  zeros,
+} from 'torch-learner'
 import { assertClose, type Fixture, golden } from './helpers/golden.js'
 import { hashFill, hashTensor } from './helpers/hash-fill.js'
 
@@ -77,4 +88,24 @@ test('bad arguments are refused', t => {
 test('a range bounds the outputs', async t => {
   const out = (await createHead(4, 2, { yRange: [-1, 3] })(randn([8, 4, 2, 2]).mul(100)).data()) as Float32Array
   t.true(out.every(value => value >= -1 && value <= 3))
+})
+
+test('a body for pictures of other than three channels', async t => {
+  const net = resnet18()
+  const old = net.conv1.weight
+  const first = (nIn: number, pretrained = true) => {
+    const [conv] = createBody(net, { nIn, pretrained })
+    return conv as nn.Conv2d
+  }
+  const same = async (a: Tensor, b: Tensor) => t.deepEqual(await a.data(), await b.data())
+  t.is(first(3), net.conv1)
+  t.deepEqual(first(1).weight.shape, [64, 1, 7, 7])
+  await same(first(1).weight, old.sum([1], true))
+  await same(first(2).weight, old.narrow(1, 0, 2).mul(1.5))
+  await same(first(5).weight.narrow(1, 0, 3), old)
+  t.is(await first(5).weight.narrow(1, 3, 2).abs().sum().item(), 0)
+  t.true((await first(5, false).weight.narrow(1, 3, 2).abs().sum().item()) > 0)
+  t.deepEqual(createBody(net, { nIn: 4 })(zeros([1, 4, 64, 64])).shape, [1, 512, 2, 2])
+  t.throws(() => createBody(net, { nIn: 0 }), { code: 'ERR_INVALID_ARG' })
+  t.throws(() => createBody(net, Object({ channels: 1 })), { code: 'ERR_INVALID_ARG' })
 })

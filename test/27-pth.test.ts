@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { loadPth, nn } from 'torch-learner'
 import { dictPickle, keysPickle, LEGACY, numbers, pickled, tensorPickle } from './helpers/pth.js'
+import { zip } from './helpers/zip.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/pytorch_${name}.pth`, import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'torch-learner-pth-'))
@@ -95,6 +96,39 @@ async function forge(...parts: Buffer[]): Promise<string> {
 test('a forged file that tells the truth is read', async t => {
   const state = await loadPth(await forge(tensorDict(2, 0, 2, 1), keys, zeros(2, 8)))
   t.deepEqual(await state.get('x')?.toArray(), [0, 0])
+})
+
+/** The zip format's files: a pickle of `{x: tensor}`, its storage's bytes, and what else is needed. */
+async function forgeZip(pickle: Buffer, storage: Buffer, more: Record<string, string> = {}): Promise<string> {
+  const file = join(folder, `${Math.random()}.pth`)
+  await writeFile(file, zip({ 'x/data.pkl': pickle, 'x/data/0': storage, 'x/version': '3\n', ...more }))
+  return file
+}
+
+test('a forged zip file that tells the truth is read', async t => {
+  const state = await loadPth(await forgeZip(tensorDict(2, 1, 1, 1), Buffer.from([0, 0, 0, 0, 0, 0, 128, 63])))
+  t.deepEqual(await state.get('x')?.toArray(), [1])
+})
+
+test('zip files that lie', async t => {
+  const files = [
+    await forgeZip(tensorDict(4, 0, 4, 1), Buffer.alloc(8)),
+    await forgeZip(tensorDict(2, 0, 2, 1), Buffer.alloc(8), { 'x/byteorder': 'big' }),
+    await forgeZip(Buffer.from('no pickle'), Buffer.alloc(8)),
+    await forgeZip(
+      dictPickle([['x', tensorPickle({ key: '1', elements: 2, size: [2], stride: [1] })]]),
+      Buffer.alloc(8),
+    ),
+  ]
+  const bomb = await forgeZip(tensorDict(2, 0, 2, 1), Buffer.alloc(8))
+  const bytes = await readFile(bomb)
+  const entry = bytes.lastIndexOf('x/data/0') - 46
+  for (const size of [20, 24]) bytes.writeUInt32LE(0x7fffffff, entry + size)
+  await writeFile(bomb, bytes)
+  for (const file of [...files, bomb]) await t.throwsAsync(loadPth(file), refused)
+  const empty = join(folder, 'empty.pth')
+  await writeFile(empty, zip({ 'x/version': '3\n' }))
+  await t.throwsAsync(loadPth(empty), refused)
 })
 
 const repeat = (what: string, times: number) => pickled([0x80, 2], what.repeat(times))

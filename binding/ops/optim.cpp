@@ -1,9 +1,9 @@
 // Optimizer steps: one call for all parameters of a group (see src/optim/).
 //
-// One pass over memory per parameter where that is possible: Adam's own on the CPU (optim_adam_cpu.cpp), else libtorch's
-// fused kernels. They walk raw memory, so a parameter, its gradient and its state must lie in it alike: state is kept in
-// the parameter's layout, a gradient in another one is copied. What they can't take goes operator by operator, with the
-// same results.
+// One pass over memory per parameter where that is possible: Adam's own on the CPU (optim_adam_cpu.cpp), else
+// libtorch's fused kernels. They walk raw memory, so a parameter, its gradient and its state must lie in it alike:
+// state is kept in the parameter's layout, a gradient in another one is copied. What they can't take goes operator by
+// operator, with the same results.
 
 #include "optim.h"
 

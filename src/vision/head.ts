@@ -4,6 +4,7 @@ import {
   AdaptiveMaxPool2d,
   type AnyModule,
   BatchNorm1d,
+  Conv2d,
   Dropout,
   Flatten,
   init,
@@ -15,7 +16,7 @@ import {
   Sequential,
 } from '../nn/index.js'
 import { flag, knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
-import { cat, type Tensor } from '../tensor/index.js'
+import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import type { ResNet } from './resnet.js'
 
 /** Largest values and means of each channel of `(N, C, H, W)`, side by side: `(N, 2C, 1, 1)`. */
@@ -153,9 +154,38 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
   return initialise(new Sequential(...layers))
 }
 
-/** A network without its pooling and classifier: `(N, 3, H, W)` to `(N, 512 or 2048, H / 32, W / 32)`. */
-export function createBody(model: ResNet): Sequential {
-  return new Sequential(...(model.children().slice(0, -2) as Layer[]))
+/** Options of {@link createBody}. */
+export interface BodyOptions {
+  /** Channels of the pictures, default 3. For another number the first layer is made anew. */
+  nIn?: number
+  /** The new first layer takes over what fits of the old one's weights, default false. */
+  pretrained?: boolean
+}
+
+/** As fastai: one channel gets the sum of the three, two get theirs times 1.5, further ones start at 0. */
+function takeOver(target: Tensor, old: Tensor, nIn: number): void {
+  if (nIn === 1) target.copy_(old.sum([1], true))
+  else if (nIn === 2) target.copy_(old.narrow(1, 0, 2).mul(1.5))
+  else target.zero_().narrow(1, 0, 3).copy_(old)
+}
+
+function firstLayer(old: Conv2d, nIn: number, pretrained: boolean): Conv2d {
+  const { outChannels, kernelSize, stride, padding } = old
+  const layer = new Conv2d(nIn, outChannels, kernelSize, { stride, padding, bias: false })
+  if (pretrained) noGrad(() => scope(() => takeOver(layer.weight, old.weight, nIn)))
+  return layer
+}
+
+/**
+ * A network without its pooling and classifier: `(N, nIn, H, W)` to `(N, 512 or 2048, H / 32, W / 32)`. It shares the
+ * network's layers.
+ */
+export function createBody(model: ResNet, options: BodyOptions = {}): Sequential {
+  knownOptions('createBody', options, ['nIn', 'pretrained'])
+  const nIn = wholeNumber('nIn', options.nIn ?? 3)
+  const pretrained = flag('pretrained', options.pretrained ?? false)
+  const [first, ...others] = model.children().slice(0, -2) as Layer[]
+  return new Sequential(nIn === 3 ? first : firstLayer(model.conv1, nIn, pretrained), ...others)
 }
 
 /** fastai's three parameter groups of a body and a head: stem to layer2, layer3 and layer4, head. */

@@ -11,9 +11,11 @@ import { type Arch, ResNet } from './resnet.js'
 export interface VisionLearnerOptions extends LearnerOptions, HeadOptions {
   /** Number of outputs. Default: the data's, `dls.c`. */
   nOut?: number
+  /** Channels of the pictures, default 3. Others get a first layer of their own, which starts from the pretrained one. */
+  nIn?: number
   /** Start from torchvision's ImageNet weights, with everything but the head frozen. Default true. */
   pretrained?: boolean
-  /** With `pretrained`: normalise inputs as those weights expect, unless the data do already. Default true. */
+  /** With `pretrained` and 3 channels: normalise inputs as those weights expect, unless the data do. Default true. */
   normalize?: boolean
 }
 
@@ -21,6 +23,7 @@ const flag = z.boolean({ error: 'true or false' })
 const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const ownSchema = z.strictObject({
   nOut: count.optional(),
+  nIn: count.default(3),
   pretrained: flag.default(true),
   normalize: flag.default(true),
 })
@@ -70,7 +73,7 @@ function addNormalize({ train, valid }: LearnerData): void {
  * get {@link Normalize} with {@link imagenetStats} unless they have one. Weights that aren't on disk are fetched, and
  * the call waits for them; {@link downloadWeights} does it beforehand without blocking.
  *
- * @param dls pictures `(N, 3, H, W)`; `dls.c` or `dls.vocab` say how many outputs there are
+ * @param dls pictures `(N, nIn, H, W)`; `dls.c` or `dls.vocab` say how many outputs there are
  * @param arch {@link resnet18}, {@link resnet34}, {@link resnet50}, ...
  * @throws TorchLearnerError `ERR_DOWNLOAD` when the weights are neither on disk nor to be had; `ERR_INVALID_ARG`
  * @example
@@ -81,16 +84,19 @@ export function visionLearner(dls: VisionData, arch: Arch, options: VisionLearne
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   if (typeof arch !== 'function') throw invalidArgument('arch', 'a function such as resnet18', arch)
   const [given, others] = take(options, OWN)
-  const own = checkOptions(ownSchema, given, 'visionLearner')
+  const { nIn, pretrained, normalize, ...own } = checkOptions(ownSchema, given, 'visionLearner')
   const [headOptions, learnerOptions] = take(others, HEAD)
   const nOut = own.nOut ?? outputs(dls)
-  const network = arch({ pretrained: own.pretrained })
+  const network = arch({ pretrained })
   if (!(network instanceof ResNet)) throw invalidArgument('arch', 'a function that makes a ResNet', network)
-  const model = new Sequential(createBody(network), createHead(features(network), nOut, headOptions))
+  const model = new Sequential(
+    createBody(network, { nIn, pretrained }),
+    createHead(features(network), nOut, headOptions),
+  )
   const learn = new Learner(dls, model, { splitter: resnetSplit, ...learnerOptions })
-  if (own.pretrained) {
+  if (pretrained) {
     learn.freeze()
-    if (own.normalize) addNormalize(dls)
+    if (normalize && nIn === 3) addNormalize(dls)
   }
   return learn
 }
