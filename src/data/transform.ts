@@ -18,8 +18,9 @@ export abstract class BatchTransform {
    *
    * @param x asking for its shape, dtype or device would wait until everything before it has been computed
    * @param device where it is
+   * @param training the batch is for training: what is random is random
    */
-  abstract encodes(x: Tensor, device: string): Tensor
+  abstract encodes(x: Tensor, device: string, training: boolean): Tensor
 
   /** The way back, for showing. Default: nothing to undo. */
   decodes(x: Tensor, _device: string): Tensor {
