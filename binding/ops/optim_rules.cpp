@@ -117,7 +117,8 @@ void qhadam_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr
 // tensor: reading it would make the CPU wait for another device.
 void larc_step_(at::TensorList params, at::TensorList avgs, at::TensorList local_lrs, const c10::List<bool>& do_wd,
                 double lr, double mom, double trust_coeff, double eps, double wd, bool clip, bool decouple_wd) {
-  check_count("local_lrs", local_lrs, params.size());
+  TORCH_CHECK(local_lrs.size() == params.size(), "Expected ", params.size(), " tensors for local_lrs but received ",
+              local_lrs.size());
   step_each({params, avgs, {}, {}, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
     if (slot.average.defined()) accumulate(slot, mom);
     const at::Tensor norm = slot.parameter.norm();
