@@ -1,4 +1,6 @@
 // The safetensors format: what is written is read again, and nothing hostile gets through.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -179,5 +181,28 @@ test('a file cut anywhere is refused', async t => {
   for (let length = 0; length < bytes.length; length++) {
     await writeFile(cut, bytes.subarray(0, length))
     await t.throwsAsync(loadSafetensors(cut), { code: 'ERR_FILE_FORMAT' })
+  }
+})
+
+test('a process killed while it writes leaves the old file or the new one', async t => {
+  const file = newFile()
+  const program = `
+    import { full, saveSafetensors } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+    for (let k = 1; ; k++) {
+      await saveSafetensors(${JSON.stringify(file)}, { a: full([300_000], k), b: full([300_000], k) })
+      if (k === 1) console.log('first')
+    }`
+  for (let round = 0; round < 8; round++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await once(child.stdout, 'data')
+    await new Promise(resolve => setTimeout(resolve, round * 7))
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const state = await loadSafetensors(file)
+    const numbers = new Set<unknown>()
+    for (const x of state.values()) for (const value of await x.data()) numbers.add(value)
+    t.is(numbers.size, 1)
   }
 })
