@@ -111,16 +111,44 @@ export {
   SGD,
   slice,
 } from './optim/index.js'
-export * from './plot/index.js'
+export {
+  type GridOptions,
+  imageGrid,
+  type LineChartOptions,
+  lineChart,
+  type Mark,
+  type Pixels,
+  type Series,
+  saveFigure,
+  type Theme,
+  type Tile,
+} from './plot/index.js'
 export * from './tensor/index.js'
+export { type AugTransformsOptions, augTransforms } from './vision/augment.js'
+export {
+  AffineAugment,
+  type AffineAugmentOptions,
+  BatchResizedCrop,
+  type BatchResizedCropOptions,
+  type SamplingOptions,
+} from './vision/augment-affine.js'
+export {
+  LightingAugment,
+  type LightingAugmentOptions,
+  RandomErasing,
+  type RandomErasingOptions,
+} from './vision/augment-lighting.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
+export type { Draw } from './vision/draw.js'
 export {
   AdaptiveConcatPool2d,
+  type BodyOptions,
   createBody,
   createHead,
   type HeadOptions,
   resnetSplit,
 } from './vision/head.js'
+export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
 export { ImageDataLoaders, type ImageDataLoadersOptions } from './vision/loaders.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
 export { Resize, type ResizeOptions } from './vision/resize.js'
@@ -131,9 +159,7 @@ export {
   resnet18,
   resnet34,
   resnet50,
-  type BodyOptions,
   resnet101,
   resnet152,
 } from './vision/resnet.js'
-export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
 export { downloadWeights, type WeightsName } from './vision/weights.js'

@@ -1,0 +1,24 @@
+import { ops, type Tensor, tensor } from '../tensor/index.js'
+
+/** Numbers instead of random ones: one for all samples, one for each, or a function that gives them for every batch. */
+export type Draw = number | readonly number[] | (() => number | readonly number[])
+
+/** What is drawn for each sample: a number from `low` to `high` with probability `p` (default 1), else `neutral` (default 0). */
+export interface DrawSpec {
+  /** `log_uniform`: low and high are logarithms; `whole`: a whole number below `high`. Default `uniform`. */
+  kind?: 'uniform' | 'log_uniform' | 'whole'
+  low: number
+  high: number
+  p?: number
+  neutral?: number
+}
+
+/** One number a sample of `x`, `(N)` on the host: the given ones, or from libtorch's CPU generator on the native stream. */
+export function drawFor(x: Tensor, draw: Draw | undefined, spec: DrawSpec, batch: boolean): Tensor {
+  if (draw !== undefined) {
+    const given = typeof draw === 'function' ? draw() : draw
+    return tensor(typeof given === 'number' ? [given] : [...given], { dtype: 'float32' })
+  }
+  const { kind = 'uniform', low, high, p = 1, neutral = 0 } = spec
+  return ops.torch_learner.augment_draw(x, kind, low, high, p, neutral, batch) as Tensor
+}
