@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { CancelBatch } from '../learner/signals.js'
 import { count } from './options.js'
 
@@ -49,6 +50,14 @@ export class GradientAccumulation extends Callback {
     this.#seen += this.learn.bs
     if (this.#seen < this.nAcc) throw new CancelBatch()
     this.#seen = 0
+  }
+
+  override saveState(): CallbackState {
+    return { values: { seen: this.#seen } }
+  }
+
+  override loadState({ values }: SavedCallbackState): void {
+    this.#seen = Number(values.seen)
   }
 
   override cleanup(): void {

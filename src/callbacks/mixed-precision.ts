@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { full, operator, type Tensor, zeros } from '../tensor/index.js'
 import { count, positive } from './options.js'
 
@@ -84,6 +85,15 @@ export class MixedPrecision extends Callback {
   /** What losses are multiplied with now: 1 with bfloat16, and outside of a fit. */
   async scale(): Promise<number> {
     return this.#scale ? await this.#scale.item() : 1
+  }
+
+  override saveState(): CallbackState {
+    return this.#scale && this.#steps ? { tensors: { scale: this.#scale, steps: this.#steps } } : {}
+  }
+
+  override loadState({ tensors: { scale, steps } }: SavedCallbackState): void {
+    if (scale) this.#scale?.copy_(scale)
+    if (steps) this.#steps?.copy_(steps)
   }
 
   override cleanup(): void {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { TorchLearnerError } from '../native/index.js'
 import { noGrad, operator, type Tensor } from '../tensor/index.js'
 import { decayRate, flag } from './options.js'
@@ -57,7 +58,10 @@ export class ModelEMA extends Callback {
 
   override beforeTrain(): void {
     this.#restore()
-    if (this.#started || this.learn.callback('lrFinder')) return
+    if (!this.#started && !this.learn.callback('lrFinder')) this.#start()
+  }
+
+  #start(): void {
     this.#started = true
     this.release()
     const { model } = this.learn
@@ -96,6 +100,18 @@ export class ModelEMA extends Callback {
 
   override afterCancelFit(): void {
     this.#restore()
+  }
+
+  override saveState(): CallbackState {
+    return { values: { steps: this.steps }, tensors: Object.fromEntries(this.stateDict()) }
+  }
+
+  override loadState({ values, tensors }: SavedCallbackState): void {
+    if (!this.#started) this.#start()
+    this.steps = Number(values.steps)
+    noGrad(() => {
+      for (const [name, average] of this.stateDict()) if (tensors[name]) average.copy_(tensors[name])
+    })
   }
 
   override cleanup(): void {

@@ -1,3 +1,4 @@
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { TorchLearnerError } from '../native/index.js'
 import { count, flag, text } from './options.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
@@ -83,6 +84,19 @@ export class SaveModel extends Tracker {
     this.#fitted = false
     if (this.atEnd) await this.#save(this.fname)
     else if (this.#improved) await this.learn.load(this.fname, { withOpt: this.withOpt })
+  }
+
+  override saveState(): CallbackState {
+    const { lastSavedPath } = this
+    return { values: { ...super.saveState().values, lastSavedPath, improved: this.#improved, fitted: this.#fitted } }
+  }
+
+  override loadState(state: SavedCallbackState): void {
+    super.loadState(state)
+    const { lastSavedPath, improved, fitted } = state.values
+    this.lastSavedPath = typeof lastSavedPath === 'string' ? lastSavedPath : null
+    this.#improved = improved === true
+    this.#fitted = fitted === true
   }
 
   async #save(name: string): Promise<void> {

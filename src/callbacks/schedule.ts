@@ -1,6 +1,8 @@
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { Recorder } from '../learner/recorder.js'
 import { invalidArgument } from '../native/index.js'
+import { tensor } from '../tensor/index.js'
 
 /** One value for all parameter groups, or one for each. */
 type Values = number | readonly number[]
@@ -108,6 +110,18 @@ export class ParamScheduler extends Callback {
   override afterBatch(): void {
     const last = this.learn.opt?.hypers.at(-1)
     for (const name of Object.keys(this.scheds)) this.hps[name]?.push(last?.[name] ?? Number.NaN)
+  }
+
+  override saveState(): CallbackState {
+    const lists = Object.entries(this.hps).map(([name, list]) => [
+      name,
+      tensor(Float64Array.from(list), { dtype: 'float64' }),
+    ])
+    return { tensors: Object.fromEntries(lists) }
+  }
+
+  override async loadState({ tensors }: SavedCallbackState): Promise<void> {
+    for (const [name, list] of Object.entries(tensors)) this.hps[name] = Array.from(await list.data(), Number)
   }
 
   override afterFit(): void {

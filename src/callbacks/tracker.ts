@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { SkipToEpoch } from '../learner/skip-to-epoch.js'
-import { TorchLearnerError } from '../native/index.js'
-import { flag, nonNegative, text } from './options.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { count, flag, nonNegative, text } from './options.js'
 
 /** Options of the callbacks that watch a value of the table. */
 export interface TrackerOptions {
@@ -37,8 +38,9 @@ export abstract class Tracker extends Callback {
   #column = -1
   #trained = false
 
-  constructor(options: TrackerOptions, schema: z.ZodObject = trackerSchema) {
+  constructor(options: TrackerOptions = {}, schema: z.ZodObject = trackerSchema) {
     super()
+    if (!(schema instanceof z.ZodObject)) throw invalidArgument('schema', 'a zod schema of an object', schema)
     checkOptions(schema, options, new.target.name)
     const { monitor = 'valid_loss', minDelta = 0, resetOnFit = true } = options
     this.monitor = monitor
@@ -64,6 +66,14 @@ export abstract class Tracker extends Callback {
 
   override beforeTrain(): void {
     this.#trained = true
+  }
+
+  override saveState(): CallbackState {
+    return { values: { best: this.best } }
+  }
+
+  override loadState({ values }: SavedCallbackState): void {
+    this.best = typeof values.best === 'number' ? values.best : null
   }
 
   /** Whether the epoch under way has trained. */
@@ -94,13 +104,15 @@ export interface PatientOptions extends TrackerOptions {
   patience?: number
 }
 
+const patientSchema = trackerSchema.extend({ patience: count.optional() })
+
 /** Counts epochs without improvement. */
 export abstract class PatientTracker extends Tracker {
   readonly patience: number
   /** Epochs without improvement so far. */
   wait = 0
 
-  constructor(options: PatientOptions, schema: z.ZodObject) {
+  constructor(options: PatientOptions = {}, schema: z.ZodObject = patientSchema) {
     super(options, schema)
     this.patience = options.patience ?? 1
   }
@@ -108,6 +120,15 @@ export abstract class PatientTracker extends Tracker {
   override beforeFit(): void {
     super.beforeFit()
     if (this.run) this.wait = 0
+  }
+
+  override saveState(): CallbackState {
+    return { values: { ...super.saveState().values, wait: this.wait } }
+  }
+
+  override loadState(state: SavedCallbackState): void {
+    super.loadState(state)
+    this.wait = Number(state.values.wait)
   }
 
   /** Whether patience has run out. */

@@ -1,4 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
 import type { Learner } from './learner.js'
 import { callbackName } from './naming.js'
@@ -118,6 +119,12 @@ export class Callback {
    * events. Put back here what the callback changed. Must not throw.
    */
   cleanup?(): Awaitable<void>
+
+  /** What it needs to go on in another process, for checkpoints; asked for between batches and between epochs. */
+  saveState?(): CallbackState
+
+  /** Takes back what {@link saveState} gave, before the first batch or the first epoch that hasn't been done. */
+  loadState?(state: SavedCallbackState): Awaitable<void>
 
   afterCreate?(): Awaitable<void>
   beforeFit?(): Awaitable<void>

@@ -6,6 +6,7 @@ import './summary.js'
 import './training-loop.js'
 
 export { Callback, type CallbackFlags, type CallbackHandlers } from './callback.js'
+export type { CallbackState, SavedCallbackState } from './callback-state.js'
 export type { Batch, BatchLoader, LearnerData } from './data.js'
 export { type Awaitable, EVENTS, type EventName, INNER_EVENTS } from './events.js'
 export { Learner } from './learner.js'

@@ -1,4 +1,6 @@
+import { type Tensor, tensor } from '../tensor/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
+import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
@@ -152,6 +154,26 @@ export class Recorder extends Callback {
     this.#smooth.release()
   }
 
+  override saveState(): CallbackState {
+    const { lrs, losses, iters, values, hps } = this
+    const { sum, count } = this.#smooth
+    const lists: Record<string, number[]> = { lrs, losses }
+    for (const [name, list] of Object.entries(hps)) lists[`hps.${name}`] = list
+    const tensors = Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, asTensor(list)]))
+    return { values: { iters, values: values.map(spell), count }, tensors: { ...tensors, ...(sum && { sum }) } }
+  }
+
+  override async loadState({ values, tensors }: SavedCallbackState): Promise<void> {
+    const { sum, ...lists } = tensors
+    const numbers: Record<string, number[]> = {}
+    for (const [name, list] of Object.entries(lists)) numbers[name] = Array.from(await list.data(), Number)
+    const { lrs = [], losses = [], ...hps } = numbers
+    Object.assign(this, { lrs, losses, iters: values.iters })
+    this.values = (values.values as (number | string | null)[][]).map(unspell)
+    this.hps = Object.fromEntries(Object.entries(hps).map(([name, list]) => [name.replace(/^hps\./, ''), list]))
+    this.#smooth.load(sum, Number(values.count))
+  }
+
   #validMets(): Metric[] {
     return this.validMetrics ? [this.#loss, ...this.learn.metrics] : []
   }
@@ -181,6 +203,19 @@ async function settled(pending: Pending | null): Promise<RecordRow | null> {
     if (result.status === 'rejected') throw result.reason
     return result.value
   })
+}
+
+function asTensor(list: number[]): Tensor {
+  return tensor(Float64Array.from(list), { dtype: 'float64' })
+}
+
+/** JSON has no NaN and no infinity. */
+function spell(row: RecordRow): (number | string | null)[] {
+  return row.map(value => (value === null || Number.isFinite(value) ? value : String(value)))
+}
+
+function unspell(row: (number | string | null)[]): RecordRow {
+  return row.map(value => (typeof value === 'string' ? Number(value) : value))
 }
 
 function blanks(count: number): RecordRow {

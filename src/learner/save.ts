@@ -46,8 +46,14 @@ function modelPath(learn: Learner, name: string): string {
   return resolve(learn.path, learn.modelDir, name)
 }
 
+/** What there is to say of an optimizer beside its tensors, for {@link optimizerState}. */
+export function describeOptimizer({ state, hypers, count }: OptimizerState): string {
+  const flags = state.map(({ doWd = true, forceTrain = false }) => ({ doWd, forceTrain }))
+  return JSON.stringify({ hypers, flags, count })
+}
+
 /** Names that say which parameter and which of its moments a tensor is. */
-function* optimizerTensors({ state, slowWeights = [] }: OptimizerState): Generator<[string, Tensor]> {
+export function* optimizerTensors({ state, slowWeights = [] }: OptimizerState): Generator<[string, Tensor]> {
   for (const [i, { tensors }] of state.entries()) {
     for (const [name, tensor] of Object.entries(tensors)) yield [`${OPTIMIZER}/${i}/${name}`, tensor]
   }
@@ -65,8 +71,7 @@ export async function saveLearner(learn: Learner, name: string, options: SaveOpt
     const metadata: Record<string, string> = { format: 'pt' }
     if (learn.opt && options.withOpt !== false) {
       const saved = learn.opt.stateDict()
-      const flags = saved.state.map(({ doWd = true, forceTrain = false }) => ({ doWd, forceTrain }))
-      metadata[OPTIMIZER] = JSON.stringify({ hypers: saved.hypers, flags, count: saved.count })
+      metadata[OPTIMIZER] = describeOptimizer(saved)
       for (const [key, tensor] of optimizerTensors(saved)) state.set(key, tensor)
     }
     return saveSafetensors(file, state, { metadata })
@@ -119,7 +124,12 @@ function parseDescription(file: string, description: string): z.infer<typeof opt
   throw new TorchLearnerError('ERR_FILE_FORMAT', message, { cause })
 }
 
-function optimizerState(file: string, description: string, moments: ReadonlyMap<string, Tensor>): OptimizerState {
+/** The way back from {@link describeOptimizer} and {@link optimizerTensors}. */
+export function optimizerState(
+  file: string,
+  description: string,
+  moments: ReadonlyMap<string, Tensor>,
+): OptimizerState {
   const { hypers, flags, count } = parseDescription(file, description)
   const state: OptimizerState = { hypers, state: flags.map(item => ({ ...item, tensors: {} })) }
   const slowWeights: Tensor[] = []

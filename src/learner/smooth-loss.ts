@@ -29,6 +29,18 @@ export class SmoothLoss {
     this.#val = null
   }
 
+  /** What it has come to, for {@link load}: nothing before the first loss. */
+  get sum(): Tensor | null {
+    return this.#val
+  }
+
+  /** Goes on from there. */
+  load(sum: Tensor | undefined, count: number): void {
+    this.release()
+    this.#val = sum ? sum.clone().keep() : null
+    this.#count = count
+  }
+
   /** Takes in a loss and returns the smoothed value so far, `()`. */
   next(loss: Tensor): Tensor {
     const mean = loss.detach().mean()
