@@ -154,9 +154,10 @@ Registry& registry() {
   return *r;
 }
 
-// Deprecated operators of libtorch whose kernels bring the process down when an argument is wrong, instead of looking
-// at it first. As far as JavaScript is concerned they don't exist.
+// Operators of libtorch, deprecated or odd, whose kernels bring the process down or never end when an argument is
+// wrong, instead of looking at it first. As far as JavaScript is concerned they don't exist.
 constexpr std::string_view kCrashing[] = {
+    "aten::choose_qparams_optimized",  // searches bins until their number is met, which may be below 0
     "aten::range",                // divides by a step that an integer dtype has rounded to 0; arange is its successor
     "aten::quantized_lstm_cell",  // takes two states from a list of any length
 };

@@ -1,10 +1,32 @@
 #include "environment.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 #include "dispatch.h"
 
 namespace torch_learner {
+
+std::string one_line(const char* text) {
+  const std::string_view whole(text);
+  size_t end = whole.size();
+  for (std::string_view tail : {"\nException raised from", "\n\n", " This could be because the operator doesn't exist",
+                                ", or that you (the operator writer)"}) {
+    end = std::min(end, whole.find(tail));
+  }
+  std::string line;
+  for (char c : whole.substr(0, end)) {
+    const bool blank = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (!blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line.empty() ? "libtorch gave no reason" : line;
+}
 
 namespace {
 
@@ -29,7 +51,7 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
         value = Environment::of(env).make_error(env, e.code, e.message, "");
       } catch (const std::exception& e) {
         ok = false;
-        value = Environment::of(env).make_error(env, "ERR_OP_FAILED", e.what(), "");
+        value = Environment::of(env).make_error(env, "ERR_OP_FAILED", one_line(e.what()), "");
       } catch (const PendingJsException&) {
         ok = false;
         napi_get_and_clear_last_exception(env, &value);
@@ -249,13 +271,13 @@ napi_value guarded(napi_env env, napi_callback_info info, Export body) {
   } catch (const Misuse& e) {
     environment.throw_error(env, e.code, e.message);
   } catch (const c10::OutOfMemoryError& e) {
-    environment.throw_error(env, "ERR_OUT_OF_MEMORY", e.what_without_backtrace());
+    environment.throw_error(env, "ERR_OUT_OF_MEMORY", one_line(e.what_without_backtrace()));
   } catch (const c10::Error& e) {
-    environment.throw_error(env, "ERR_OP_FAILED", e.what_without_backtrace());
+    environment.throw_error(env, "ERR_OP_FAILED", one_line(e.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
     environment.throw_error(env, "ERR_OUT_OF_MEMORY", "Not enough memory.");
   } catch (const std::exception& e) {
-    environment.throw_error(env, "ERR_OP_FAILED", e.what());
+    environment.throw_error(env, "ERR_OP_FAILED", one_line(e.what()));
   } catch (...) {
     environment.throw_error(env, "ERR_OP_FAILED", "An unknown native exception was thrown.");
   }

@@ -27,6 +27,10 @@ struct Misuse : std::exception {
 // Thrown when a N-API call has already left a JavaScript exception pending.
 struct PendingJsException {};
 
+// What libtorch says, as one line: without where in its sources it was said, without lists of every backend and of who
+// registered what there, and without advice for people who build libtorch.
+std::string one_line(const char* text);
+
 inline void check(napi_status status) {
   if (status == napi_ok) return;
   if (status == napi_pending_exception) throw PendingJsException{};

@@ -20,14 +20,6 @@ inline void cpu_relax() {
 #endif
 }
 
-std::string first_line(const char* text) {
-  std::string s(text);
-  auto end = s.find("\nException raised from");
-  if (end != std::string::npos) s.resize(end);
-  while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
-  return s;
-}
-
 ErrorPtr make_error(const Task& task, const char* code, const std::string& what) {
   auto error = std::make_shared<OpError>();
   error->code = code;
@@ -44,13 +36,13 @@ ErrorPtr caught(const Task& task) {
   } catch (const Misuse& e) {
     return make_error(task, e.code.c_str(), e.message);
   } catch (const c10::OutOfMemoryError& e) {
-    return make_error(task, "ERR_OUT_OF_MEMORY", first_line(e.what_without_backtrace()));
+    return make_error(task, "ERR_OUT_OF_MEMORY", one_line(e.what_without_backtrace()));
   } catch (const c10::Error& e) {
-    return make_error(task, "ERR_OP_FAILED", first_line(e.what_without_backtrace()));
+    return make_error(task, "ERR_OP_FAILED", one_line(e.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
     return make_error(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
   } catch (const std::exception& e) {
-    return make_error(task, "ERR_OP_FAILED", first_line(e.what()));
+    return make_error(task, "ERR_OP_FAILED", one_line(e.what()));
   } catch (...) {
     return make_error(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
   }

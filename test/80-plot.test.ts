@@ -3,9 +3,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import sharp from 'sharp'
-import { imageGrid, lineChart, renderPng, saveFigure, type Tile } from 'torch-learner'
+import { imageGrid, lineChart, saveFigure, type Tile } from 'torch-learner'
 import { linearAxis } from '../dist/plot/axis.js'
 import { gridShape } from '../dist/plot/grid.js'
+import { renderPng } from '../dist/plot/png.js'
 import { coded, temporaryFolder } from './helpers/pictures.js'
 
 const tile = (width: number, height: number, color: number[], title?: string): Tile => ({

@@ -1,7 +1,9 @@
 import type { Dirent } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
+import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions } from './options.js'
 import { compareCodePoints } from './vocab.js'
 
 /** Extensions of picture files, lower case, with the dot. Not all can be decoded: what can't says so when it is opened. */
@@ -11,6 +13,14 @@ export const imageExtensions: ReadonlySet<string> = new Set(
     '.pnm .ppm .svg .svgz .tif .tiff .webp .xbm .xpm'
   ).split(' '),
 )
+
+const schema = z.strictObject({
+  recurse: z.boolean({ error: 'true or false' }).default(true),
+  folders: z
+    .array(z.string({ error: "a folder's name" }), { error: 'an array of names' })
+    .readonly()
+    .optional(),
+})
 
 /** What of a folder is listed. */
 export interface ImageFilesOptions {
@@ -30,7 +40,7 @@ export interface ImageFilesOptions {
  */
 export async function getImageFiles(path: string, options: ImageFilesOptions = {}): Promise<string[]> {
   if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a folder's path", path)
-  const { recurse = true, folders } = options
+  const { recurse, folders } = checkOptions(schema, options, 'getImageFiles')
   const files: string[] = []
   const wanted = (name: string, isFolder: boolean) => folders === undefined || folders.includes(isFolder ? name : '.')
   await list(path, files, recurse, wanted, new Set())

@@ -5,7 +5,12 @@ import { describe, invalidArgument, TorchLearnerError } from '../native/index.js
 export type Labeller = (path: string) => string
 
 /** The name of the folder that the file is in: `d/train/cat/1.png` is a `cat`. */
-export const parentLabel: Labeller = path => basename(dirname(path))
+export const parentLabel: Labeller = path => basename(dirname(pathText(path)))
+
+function pathText(path: unknown): string {
+  if (typeof path === 'string') return path
+  throw invalidArgument('path', 'a path', path)
+}
 
 /**
  * The first group of a regular expression, searched for anywhere in the path (with `/` between its parts).
@@ -21,7 +26,7 @@ export function RegexLabeller(pattern: RegExp | string): Labeller {
   // lastIndex makes a global or sticky expression answer by turns
   const regex = new RegExp(source.source, source.flags.replace(/[gy]/g, ''))
   return path => {
-    const label = regex.exec(path.replaceAll('\\', '/'))?.[1]
+    const label = regex.exec(pathText(path).replaceAll('\\', '/'))?.[1]
     if (label !== undefined) return label
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',

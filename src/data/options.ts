@@ -15,11 +15,14 @@ export function checkOptions<Schema extends z.ZodObject>(
   options: unknown,
   where: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(options ?? {})
+  const result = schema.safeParse(options === undefined ? {} : options)
   if (result.success) return result.data
   const issue = result.error.issues[0]
   if (issue.code === 'unrecognized_keys') {
     throw invalidArgument(`${where}'s options`, `only ${Object.keys(schema.shape).join(', ')}`, issue.keys[0])
+  }
+  if (issue.path.length === 0 && issue.code === 'invalid_type') {
+    throw invalidArgument(`${where}'s options`, `an object with ${Object.keys(schema.shape).join(', ')}`, options)
   }
   const name = issue.path.map(String).join('.')
   const received = issue.path.reduce<unknown>(property, options)

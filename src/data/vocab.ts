@@ -1,4 +1,4 @@
-import { describe, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
 
 /**
  * The classes, each once, in code point order (capitals first, `10` before `9`): fastai's order, so that class numbers agree.
@@ -10,7 +10,12 @@ export class Vocab {
   readonly #numbers: ReadonlyMap<string, number>
 
   constructor(labels: Iterable<string>) {
-    this.items = [...new Set(labels)].sort(compareCodePoints)
+    const isList = typeof labels === 'object' && labels !== null && Symbol.iterator in labels
+    const items = isList ? [...new Set(labels)] : []
+    if (!isList || !items.every(label => typeof label === 'string')) {
+      throw invalidArgument('labels', 'a list of strings', labels)
+    }
+    this.items = items.sort(compareCodePoints)
     this.#numbers = new Map(this.items.map((label, i) => [label, i]))
   }
 

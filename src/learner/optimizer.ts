@@ -1,4 +1,5 @@
-import { type Module, normBiasParameters } from '../nn/index.js'
+import { invalidArgument } from '../native/index.js'
+import { Module, normBiasParameters } from '../nn/index.js'
 import type { HyperValue, OptFunc, Optimizer } from '../optim/index.js'
 import type { Tensor } from '../tensor/index.js'
 
@@ -6,7 +7,10 @@ import type { Tensor } from '../tensor/index.js'
 export type Splitter = (model: Module) => Tensor[][]
 
 /** The default splitter: everything trainable, as one group. */
-export const trainableParams: Splitter = model => [model.parameters().filter(parameter => parameter.requiresGrad)]
+export const trainableParams: Splitter = model => {
+  if (!(model instanceof Module)) throw invalidArgument('model', 'a Module', model)
+  return [model.parameters().filter(parameter => parameter.requiresGrad)]
+}
 
 /** What {@link createOptimizer} needs to know. */
 export interface OptimizerPlan {

@@ -1,8 +1,9 @@
+import { invalidArgument } from '../native/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
 import { formatCell } from './format.js'
 import type { Logger } from './loop-state.js'
 import { Recorder } from './recorder.js'
-import { type Renderer, rendererFor } from './renderer.js'
+import { isRenderer, type Renderer, rendererFor } from './renderer.js'
 
 /** Options of the {@link ProgressCallback}. */
 export interface ProgressOptions extends CallbackFlags {
@@ -23,8 +24,13 @@ export class ProgressCallback extends Callback {
   #shown = 0
   #rows = 0
 
-  constructor({ renderer, ...flags }: ProgressOptions = {}) {
+  constructor(options: ProgressOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+    const { renderer, ...flags } = options
     super({ order: 60, ...flags })
+    if (renderer !== undefined && !isRenderer(renderer)) {
+      throw invalidArgument('renderer', 'an object with begin, progress, row and end', renderer)
+    }
     this.#renderer = renderer ?? rendererFor(process.stdout)
   }
 

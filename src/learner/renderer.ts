@@ -1,3 +1,4 @@
+import { invalidArgument } from '../native/index.js'
 import { formatTime } from './format.js'
 
 /** How far a pass over the data has come. */
@@ -37,6 +38,20 @@ export interface TextSink {
   readonly columns?: number
 }
 
+const METHODS = ['begin', 'progress', 'row', 'end']
+
+/** Whether a value can show progress. */
+export function isRenderer(value: unknown): value is Renderer {
+  return (
+    typeof value === 'object' && value !== null && METHODS.every(name => typeof Reflect.get(value, name) === 'function')
+  )
+}
+
+function checkSink(sink: TextSink): TextSink {
+  if (typeof sink === 'object' && sink !== null && typeof sink.write === 'function') return sink
+  throw invalidArgument('sink', 'an object with write, such as process.stdout', sink)
+}
+
 /** The face that suits `sink`. */
 export function rendererFor(sink: TextSink): Renderer {
   return sink.isTTY ? new LiveRenderer(sink) : new PlainRenderer(sink)
@@ -63,7 +78,7 @@ export class LiveRenderer implements Renderer {
   readonly #table = new Table()
 
   constructor(sink: TextSink) {
-    this.#sink = sink
+    this.#sink = checkSink(sink)
   }
 
   begin(columns: readonly string[]): void {
@@ -100,7 +115,7 @@ export class PlainRenderer implements Renderer {
   #headed = false
 
   constructor(sink: TextSink) {
-    this.#sink = sink
+    this.#sink = checkSink(sink)
   }
 
   begin(columns: readonly string[]): void {

@@ -74,6 +74,9 @@ export interface ModuleList<M extends AnyModule> {
 export class ModuleList<M extends AnyModule = Layer> extends Module<never[], never> implements Iterable<M> {
   constructor(modules: Iterable<M> = []) {
     super()
+    if (typeof modules !== 'object' || modules === null || !(Symbol.iterator in modules)) {
+      throw invalidArgument('modules', 'a list of modules', modules)
+    }
     this.append(...modules)
   }
 

@@ -30,7 +30,8 @@ export abstract class BaseLoss extends BaseReducedLoss {
   protected readonly floatify: boolean = false
   protected readonly flatten: boolean = true
 
-  constructor(options: FlatOptions) {
+  constructor(options: FlatOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
     super(options.reduction)
     const { axis = -1 } = options
     if (!Number.isSafeInteger(axis)) throw invalidArgument('axis', 'a whole number', axis)

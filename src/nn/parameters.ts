@@ -1,5 +1,6 @@
+import { invalidArgument } from '../native/index.js'
 import { BatchNorm } from './layers/norm.js'
-import type { AnyModule } from './module.js'
+import { type AnyModule, Module } from './module.js'
 import type { Parameter } from './parameter.js'
 
 /**
@@ -9,6 +10,7 @@ import type { Parameter } from './parameter.js'
  * @param withBias default true
  */
 export function normBiasParameters(module: AnyModule, withBias = true): Parameter[] {
+  if (!(module instanceof Module)) throw invalidArgument('module', 'a Module', module)
   const found = new Set<Parameter>()
   for (const part of module.modules()) {
     const isNorm = part instanceof BatchNorm

@@ -107,6 +107,8 @@ export type RangerOptions = RAdamOptions & LookaheadOptions
  *
  * @example const learn = new Learner(dls, model, { optFunc: ranger, lossFunc })
  */
-export function ranger(params: ParamsOrGroups, { k = 6, alpha = 0.5, ...options }: RangerOptions): Lookahead {
-  return new Lookahead(new RAdam(params, { mom: 0.95, wd: 0.01, eps: 1e-6, ...options }), { k, alpha })
+export function ranger(params: ParamsOrGroups, options: RangerOptions): Lookahead {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object with lr', options)
+  const { k = 6, alpha = 0.5, ...inner } = options
+  return new Lookahead(new RAdam(params, { mom: 0.95, wd: 0.01, eps: 1e-6, ...inner }), { k, alpha })
 }

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { encodePng } from './png.js'
 import { document, element, label, textWidth } from './svg.js'
-import { styleSheet, type Theme } from './theme.js'
+import { checkTheme, styleSheet, type Theme } from './theme.js'
 
 /** A picture in memory: rows of pixels, `channels` bytes each. */
 export interface Pixels {
@@ -43,7 +43,8 @@ const LINE = Math.ceil(FONT * 1.25)
  * @throws TorchLearnerError `ERR_INVALID_ARG` without pictures or when a picture's data doesn't fit its size
  */
 export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {}): Promise<string> {
-  if (tiles.length === 0) throw invalidArgument('tiles', 'one or more pictures', tiles)
+  if (!Array.isArray(tiles) || tiles.length === 0) throw invalidArgument('tiles', 'one or more pictures', tiles)
+  checkOptions(options)
   const { rows, cols } = gridShape(tiles.length, options.rows, options.cols)
   const shown = tiles.slice(0, rows * cols)
   for (const tile of shown) checkPixels(tile)
@@ -99,8 +100,22 @@ function displayScale({ width, height }: Pixels, size: number): number {
   return longer <= size ? Math.max(1, Math.round(size / longer)) : Math.min(1, (1.5 * size) / longer)
 }
 
-function checkPixels({ data, width, height, channels }: Pixels): void {
-  if (data.length !== width * height * channels) {
+function checkOptions(options: GridOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  const { title, size, theme } = options
+  if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
+  if (size !== undefined && !(Number.isFinite(size) && size > 0))
+    throw invalidArgument('size', 'a number above 0', size)
+  checkTheme(theme)
+}
+
+function checkPixels(tile: Tile): void {
+  if (typeof tile !== 'object' || tile === null) throw invalidArgument('tiles', 'pictures', tile)
+  const { data, width, height, channels, title } = tile
+  if (!(data instanceof Uint8Array)) throw invalidArgument('data', 'a Uint8Array of pixels', data)
+  if (![1, 3, 4].includes(channels)) throw invalidArgument('channels', '1, 3 or 4', channels)
+  if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
+  if (!(width > 0 && height > 0) || data.length !== width * height * channels) {
     throw invalidArgument('pixels', `${width} x ${height} x ${channels} bytes`, data)
   }
 }

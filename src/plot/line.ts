@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { type Axis, linearAxis, logAxis } from './axis.js'
 import { document, element, escapeText, fixed, label, textWidth } from './svg.js'
-import { seriesColors, styleSheet, type Theme } from './theme.js'
+import { checkTheme, seriesColors, styleSheet, type Theme } from './theme.js'
 
 /** One line of a {@link lineChart}. */
 export interface Series {
@@ -55,9 +55,14 @@ const MAX_POINTS = 2000
  * @example await saveFigure('loss.svg', lineChart({ series: [{ name: 'loss', y: losses }] }))
  */
 export function lineChart(options: LineChartOptions): string {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument('options', 'an object with series', options)
   const { series, marks = [], xScale = 'linear', title = '', xLabel, yLabel, rightLabel } = options
   const { width = 760, height = 420, theme = 'auto' } = options
   check(series)
+  checkLook({ title, xLabel, yLabel, rightLabel }, { width, height })
+  checkTheme(theme)
+  if (!Array.isArray(marks) || !marks.every(isMark)) throw invalidArgument('marks', 'points with name, x and y', marks)
   const across = numbers([...series.map(xOf), marks.map(({ x }) => x)])
   const right = series.filter(({ axis }) => axis === 'right')
   const scales: Scales = {
@@ -134,10 +139,30 @@ function grid(frame: Frame, { across, left, right }: Scales): string[] {
 
 function check(series: readonly Series[]): void {
   if (!Array.isArray(series) || series.length === 0) throw invalidArgument('series', 'one or more series', series)
-  for (const { name, x, y } of series) {
-    if (y === undefined || (x && x.length !== y.length)) {
-      throw invalidArgument(`series ${name}`, `as many x as y (${y?.length})`, x?.length)
+  for (const one of series) {
+    if (typeof one !== 'object' || one === null) throw invalidArgument('series', 'objects with name and y', one)
+    const { name, x, y } = one
+    if (typeof name !== 'string') throw invalidArgument('name', "a series' name", name)
+    if (!isList(y)) throw invalidArgument(`series ${name}`, 'numbers as y', y)
+    if (x !== undefined && !isList(x)) throw invalidArgument(`series ${name}`, 'numbers as x', x)
+    if (x && x.length !== y.length) {
+      throw invalidArgument(`series ${name}`, `as many x as y (${y.length})`, x.length)
     }
+  }
+}
+
+const isList = (value: unknown): value is ArrayLike<number> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+
+const isMark = (mark: unknown): mark is Mark =>
+  typeof mark === 'object' && mark !== null && 'name' in mark && typeof mark.name === 'string'
+
+function checkLook(texts: Record<string, unknown>, sizes: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(texts)) {
+    if (value !== undefined && typeof value !== 'string') throw invalidArgument(name, 'text', value)
+  }
+  for (const [name, value] of Object.entries(sizes)) {
+    if (!(typeof value === 'number' && value > 0)) throw invalidArgument(name, 'a number of pixels above 0', value)
   }
 }
 

@@ -29,6 +29,7 @@ export async function writeAtomically(file: string, content: string | Uint8Array
 export async function saveFigure(file: string, svg: string): Promise<string> {
   const kind = typeof file === 'string' ? extname(file).toLowerCase() : ''
   if (kind !== '.svg' && kind !== '.png') throw invalidArgument('file', 'a path that ends in .png or .svg', file)
+  if (typeof svg !== 'string' || !/<svg[\s>]/.test(svg)) throw invalidArgument('svg', 'the text of an SVG picture', svg)
   await writeAtomically(file, kind === '.svg' ? svg : await renderPng(svg))
   return file
 }

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../native/index.js'
 import { escapeText } from './svg.js'
 
 /** Colours of a drawing. `auto` follows the viewer's own setting, which only an SVG can. */
@@ -42,6 +43,12 @@ function rules({ background, ink, faint, grid, good, bad, series }: Palette): st
 
 /** How many series have colours of their own. */
 export const seriesColors = PALETTES.light.series.length
+
+/** Complains of what is no theme. */
+export function checkTheme(theme: unknown): void {
+  if (theme === undefined || theme === 'auto' || (typeof theme === 'string' && Object.hasOwn(PALETTES, theme))) return
+  throw invalidArgument('theme', "'auto', 'light' or 'dark'", theme)
+}
 
 /** The style sheet of a theme, for the classes background, ink, faint, grid, frame, good, bad, line0..., swatch0... */
 export function styleSheet(theme: Theme): string {

@@ -118,7 +118,9 @@ function nextBlock(): number {
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   const { dtype = 'bfloat16', enabled = true } = options
-  if (!Object.hasOwn(AUTOCAST_CODES, dtype)) throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
+  if (typeof dtype !== 'string' || !Object.hasOwn(AUTOCAST_CODES, dtype))
+    throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
+  if (typeof enabled !== 'boolean') throw invalidArgument('enabled', 'true or false', enabled)
   return within({ autocast: enabled ? dtype : null, block: context().block || nextBlock() }, fn)
 }
 

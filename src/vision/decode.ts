@@ -1,7 +1,19 @@
-import { native, type PictureFailure, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import {
+  invalidArgument,
+  native,
+  type PictureFailure,
+  type PictureRequest,
+  TorchLearnerError,
+} from '../native/index.js'
 
 /** Pictures with more pixels than this are refused by default: 100 million. */
 export const MAX_PIXELS = 1e8
+
+const schema = z.strictObject({
+  maxPixels: z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' }).default(MAX_PIXELS),
+})
 
 /** RGB pixels, 3 bytes each, row by row. */
 export interface RgbPicture {
@@ -49,8 +61,8 @@ export async function decodeInto(
  * @example const { width, height, data } = await openImage('cat.jpg')
  */
 export async function openImage(path: string, options: { maxPixels?: number } = {}): Promise<RgbPicture> {
+  const { maxPixels } = checkOptions(schema, options, 'openImage')
   const { width, height } = await imageSize(path)
-  const { maxPixels = MAX_PIXELS } = options
   if (width * height > maxPixels) {
     const reason = `it has ${width} x ${height} = ${width * height} pixels, more than the ${maxPixels} allowed`
     throw pictureError(path, { index: 0, problem: 'too-large', reason })
@@ -63,6 +75,7 @@ export async function openImage(path: string, options: { maxPixels?: number } = 
 
 /** The size of a picture file, from its header. */
 export async function imageSize(path: string): Promise<{ width: number; height: number }> {
+  if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a picture file's path", path)
   const size = await native.imageSize(path)
   if ('width' in size) return size
   if (size.problem !== 'unsupported') throw pictureError(path, size)

@@ -17,7 +17,7 @@ import {
 } from '../nn/index.js'
 import { flag, knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
 import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
-import type { ResNet } from './resnet.js'
+import { ResNet } from './resnet.js'
 
 /** Largest values and means of each channel of `(N, C, H, W)`, side by side: `(N, 2C, 1, 1)`. */
 export class AdaptiveConcatPool2d extends Module<[Tensor], Tensor> {
@@ -181,6 +181,7 @@ function firstLayer(old: Conv2d, nIn: number, pretrained: boolean): Conv2d {
  * network's layers.
  */
 export function createBody(model: ResNet, options: BodyOptions = {}): Sequential {
+  if (!(model instanceof ResNet)) throw invalidArgument('model', 'a ResNet', model)
   knownOptions('createBody', options, ['nIn', 'pretrained'])
   const nIn = wholeNumber('nIn', options.nIn ?? 3)
   const pretrained = flag('pretrained', options.pretrained ?? false)
@@ -190,7 +191,7 @@ export function createBody(model: ResNet, options: BodyOptions = {}): Sequential
 
 /** fastai's three parameter groups of a body and a head: stem to layer2, layer3 and layer4, head. */
 export function resnetSplit(model: AnyModule): Parameter[][] {
-  const [body, head] = model.children()
+  const [body, head] = model instanceof Module ? model.children() : []
   if (!(body instanceof Sequential) || head === undefined) {
     throw invalidArgument('model', 'a Sequential of body and head', model)
   }

@@ -122,6 +122,9 @@ export class ResNet extends Module<[Tensor], Tensor> {
    */
   constructor(block: Block, depths: readonly [number, number, number, number], numClasses: number) {
     super()
+    if (block !== BasicBlock && block !== Bottleneck) throw invalidArgument('block', 'BasicBlock or Bottleneck', block)
+    if (!Array.isArray(depths) || depths.length !== 4) throw invalidArgument('depths', 'four whole numbers', depths)
+    for (const depth of depths) wholeNumber('depths', depth)
     this.layer1 = layer(block, 64, 64, depths[0], 1)
     this.layer2 = layer(block, 64 * block.expansion, 128, depths[1], 2)
     this.layer3 = layer(block, 128 * block.expansion, 256, depths[2], 2)

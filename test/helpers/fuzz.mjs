@@ -1,5 +1,8 @@
-// Calls random public operators and functions with random arguments; run in a process of its own, since the point is
+// Calls random operators and everything public with random arguments; run in a process of its own, since the point is
 // that the process survives. Arguments: seed, number of calls, file for the call being made, [first call].
+//
+// Half of the calls are of operators, the other half go through the public functions, classes and Tensor's methods by
+// turns, so that each is called as often as the others.
 import { mkdtempSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -154,32 +157,45 @@ function schemaArguments(schema) {
 const EXCLUDED = new Set(['handOver', 'take', 'written'])
 
 const operators = native.operators().filter(name => !/::_/.test(name) && !EXCLUDED.has(name))
-const functions = Object.entries(tl).filter(
-  ([name, value]) => typeof value === 'function' && !/^[A-Z]/.test(name) && !EXCLUDED.has(name),
-)
 const methods = Object.getOwnPropertyNames(tl.Tensor.prototype).filter(name => {
   const { value } = Object.getOwnPropertyDescriptor(tl.Tensor.prototype, name)
   return typeof value === 'function' && name !== 'constructor' && !EXCLUDED.has(name)
 })
 
-function choose() {
+// Errors that are made by us alone
+for (const name of ['StateDictError', 'TorchLearnerError']) EXCLUDED.add(name)
+
+/** What can be called or constructed in a namespace, as `name -> (args) => result`. */
+function callables(prefix, space) {
+  return Object.entries(space)
+    .filter(([name, value]) => typeof value === 'function' && !EXCLUDED.has(name))
+    .map(([name, value]) => {
+      const isClass = /^class\b/.test(Function.prototype.toString.call(value))
+      return [`${isClass ? 'new ' : ''}${prefix}${name}`, args => (isClass ? new value(...args) : value(...args))]
+    })
+}
+
+const publicCalls = [
+  ...callables('', tl),
+  ...callables('nn.', tl.nn),
+  ...callables('optim.', tl.optim),
+  ...callables('hostRandom.', tl.hostRandom),
+  ...callables('cuda.', tl.cuda),
+  ...methods.map(name => [`Tensor.${name}`, ([self, ...args]) => self[name](...args)]),
+]
+
+function choose(turn) {
   alike = chance(0.5) ? { shape: many(4, () => 1 + integer(4)), dtype: chance(0.7) ? 'float32' : pick(DTYPES) } : null
-  const kind = random()
-  if (kind < 0.7) {
+  if (turn % 2 === 0) {
     const name = pick(operators)
     const [space, base] = name.split('::')
     const args = chance(0.85) ? schemaArguments(pick(native.schemas(name))) : many(6, anything)
     return { name, args, call: () => (tl.ops[space] ?? tl.ops.aten)[base](...args) }
   }
-  if (kind < 0.85) {
-    const name = pick(methods)
-    const self = smallTensor()
-    const args = many(5, anything)
-    return { name: `Tensor.${name}`, args: [self, ...args], call: () => self[name](...args) }
-  }
-  const [name, fn] = pick(functions)
+  const [name, make] = publicCalls[((turn - 1) / 2) % publicCalls.length]
   const args = many(4, anything)
-  return { name, args, call: () => fn(...args) }
+  if (name.startsWith('Tensor.')) args.unshift(smallTensor())
+  return { name, args, call: () => make(args) }
 }
 
 async function settle(value, depth = 0) {
@@ -212,18 +228,21 @@ const show = value => {
 
 const log = openSync(logFile, 'w')
 const counts = { returned: 0, coded: 0 }
-const uncoded = new Map()
+const wrong = new Map()
 process.on('unhandledRejection', error => note(error, 'unhandled'))
 
+/** Every error must be one of ours that says something, on one line. */
 function note(error, name) {
-  if (error instanceof tl.TorchLearnerError) counts.coded++
-  else uncoded.set(name, String(error?.stack ?? error).slice(0, 300))
+  const { code, message } = error ?? {}
+  const said = typeof message === 'string' && /^\S[^\n]*\S$/.test(message)
+  if (error instanceof tl.TorchLearnerError && /^ERR_[A-Z_]+$/.test(code) && said) counts.coded++
+  else wrong.set(name, String(error?.stack ?? error).slice(0, 400))
 }
 
 for (let i = Number(first); i < Number(count); i++) {
   state = (Number(seed) * 100_003 + i) | 0
   await tl.scope(async () => {
-    const { name, args, call } = choose()
+    const { name, args, call } = choose(i)
     writeSync(log, `${i} ${name}(${args.map(show)})\n`.padEnd(400).slice(0, 400), 0)
     try {
       await settle(await call())
@@ -234,5 +253,5 @@ for (let i = Number(first); i < Number(count); i++) {
     await tl.mark().catch(error => note(error, name))
   })
 }
-console.log(JSON.stringify({ ...counts, uncoded: [...uncoded] }))
+console.log(JSON.stringify({ ...counts, wrong: [...wrong], names: publicCalls.length }))
 process.exit(0)

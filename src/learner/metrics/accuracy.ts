@@ -1,8 +1,9 @@
+import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/validate.js'
 import type { Tensor } from '../../tensor/index.js'
 
 /** 1 where the class with the highest score is the target's, else 0; the first class wins ties. */
 function hits(pred: Tensor, targ: Tensor, axis: number): Tensor {
-  return pred.argmax(axis).eq(targ).to({ dtype: 'float32' })
+  return isTensor('pred', pred).argmax(axis).eq(isTensor('targ', targ)).to({ dtype: 'float32' })
 }
 
 /** One value per row: the mean over whatever other dimensions the targets have. */
@@ -42,8 +43,8 @@ errorRate.perSample = (pred: Tensor, targ: Tensor): Tensor => accuracy.perSample
 export function topKAccuracy(pred: Tensor, targ: Tensor): Tensor
 export function topKAccuracy(pred: Tensor, targ: Tensor, k: number): Tensor
 export function topKAccuracy(pred: Tensor, targ: Tensor, k = 5): Tensor {
-  const [, classes] = pred.topk(k, -1)
-  return classes.eq(targ.unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' }).mean()
+  const [, classes] = isTensor('pred', pred).topk(wholeNumber('k', k), -1)
+  return classes.eq(isTensor('targ', targ).unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' }).mean()
 }
 
 /**
@@ -58,8 +59,15 @@ export function accuracyMulti(pred: Tensor, targ: Tensor, options: { thresh?: nu
 export function accuracyMulti(
   pred: Tensor,
   targ: Tensor,
-  { thresh = 0.5, sigmoid = true }: { thresh?: number; sigmoid?: boolean } = {},
+  options: { thresh?: number; sigmoid?: boolean } = {},
 ): Tensor {
-  const scores = sigmoid ? pred.sigmoid() : pred
-  return scores.flatten().gt(thresh).eq(targ.flatten().ne(0)).to({ dtype: 'float32' }).mean()
+  knownOptions('accuracyMulti', options, ['thresh', 'sigmoid'])
+  const { thresh = 0.5, sigmoid = true } = options
+  const scores = flag('sigmoid', sigmoid) ? isTensor('pred', pred).sigmoid() : isTensor('pred', pred)
+  return scores
+    .flatten()
+    .gt(numberBetween('thresh', thresh, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY))
+    .eq(isTensor('targ', targ).flatten().ne(0))
+    .to({ dtype: 'float32' })
+    .mean()
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../../data/index.js'
+import { isTensor } from '../../nn/validate.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import {
@@ -12,7 +13,7 @@ import {
   recall,
   type Score,
 } from './averages.js'
-import { Metric } from './metric.js'
+import { checkMetricName, Metric } from './metric.js'
 
 /** 1 in the column of each row's class, else 0: `(N, C)`, as wide as `scores`. */
 function oneHot(classes: Tensor, scores: Tensor): Tensor {
@@ -38,6 +39,8 @@ function countPairs(truth: Tensor, scores: Tensor): Tensor {
  * @example await confusionMatrix(preds, targs).toArray() // [[50, 2], [3, 45]]
  */
 export function confusionMatrix(pred: Tensor, targ: Tensor, axis = -1): Tensor {
+  isTensor('pred', pred)
+  isTensor('targ', targ)
   return noGrad(() =>
     scope(() => {
       const scores = rowsOf(pred, axis)
@@ -68,6 +71,7 @@ export abstract class ConfusionMetric extends Metric {
     options: ClassMetricOptions,
   ) {
     super()
+    checkMetricName(name)
     checkOptions(schema, options, name)
     this.#options = options
   }

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../../native/index.js'
 import { scope, type Tensor, tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { snakeCase } from '../naming.js'
@@ -24,6 +25,17 @@ export abstract class Metric {
   abstract accumulate(learn: Learner): void
   /** The value so far, `null` if nothing was accumulated. */
   abstract value(): Promise<number | null>
+}
+
+/** The column of a function: its name in snake case. */
+export function metricName(func: unknown): string {
+  if (typeof func !== 'function') throw invalidArgument('func', 'a function of predictions and targets', func)
+  return snakeCase(func.name) || 'metric'
+}
+
+export function checkMetricName(name: unknown): string {
+  if (typeof name === 'string' && name !== '') return name
+  throw invalidArgument('name', "a metric's name", name)
 }
 
 /** A mean over samples: `sum(value * rows) / sum(rows)`, summed natively so that nobody waits for it. */
@@ -64,10 +76,10 @@ export class AvgMetric extends Metric {
    * @param func see {@link MetricFunction}
    * @param name heads the column; default: the function's name in snake case
    */
-  constructor(func: MetricFunction, name = snakeCase(func.name) || 'metric') {
+  constructor(func: MetricFunction, name = metricName(func)) {
     super()
     this.#func = func
-    this.name = name
+    this.name = checkMetricName(name)
   }
 
   override reset(): void {

@@ -3,7 +3,7 @@ import { checkOptions } from '../../data/index.js'
 import { noGrad, stack, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { type AverageOptions, average, averageSchema, fBeta, precision, recall, type Score } from './averages.js'
-import { Metric } from './metric.js'
+import { checkMetricName, Metric } from './metric.js'
 
 /** Options of the metrics for several labels per sample. */
 export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'posLabel'> {
@@ -35,6 +35,7 @@ export abstract class MultiLabelMetric extends Metric {
     options: MultiLabelOptions,
   ) {
     super()
+    checkMetricName(name)
     checkOptions(schema, options, name)
     this.#options = options
   }

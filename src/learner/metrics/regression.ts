@@ -1,8 +1,9 @@
+import { isTensor } from '../../nn/validate.js'
 import type { Tensor } from '../../tensor/index.js'
 
 /** `pred - targ`, both as one long row: `(N, 1)` goes with `(N)`. */
 function errors(pred: Tensor, targ: Tensor): Tensor {
-  return pred.flatten().sub(targ.flatten())
+  return isTensor('pred', pred).flatten().sub(isTensor('targ', targ).flatten())
 }
 
 /**

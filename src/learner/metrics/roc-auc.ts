@@ -1,3 +1,4 @@
+import { isTensor } from '../../nn/validate.js'
 import { noGrad, ops, scope, type Tensor } from '../../tensor/index.js'
 import { AccumMetric } from './set-metric.js'
 
@@ -9,6 +10,8 @@ import { AccumMetric } from './set-metric.js'
  * @param positive `(N)`, anything but 0 is positive
  */
 export function rocAuc(scores: Tensor, positive: Tensor): Tensor {
+  isTensor('scores', scores)
+  isTensor('positive', positive)
   return noGrad(() =>
     scope(() => {
       const isPositive = positive.ne(0)

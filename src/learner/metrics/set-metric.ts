@@ -1,8 +1,7 @@
 import { cat, mark, noGrad, scope, type Tensor } from '../../tensor/index.js'
 import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
-import { snakeCase } from '../naming.js'
-import { Metric } from './metric.js'
+import { checkMetricName, Metric, metricName } from './metric.js'
 
 /** A function of a whole set's predictions and targets; it may wait for values, and returns `null` if there is none. */
 export type SetFunction = (pred: Tensor, ...targets: Tensor[]) => Awaitable<Tensor | number | null>
@@ -25,10 +24,10 @@ export class AccumMetric extends Metric {
    * @param func called once, with tensors joined along the first dimension
    * @param name heads the column; default: the function's name in snake case
    */
-  constructor(func: SetFunction, name = snakeCase(func.name) || 'metric') {
+  constructor(func: SetFunction, name = metricName(func)) {
     super()
     this.#func = func
-    this.name = name
+    this.name = checkMetricName(name)
   }
 
   override reset(): void {
