@@ -40,6 +40,5 @@ export {
 } from './schedule.js'
 export type { SgdrOptions } from './sgdr.js'
 export { ShortEpoch, type ShortEpochOptions } from './short-epoch.js'
-export { type ShowMixedOptions, showMixed } from './show-mixed.js'
 export { TerminateOnNaN } from './terminate-on-nan.js'
 export { type PatientOptions, PatientTracker, Tracker, type TrackerOptions } from './tracker.js'
