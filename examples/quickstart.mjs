@@ -22,6 +22,7 @@ import {
   Resize,
   resnet18,
   saveFigure,
+  showMixed,
   TorchLearnerError,
 } from 'torch-learner'
 import { writeDigits } from './mnist.mjs'
@@ -108,34 +109,6 @@ async function openOwn(folder, { size, bs, bsGiven }) {
   })
 }
 
-/** Draws what MixUp makes of nine pictures. @param {ImageDataLoaders} dls @param {ReturnType<typeof resnet18>} model @param {string} file */
-async function drawMixed(dls, model, file) {
-  const mixup = new MixUp(0.4)
-  const preview = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat(), cbs: mixup, defaultCbs: false })
-  await preview.session(async learn => {
-    learn.training = true
-    learn.split(await dls.oneBatch())
-    await learn.emit(['beforeTrain', 'beforeBatch'])
-    const own = Array.from((await mixup.y.data()).slice(0, 9), Number)
-    const partner = Array.from((await mixup.yb1[0].data()).slice(0, 9), Number)
-    const lambda = Array.from((await mixup.lam?.data())?.slice(0, 9) ?? [], Number)
-    const names = dls.vocab ?? []
-    const titles = own.map((label, i) => {
-      const share = lambda[i].toFixed(2)
-      return `${names[label]} × ${share} + ${names[partner[i]]} × ${(1 - Number(share)).toFixed(2)}`
-    })
-    await dls.showBatch({
-      b: [mixup.x, mixup.y],
-      rows: 3,
-      cols: 3,
-      titles,
-      title: 'label × λ + partner’s label × (1 − λ)',
-      file,
-    })
-  })
-  return file
-}
-
 /** @param {Learner} learn @param {string} title @param {string} file */
 async function drawLoss({ recorder: { losses, lrs } }, title, file) {
   const series = [
@@ -161,7 +134,8 @@ async function main() {
   )
 
   const model = resnet18({ numClasses: classes.length })
-  console.log(`What MixUp makes of them: ${shown(await drawMixed(dls, model, join(args.out, 'mixup.png')))}`)
+  const mixed = await showMixed(dls, new MixUp(0.4), { file: join(args.out, 'mixup.png'), rows: 3, cols: 3 })
+  console.log(`What MixUp makes of them: ${shown(mixed)}`)
   console.log(`Training a ResNet-18 with MixUp(0.4) at ${size} x ${size} pixels on ${getNumThreads()} threads\n`)
 
   const learn = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat(), metrics: errorRate })

@@ -40,5 +40,6 @@ export {
 } from './schedule.js'
 export type { SgdrOptions } from './sgdr.js'
 export { ShortEpoch, type ShortEpochOptions } from './short-epoch.js'
+export { type ShowMixedOptions, showMixed } from './show-mixed.js'
 export { TerminateOnNaN } from './terminate-on-nan.js'
 export { type PatientOptions, PatientTracker, Tracker, type TrackerOptions } from './tracker.js'

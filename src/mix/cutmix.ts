@@ -3,7 +3,16 @@ import { tensorOperator } from '../nn/operators.js'
 import { Tensor } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, randBbox, randBboxMinMax } from './bbox.js'
 import { type Partners, partnersTensor } from './mixup.js'
-import { checkAlpha, type DrawOptions, defaultRandom, drawBeta, drawShares, type MixDraw, spread } from './random.js'
+import {
+  checkAlpha,
+  checkObject,
+  type DrawOptions,
+  defaultRandom,
+  drawBeta,
+  drawShares,
+  type MixDraw,
+  spread,
+} from './random.js'
 
 const cutmixOperator = tensorOperator('torch_learner::cutmix')
 const cutmixInPlace = tensorOperator('torch_learner::cutmix_')
@@ -50,8 +59,7 @@ export interface CutmixOptions {
  */
 export function cutmix(x: Tensor, perm: Partners, boxes: Boxes, options: CutmixOptions = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { out, inPlace = false } = options
+  const { out, inPlace = false } = checkObject(options)
   const flat = boxList(boxes).flat()
   if (out !== undefined && !(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)
   if (out !== undefined && inPlace) throw invalidArgument('inPlace', 'false where out is given', inPlace)
@@ -93,7 +101,7 @@ export function drawCutmix(
   alpha: number,
   options: CutmixDrawOptions = {},
 ): CutmixDraw | null {
-  const { minmax, ...rest } = options
+  const { minmax, ...rest } = checkObject(options)
   const { random = defaultRandom } = rest
   checkAlpha(alpha)
   const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode: 'batch', ...rest })

@@ -3,6 +3,7 @@ import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/inde
 import { type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
+  checkObject,
   type DrawOptions,
   defaultRandom,
   drawBeta,
@@ -117,7 +118,7 @@ export function drawFmix(
   alpha: number,
   options: FmixDrawOptions = {},
 ): FmixDraw | null {
-  const { decayPower = 3, ...rest } = options
+  const { decayPower = 3, ...rest } = checkObject(options)
   const { random = defaultRandom } = rest
   checkAlpha(alpha)
   if (!(Number.isFinite(decayPower) && decayPower > 0)) {

@@ -85,7 +85,17 @@ function checkedDraw<T extends Float32Array | Int32Array>(
   n: number,
 ) {
   if (drawn instanceof like && drawn.length === n) return drawn
-  throw invalidArgument(`random.${name}`, `${like.name === 'Int32Array' ? 'an' : 'a'} ${like.name} of ${n} numbers`, drawn)
+  throw invalidArgument(
+    `random.${name}`,
+    `${like.name === 'Int32Array' ? 'an' : 'a'} ${like.name} of ${n} numbers`,
+    drawn,
+  )
+}
+
+/** @internal Options that somebody passed: an object. */
+export function checkObject<T extends object>(options: T): T {
+  if (typeof options === 'object' && options !== null) return options
+  throw invalidArgument('options', 'an object', options)
 }
 
 function checkDraw(n: number, { mode = 'elem', prob = 1, random = defaultRandom }: DrawOptions): Required<DrawOptions> {
@@ -111,7 +121,7 @@ export function drawShares(
   values: (count: number, random: MixRandom) => Float32Array,
   options: DrawOptions,
 ): Shares | null {
-  const { mode, prob, random } = checkDraw(n, options)
+  const { mode, prob, random } = checkDraw(n, checkObject(options))
   const count = mode === 'batch' ? 1 : mode === 'pair' ? n >> 1 : n
   const hits = prob < 1 ? Array.from(drawBeta(1, count, random), u => u < prob) : new Array<boolean>(count).fill(true)
   if (!hits.includes(true)) return null
