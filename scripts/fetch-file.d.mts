@@ -2,6 +2,6 @@
 export function fetchFile(
   url: string,
   file: string,
-  expected: string,
+  expected: string | ((file: string) => Promise<void>),
   options?: { title?: string; connectTimeout?: number; idleTimeout?: number },
 ): Promise<void>

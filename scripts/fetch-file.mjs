@@ -12,7 +12,8 @@ import { withLock } from './libtorch/lock.mjs'
  *
  * @param {string} url http: or https:
  * @param {string} file
- * @param {string} expected SHA-256, or its first digits (8 at least)
+ * @param {string | ((file: string) => Promise<void>)} expected SHA-256, or its first digits (8 at least), or a check that
+ * throws
  * @param {import('./libtorch/request.mjs').RequestOptions & { title?: string }} [options]
  */
 export async function fetchFile(url, file, expected, options = {}) {

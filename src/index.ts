@@ -24,6 +24,9 @@ export {
   type ShowBatchOptions,
   type SplitIdx,
   TensorDataset,
+  type UntarDataOptions,
+  URLs,
+  untarData,
   Vocab,
 } from './data/index.js'
 export * from './learner/index.js'

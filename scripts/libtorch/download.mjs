@@ -31,14 +31,14 @@ export async function verify(file, expected, source) {
 /**
  * @param {URL} url http: or https:
  * @param {string} part file to fill
- * @param {string} expected as for {@link verify}
+ * @param {string | ((file: string) => Promise<void>)} expected as for {@link verify}, or a check that throws
  * @param {import('./request.mjs').RequestOptions & { title?: string }} [options]
  */
 export async function download(url, part, expected, options = {}) {
   const resumed = existsSync(part)
   await fill(url, part, options)
   try {
-    await verify(part, expected, url.href)
+    await (typeof expected === 'string' ? verify(part, expected, url.href) : expected(part))
   } catch (error) {
     discard(part)
     // What was there before may have been the rest of another file: one attempt from the first byte
