@@ -18,12 +18,26 @@ function between(curve: Curve): {
   (start: Values, end: Values): Schedule
 }
 function between(curve: Curve): (start: Values, end: Values) => Schedule {
-  return (start, end) => pos => {
-    if (typeof start === 'number' && typeof end === 'number') return curve(start, end, pos)
-    const length = typeof start === 'number' ? (typeof end === 'number' ? 1 : end.length) : start.length
-    return Array.from({ length }, (_, i) => curve(at(start, i), at(end, i), pos))
+  return (start, end = start) => {
+    checkEnds(start, end)
+    return pos => {
+      if (typeof start === 'number' && typeof end === 'number') return curve(start, end, pos)
+      const length = typeof start === 'number' ? (typeof end === 'number' ? 1 : end.length) : start.length
+      return Array.from({ length }, (_, i) => curve(at(start, i), at(end, i), pos))
+    }
   }
 }
+
+function checkEnds(start: unknown, end: unknown): void {
+  for (const [name, value] of Object.entries({ start, end })) {
+    const fits = Array.isArray(value) ? value.length > 0 && value.every(isNumber) : isNumber(value)
+    if (!fits) throw invalidArgument(name, 'a number, or an array of one for each parameter group', value)
+  }
+  if (Array.isArray(start) && Array.isArray(end) && start.length !== end.length)
+    throw invalidArgument('end', `as many numbers as start, ${start.length}`, end)
+}
+
+const isNumber = (value: unknown): boolean => typeof value === 'number'
 
 function at(value: Values, i: number): number {
   return typeof value === 'number' ? value : (value[i] ?? Number.NaN)
@@ -43,6 +57,7 @@ export const schedExp = between((start, end, pos) => start * (end / start) ** po
 
 /** A power: `start + (end - start) pos^power`. */
 export function schedPoly(start: Values, end: Values, power: number): Schedule {
+  if (!isNumber(power)) throw invalidArgument('power', 'a number', power)
   return between((a, b, pos) => a + (b - a) * pos ** power)(start, end)
 }
 
@@ -54,6 +69,9 @@ export function schedPoly(start: Values, end: Values, power: number): Schedule {
  * @param scheds as many schedules
  */
 export function combineScheds<T extends Values>(pcts: readonly number[], scheds: readonly Schedule<T>[]): Schedule<T> {
+  if (!Array.isArray(pcts) || !pcts.every(isNumber)) throw invalidArgument('pcts', 'an array of shares', pcts)
+  if (!Array.isArray(scheds) || !scheds.every(sched => typeof sched === 'function'))
+    throw invalidArgument('scheds', 'an array of schedules', scheds)
   const sum = pcts.reduce((total, pct) => total + pct, 0)
   if (sum !== 1 || pcts.some(pct => !(pct >= 0))) throw invalidArgument('pcts', 'shares of at least 0 with sum 1', pcts)
   if (pcts.length !== scheds.length)
@@ -76,6 +94,7 @@ export function combineScheds<T extends Values>(pcts: readonly number[], scheds:
 
 /** Cosine from `start` to `middle` in the share `pct`, then on to `end`. */
 export function combinedCos(pct: number, start: Values, middle: Values, end: Values): Schedule {
+  if (!(isNumber(pct) && pct >= 0 && pct <= 1)) throw invalidArgument('pct', 'a number from 0 to 1', pct)
   return combineScheds([pct, 1 - pct], [schedCos(start, middle), schedCos(middle, end)])
 }
 
@@ -92,6 +111,9 @@ export class ParamScheduler extends Callback {
 
   constructor(scheds: Readonly<Record<string, Schedule>>) {
     super({ order: 60, runValid: false })
+    const isRecord = typeof scheds === 'object' && scheds !== null
+    if (!isRecord || !Object.values(scheds).every(sched => typeof sched === 'function'))
+      throw invalidArgument('scheds', 'an object of schedules by hyper-parameter', scheds)
     this.scheds = scheds
   }
 

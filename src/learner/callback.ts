@@ -64,6 +64,11 @@ export class Callback {
       if (typeof handler !== 'function') throw invalidArgument(key, 'a function', handler)
       this[key] = () => handler(this)
     }
+    if (name !== undefined && (typeof name !== 'string' || name === '')) throw invalidArgument('name', 'text', name)
+    if (order !== undefined && !Number.isFinite(order)) throw invalidArgument('order', 'a number', order)
+    for (const [key, value] of Object.entries({ run, runTrain, runValid })) {
+      if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(key, 'true or false', value)
+    }
     this.#name = name ?? null
     this.order = order ?? this.order
     this.run = run ?? this.run

@@ -18,7 +18,7 @@ export type { Prediction, TtaOptions } from './predict.js'
 export type { Preds, PredsOptions, ValidateOptions } from './preds.js'
 export { ProgressCallback, type ProgressOptions } from './progress.js'
 export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
-export { LiveRenderer, type PassState, PlainRenderer, type Renderer, rendererFor, type TextSink } from './renderer.js'
+export { LiveRenderer, type PassState, PlainRenderer, type Renderer, type TextSink } from './renderer.js'
 export type { ShowResultsOptions } from './results.js'
 export type { LoadOptions, SaveOptions } from './save.js'
 export {

@@ -1,3 +1,6 @@
+import { z } from 'zod'
+import { checkOptions } from '../data/index.js'
+import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
@@ -5,6 +8,16 @@ import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
 import { warnNanLoss } from './warnings.js'
+
+const flag = z.boolean({ error: 'true or false' })
+const schema = z.strictObject({
+  addTime: flag.default(true),
+  trainMetrics: flag.default(false),
+  validMetrics: flag.default(true),
+  beta: z
+    .custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, { error: 'a number from 0 to 1' })
+    .default(0.98),
+})
 
 /** Options of the {@link Recorder}. */
 export interface RecorderOptions extends CallbackFlags {
@@ -59,12 +72,14 @@ export class Recorder extends Callback {
   #started = 0
 
   constructor(options: RecorderOptions = {}) {
-    const { addTime = true, trainMetrics = false, validMetrics = true, beta = 0.98, ...flags } = options
+    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+    const { addTime, trainMetrics, validMetrics, beta, ...flags } = options
+    const own = checkOptions(schema, { addTime, trainMetrics, validMetrics, beta }, 'Recorder')
     super({ order: 50, ...flags })
-    this.addTime = addTime
-    this.trainMetrics = trainMetrics
-    this.validMetrics = validMetrics
-    this.#smooth = new SmoothLoss(beta)
+    this.addTime = own.addTime
+    this.trainMetrics = own.trainMetrics
+    this.validMetrics = own.validMetrics
+    this.#smooth = new SmoothLoss(own.beta)
   }
 
   override beforeFit(): void {

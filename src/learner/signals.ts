@@ -1,8 +1,16 @@
+import { invalidArgument } from '../native/index.js'
+
 /**
  * Thrown by callbacks to skip a part of the loop; not errors. Each is caught at its own level, where the matching
  * `afterCancel...` event follows. Thrown elsewhere it travels outwards, and out of `fit` if no level takes it.
  */
 export abstract class CancelSignal extends Error {
+  /** @param message why, for people who meet it uncaught */
+  constructor(message = '', options?: ErrorOptions) {
+    if (typeof message !== 'string') throw invalidArgument('message', 'text', message)
+    super(message, options)
+  }
+
   override get name(): string {
     return this.constructor.name
   }

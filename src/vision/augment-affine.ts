@@ -1,6 +1,43 @@
-import { BatchTransform } from '../data/index.js'
+import { z } from 'zod'
+import { BatchTransform, checkOptions } from '../data/index.js'
+import { pair } from '../nn/validate.js'
 import { ops, scope, type Tensor } from '../tensor/index.js'
-import { type Draw, type DrawSpec, drawFor } from './draw.js'
+import { type Draw, type DrawSpec, drawFor, drawSchema } from './draw.js'
+
+const number = z.number({ error: 'a number' }).optional()
+const share = z.custom<number>(value => typeof value === 'number' && value >= 0 && value <= 1, {
+  error: 'a number from 0 to 1',
+})
+const zoom = z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' })
+const side = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
+const mode = z.enum(['bilinear', 'nearest', 'bicubic'], { error: 'bilinear, nearest or bicubic' }).optional()
+const p = share.optional()
+const draw = drawSchema.optional()
+
+/** A part of {@link AffineAugmentOptions}, strict like the whole. */
+const part = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, { error: `an object with ${Object.keys(shape).join(', ')} only` }).optional()
+
+const AffineOptions = z.strictObject({
+  flip: part({ p, draw }),
+  dihedral: part({ p, draw }),
+  rotate: part({ maxDeg: number, p, draw }),
+  zoom: part({ minZoom: zoom.optional(), maxZoom: zoom.optional(), p, draw, drawX: draw, drawY: draw }),
+  warp: part({ magnitude: number, p, drawX: draw, drawY: draw }),
+  size: z.union([side, z.tuple([side, side])], { error: 'a whole number from 1 or [height, width]' }).optional(),
+  mode,
+  padMode: z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' }).optional(),
+  alignCorners: z.boolean({ error: 'true or false' }).optional(),
+  batch: z.boolean({ error: 'true or false' }).optional(),
+})
+
+const CropOptions = z.strictObject({
+  minScale: p,
+  maxScale: p,
+  ratio: z.tuple([zoom, zoom], { error: 'two numbers above 0, from and to' }).optional(),
+  validScale: p,
+  mode,
+})
 
 /** How values between and beyond the pixels come about. */
 export interface SamplingOptions {
@@ -42,7 +79,7 @@ export class AffineAugment extends BatchTransform {
 
   constructor(options: AffineAugmentOptions = {}) {
     super()
-    this.options = options
+    this.options = checkOptions(AffineOptions, options, 'AffineAugment')
   }
 
   override encodes(x: Tensor, _device: string, training: boolean): Tensor {
@@ -116,8 +153,8 @@ export class BatchResizedCrop extends BatchTransform {
   /** @param size pixels: a square's side or `[height, width]` */
   constructor(size: number | readonly [height: number, width: number], options: BatchResizedCropOptions = {}) {
     super()
-    this.size = sides(size)
-    this.options = options
+    this.size = sides(pair('size', size))
+    this.options = checkOptions(CropOptions, options, 'BatchResizedCrop')
   }
 
   override encodes(x: Tensor, _device: string, training: boolean): Tensor {

@@ -1,7 +1,26 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions, type SplitIdx } from '../data/index.js'
 import { ops, scope, type Tensor } from '../tensor/index.js'
-import { type Draw, drawFor } from './draw.js'
+import { type Draw, drawFor, drawSchema } from './draw.js'
+
+const change = z.custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, {
+  error: 'a number from 0 to 1, 1 excluded',
+})
+const probability = z.custom<number>(value => typeof value === 'number' && value >= 0 && value <= 1, {
+  error: 'a number from 0 to 1',
+})
+const part = z
+  .strictObject(
+    { maxLighting: change.optional(), p: probability.optional(), draw: drawSchema.optional() },
+    { error: 'an object with maxLighting, p, draw only' },
+  )
+  .optional()
+
+const LightingOptions = z.strictObject({
+  brightness: part,
+  contrast: part,
+  batch: z.boolean({ error: 'true or false' }).optional(),
+})
 
 /** What {@link LightingAugment} does. A draw that is given goes to all samples. */
 export interface LightingAugmentOptions {
@@ -26,7 +45,7 @@ export class LightingAugment extends BatchTransform {
 
   constructor(options: LightingAugmentOptions = {}) {
     super()
-    this.options = options
+    this.options = checkOptions(LightingOptions, options, 'LightingAugment')
   }
 
   override encodes(x: Tensor): Tensor {

@@ -162,8 +162,8 @@ const methods = Object.getOwnPropertyNames(tl.Tensor.prototype).filter(name => {
   return typeof value === 'function' && name !== 'constructor' && !EXCLUDED.has(name)
 })
 
-// Errors that are made by us alone
-for (const name of ['StateDictError', 'TorchLearnerError']) EXCLUDED.add(name)
+// Errors are made by us alone; what else the abstract handlers take comes from their subclasses
+for (const name of ['StateDictError', 'TorchLearnerError', 'MixHandler', 'RegionMix']) EXCLUDED.add(name)
 
 /** What can be called or constructed in a namespace, as `name -> (args) => result`. */
 function callables(prefix, space) {
@@ -176,7 +176,8 @@ function callables(prefix, space) {
 }
 
 const publicCalls = [
-  ...callables('', tl),
+  // Tensor's own constructor takes over native handles: it is internal, too
+  ...callables('', tl).filter(([name]) => name !== 'new Tensor'),
   ...callables('nn.', tl.nn),
   ...callables('optim.', tl.optim),
   ...callables('hostRandom.', tl.hostRandom),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../../data/index.js'
+import { invalidArgument } from '../../native/index.js'
 import { isTensor } from '../../nn/validate.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
@@ -146,7 +147,10 @@ export class F1Score extends ConfusionMetric {
 
 /** The weighted harmonic mean of {@link Precision} and {@link Recall}: recall counts `beta` times as much. */
 export class FBeta extends ConfusionMetric {
-  constructor({ beta, ...options }: ClassMetricOptions & { beta: number }) {
-    super('fbeta_score', fBeta(beta), options)
+  constructor(options: ClassMetricOptions & { beta: number }) {
+    if (typeof options !== 'object' || options === null)
+      throw invalidArgument('options', 'an object with beta', options)
+    const { beta, ...others } = options
+    super('fbeta_score', fBeta(beta), others)
   }
 }
