@@ -11,6 +11,7 @@ import {
   type EarlyStoppingOptions,
   type Learner,
   Metric,
+  ModelEMA,
   ReduceLROnPlateau,
   type ReduceLROnPlateauOptions,
   SaveModel,
@@ -101,6 +102,16 @@ test('the best weights are loaded back, the others are gone', async t => {
   t.deepEqual(weightsOf(learn.model), best)
   t.true((await stat(saver.lastSavedPath ?? '')).size > 0)
   t.is(saver.best, 0.2)
+})
+
+test('beside a ModelEMA the average is what is measured, and what is saved', async t => {
+  const path = await mkdtemp(join(tmpdir(), 'trackers-'))
+  const learn = tinyLearner({ batches: [4, 2], path })
+  const [ema, saver] = [new ModelEMA({ decay: 0.6 }), new SaveModel()]
+  await learn.fit(2, { cbs: [ema, saver] })
+  const best = Math.min(...learn.recorder.values.map(row => Number(row[1])))
+  const [loss] = (await learn.validate()) ?? []
+  t.is(loss, best)
 })
 
 test('a fit in which nothing improved loads nothing', async t => {

@@ -83,6 +83,19 @@ test('options are checked', t => {
   t.throws(() => new CSVLogger(''), { message: /CSVLogger's fname/ })
   t.throws(() => new ModelEMA({ decay: 1 }), { message: /ModelEMA's decay/ })
   t.throws(() => new ModelEMA({ decoy: 1 } as object), { message: /only decay, warmup/ })
+  for (const make of [
+    (o: object) => new GradientClip(o),
+    (o: object) => new GradientAccumulation(o),
+    (o: object) => new ShortEpoch(o),
+    (o: object) => new CSVLogger(o),
+    (o: object) => new ModelEMA(o),
+    (o: object) => new FetchPreds(o),
+    (o: object) => new EarlyStopping(o),
+    (o: object) => new ReduceLROnPlateau(o),
+  ]) {
+    t.throws(() => make([]), { code: 'ERR_INVALID_ARG' })
+    t.throws(() => make(JSON.parse('null')), { code: 'ERR_INVALID_ARG' })
+  }
   t.throws(() => new FetchPreds({ dsIdx: 3 as 1 }), { message: /FetchPreds's dsIdx/ })
 })
 

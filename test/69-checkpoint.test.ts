@@ -35,7 +35,11 @@ interface Result {
 /** Runs the fit; killed `after` milliseconds from its start, unless it is done before. */
 function run(path: string, args: string[], after?: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [program, path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let complaints = ''
+    child.stderr.setEncoding('utf8').on('data', text => {
+      complaints += text
+    })
     child.stdout.once('data', () => {
       if (after !== undefined) setTimeout(() => child.kill('SIGKILL'), after)
     })
@@ -43,7 +47,7 @@ function run(path: string, args: string[], after?: number): Promise<boolean> {
     child.on('close', (code, signal) => {
       if (signal === 'SIGKILL') resolve(false)
       else if (code === 0) resolve(true)
-      else reject(new Error(`the fit failed with code ${code}`))
+      else reject(new Error(`the fit failed with code ${code}: ${complaints}`))
     })
   })
 }

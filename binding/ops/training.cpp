@@ -3,7 +3,6 @@
 
 #include <torch/library.h>
 
-#include <cmath>
 #include <limits>
 
 #include "common.h"
@@ -58,13 +57,14 @@ void unscale_(at::TensorList parameters, at::Tensor scale, at::Tensor steps, dou
   std::vector<at::Tensor> gradients = gradients_of(parameters);
   if (gradients.empty()) return;
   const double inverse = 1.0 / scale.item<double>();
-  bool finite = true;
+  std::vector<at::Tensor> sums;
   for (at::Tensor& gradient : gradients) {
     gradient.mul_(inverse);
     // a sum isn't finite if an element isn't; float64 can't overflow by summing float32
-    finite = finite && std::isfinite(gradient.sum(at::kDouble).item<double>());
+    sums.push_back(gradient.sum(at::kDouble).to(gradients[0].device()));
   }
-  if (!finite) {
+  // one question for all, as it waits for the device
+  if (!at::isfinite(at::stack(sums)).all().item<bool>()) {
     drop_gradients(parameters);
     scale.mul_(backoff);
     steps.zero_();

@@ -55,10 +55,10 @@ export class Checkpoint extends Callback {
 
   constructor(options: CheckpointOptions = {}) {
     super()
-    checkOptions(schema, options, 'Checkpoint')
-    this.fname = options.fname ?? 'checkpoint'
-    this.everyBatches = options.everyBatches ?? 0
-    this.resume = options.resume ?? false
+    const { fname = 'checkpoint', everyBatches = 0, resume = false } = checkOptions(schema, options, 'Checkpoint')
+    this.fname = fname
+    this.everyBatches = everyBatches
+    this.resume = resume
   }
 
   /** Where the file is. */

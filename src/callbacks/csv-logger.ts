@@ -39,9 +39,9 @@ export class CSVLogger extends Callback {
   constructor(options: string | CSVLoggerOptions = {}) {
     super()
     const given = typeof options === 'string' ? { fname: options } : options
-    checkOptions(schema, given, 'CSVLogger')
-    this.fname = given.fname ?? 'history.csv'
-    this.append = given.append ?? false
+    const { fname = 'history.csv', append = false } = checkOptions(schema, given, 'CSVLogger')
+    this.fname = fname
+    this.append = append
   }
 
   /** Where the file is. Known once a fit has begun, or while the callback belongs to a Learner. */

@@ -33,8 +33,7 @@ export class GradientAccumulation extends Callback {
   constructor(options: number | GradientAccumulationOptions = {}) {
     super()
     const given = typeof options === 'number' ? { nAcc: options } : options
-    checkOptions(schema, given, 'GradientAccumulation')
-    this.nAcc = given.nAcc ?? 32
+    this.nAcc = checkOptions(schema, given, 'GradientAccumulation').nAcc ?? 32
   }
 
   override beforeFit(): void {

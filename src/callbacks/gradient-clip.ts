@@ -30,9 +30,9 @@ export class GradientClip extends Callback {
   constructor(options: number | GradientClipOptions = {}) {
     super()
     const given = typeof options === 'number' ? { maxNorm: options } : options
-    checkOptions(schema, given, 'GradientClip')
-    this.maxNorm = given.maxNorm ?? 1
-    this.normType = given.normType ?? 2
+    const { maxNorm = 1, normType = 2 } = checkOptions(schema, given, 'GradientClip')
+    this.maxNorm = maxNorm
+    this.normType = normType
   }
 
   override beforeStep(): void {

@@ -48,8 +48,7 @@ export class MixedPrecision extends Callback {
 
   constructor(options: MixedPrecisionOptions = {}) {
     super()
-    checkOptions(schema, options, 'MixedPrecision')
-    this.options = { ...options }
+    this.options = checkOptions(schema, options, 'MixedPrecision')
   }
 
   override beforeFit(): void {

@@ -47,9 +47,9 @@ export class ModelEMA extends Callback {
 
   constructor(options: ModelEMAOptions = {}) {
     super()
-    checkOptions(schema, options, 'ModelEMA')
-    this.decay = options.decay ?? 0.999
-    this.warmup = options.warmup ?? true
+    const { decay = 0.999, warmup = true } = checkOptions(schema, options, 'ModelEMA')
+    this.decay = decay
+    this.warmup = warmup
   }
 
   override beforeFit(): void {

@@ -26,9 +26,9 @@ export class ShortEpoch extends Callback {
 
   constructor(options: ShortEpochOptions = {}) {
     super()
-    checkOptions(schema, options, 'ShortEpoch')
-    this.pct = options.pct ?? 0.01
-    this.shortValid = options.shortValid ?? true
+    const { pct = 0.01, shortValid = true } = checkOptions(schema, options, 'ShortEpoch')
+    this.pct = pct
+    this.shortValid = shortValid
   }
 
   override afterBatch(): void {

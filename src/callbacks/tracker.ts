@@ -42,9 +42,9 @@ export abstract class Tracker extends Callback {
     super()
     if (!(schema instanceof z.ZodObject)) throw invalidArgument('schema', 'a zod schema of an object', schema)
     checkOptions(schema, options, new.target.name)
-    const { monitor = 'valid_loss', minDelta = 0, resetOnFit = true } = options
+    const { monitor = 'valid_loss', comp, minDelta = 0, resetOnFit = true } = options
     this.monitor = monitor
-    this.comp = options.comp ?? (/loss|error/.test(monitor) ? 'less' : 'greater')
+    this.comp = comp ?? (/loss|error/.test(monitor) ? 'less' : 'greater')
     this.minDelta = minDelta
     this.resetOnFit = resetOnFit
   }
