@@ -1,6 +1,6 @@
 // Mixing alone: one native pass against the two operators that it replaces, and against what memory itself allows.
 import { pathToFileURL } from 'node:url'
-import { emptyCache, mark, mixup, ops, rand, randn, randperm, scope, zeros } from 'torch-learner'
+import { cutmix, emptyCache, mark, mixup, ops, rand, randn, randperm, scope, zeros } from 'torch-learner'
 import { median, print } from './table.mjs'
 
 const milliseconds = value => `${value.toFixed(value < 1 ? 3 : 2)} ms`
@@ -58,6 +58,44 @@ async function compare(n, size, { rounds, repeats }) {
   return times
 }
 
+/** A box of three fifths of the height and width, 36 % of the picture, as reference.py has it. */
+async function compareBoxes(n, size, { rounds, repeats }) {
+  const shape = [n, 3, size, size]
+  const [x, out] = [randn(shape), zeros(shape)]
+  const perm = randperm(n)
+  const [from, to] = [Math.floor(size / 5), Math.floor((size * 4) / 5)]
+  const box = [from, from, to, to]
+  const inBox = t => t.slice(2, from, to).slice(3, from, to)
+  // fastai's way: every picture is gathered, for the sake of a box
+  const gathered = () => inBox(x).copy_(inBox(x.index([perm])))
+  const times = await inTurns(
+    {
+      cold: { fn: gathered, before: coldMemory },
+      warm: { fn: gathered },
+      inPlace: { fn: () => cutmix(x, perm, box, { inPlace: true }) },
+      apart: { fn: () => cutmix(x, perm, box) },
+      copy: { fn: () => out.copy_(x) },
+    },
+    rounds,
+    repeats,
+  )
+  for (const tensor of [x, out, perm]) tensor.dispose()
+  return times
+}
+
+async function boxRows(reference, n, size, options, add) {
+  const times = await compareBoxes(n, size, options)
+  const what = `cutmix of ${n}x3x${size}x${size} float32`
+  if (reference !== null) {
+    const python = median((await reference.ask(`cutmix ${n} ${size} 30`)).slice(5)) * 1000
+    add(`${what}, in place, against fastai's way in Python`, times.inPlace, python, python / times.inPlace, '')
+    add(`${what}, leaving the batch, against the same`, times.apart, python, python / times.apart, '')
+  }
+  add(`${what}, in place, against x[perm] in fresh memory`, times.inPlace, times.cold, times.cold / times.inPlace, '')
+  add(`${what}, in place, against x[perm] in reused memory`, times.inPlace, times.warm, times.warm / times.inPlace, '')
+  add(`${what}, leaving the batch, against memcpy`, times.apart, times.copy, times.copy / times.apart, '')
+}
+
 /**
  * @param reference the Python side (see python.mjs), or null: then PyTorch's way is measured with our operators in cold
  * memory
@@ -79,7 +117,8 @@ export async function run(reference = null) {
     [128, 32],
   ]) {
     const large = size === 224
-    const times = await compare(n, size, large ? { rounds: 25, repeats: 1 } : { rounds: 40, repeats: 20 })
+    const options = large ? { rounds: 25, repeats: 1 } : { rounds: 40, repeats: 20 }
+    const times = await compare(n, size, options)
     const what = `mixup of ${n}x3x${size}x${size} float32`
     const python = reference === null ? null : median((await reference.ask(`mixup ${n} ${size} 30`)).slice(5)) * 1000
     if (python !== null) add(`${what}, against Python's x[perm] + lerp`, times.mixup, python, python / times.mixup, '')
@@ -95,6 +134,7 @@ export async function run(reference = null) {
       times.triad / times.into,
       large ? '>= 0.9x' : '',
     )
+    await boxRows(reference, n, size, options, add)
   }
   return rows
 }

@@ -2,7 +2,8 @@
 
 ResNet-18 from scratch, float32, channels_last, fused Adam, MixUp written the usual way (index, then lerp). Driven over
 standard input so that both sides can take turns in one run: `<size> <batch> <steps>` trains and answers with the
-seconds that each step took; `mixup <n> <size> <repeats>` times the mixing alone; an empty line ends.
+seconds that each step took; `mixup <n> <size> <repeats>` times the mixing alone,
+`cutmix` fastai's way of pasting a box; an empty line ends.
 """
 
 import os
@@ -83,6 +84,20 @@ def mixup(n, size, repeats):
     return timed(lambda: torch.lerp(x[perm], x, lam), repeats)
 
 
+def cutmix(n, size, repeats):
+    x = torch.rand(n, 3, size, size)
+    perm = torch.randperm(n)
+    box = (..., slice(size // 5, size * 4 // 5), slice(size // 5, size * 4 // 5))
+
+    def paste():
+        x[box] = x[perm][box]
+
+    return timed(paste, repeats)
+
+
+MIXING = {"mixup": mixup, "cutmix": cutmix}
+
+
 def main():
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
     trainers = {}
@@ -91,8 +106,8 @@ def main():
         words = line.split()
         if not words:
             break
-        if words[0] == "mixup":
-            seconds = mixup(*map(int, words[1:]))
+        if words[0] in MIXING:
+            seconds = MIXING[words[0]](*map(int, words[1:]))
         else:
             size, batch, steps = map(int, words)
             trainer = trainers.get((size, batch)) or Trainer(size, batch)

@@ -20,8 +20,10 @@ import {
   MixUp,
   MSELossFlat,
   manualSeed,
+  memoryStats,
   nn,
   ResizeMix,
+  synchronize,
   type Tensor,
   tensor,
 } from 'torch-learner'
@@ -125,6 +127,16 @@ for (const [name, make] of Object.entries(callbacks)) {
       return weightsOf(learn.model)
     }
     t.deepEqual(await run(), await run())
+  })
+
+  test.serial(`${name}: no tensor is left over`, async t => {
+    const learn = tinyLearner({ batches: [3, 1], cbs: make() })
+    await learn.fit(1)
+    await synchronize()
+    const before = memoryStats().tensors
+    await learn.fit(3)
+    await synchronize()
+    t.is(memoryStats().tensors, before)
   })
 
   test.serial(`${name}: one-hot and integer targets, any loss`, async t => {

@@ -85,19 +85,19 @@ export abstract class MixHandler extends Callback {
   /**
    * @param options alpha, or {@link MixOptions}
    * @param defaultAlpha alpha when the options have none
-   * @param own what else the options of a subclass may have: the fields of a zod schema; `mode`: its default mode
+   * @param own of a subclass: its default `mode`, and the zod `fields` that its options have besides
    * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong option, and unless alpha is a finite number above 0
    */
   constructor(
     options: number | MixOptions = {},
     defaultAlpha = 0.5,
-    { mode: defaultMode = 'elem', ...own }: { mode?: MixMode } & Record<string, z.ZodType | MixMode> = {},
+    own: { mode?: MixMode; fields?: Record<string, z.ZodType> } = {},
   ) {
     super({ runValid: false })
     const isObject = typeof options === 'object' && options !== null
-    if (isObject) checkOptions(schema.extend(own as Record<string, z.ZodType>), options, new.target.name)
+    if (isObject) checkOptions(schema.extend(own.fields ?? {}), options, new.target.name)
     const given: MixOptions = isObject ? options : { alpha: options }
-    const { alpha = defaultAlpha, random = defaultRandom, prob = 1, mode = defaultMode } = given
+    const { alpha = defaultAlpha, random = defaultRandom, prob = 1, mode = own.mode ?? 'elem' } = given
     this.alpha = typeof alpha === 'function' ? alpha : checkAlpha(alpha)
     this.random = random
     this.prob = prob

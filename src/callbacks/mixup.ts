@@ -25,7 +25,7 @@ export class MixUp extends MixHandler {
 
   /** @param options alpha (default 0.4), or {@link MixUpOptions} */
   constructor(options: number | MixUpOptions = {}) {
-    super(options, 0.4, { lambdaFold: z.boolean({ error: 'true or false' }).optional() })
+    super(options, 0.4, { fields: { lambdaFold: z.boolean({ error: 'true or false' }).optional() } })
     this.lambdaFold = typeof options === 'number' ? true : (options.lambdaFold ?? true)
   }
 

@@ -32,10 +32,10 @@ const pictureLike = (dims: number) => dims === 4 || dims === 5
 export abstract class RegionMix extends MixHandler {
   readonly masks: boolean
 
-  /** @param own fields that a subclass adds to the options: see {@link MixHandler} */
+  /** @param own zod fields that a subclass adds to the options */
   constructor(options: number | RegionMixOptions, defaultAlpha: number, own: Record<string, z.ZodType> = {}) {
     const masks = z.boolean({ error: 'true or false' }).optional()
-    super(options, defaultAlpha, { mode: 'batch', masks, ...own })
+    super(options, defaultAlpha, { mode: 'batch', fields: { masks, ...own } })
     this.masks = typeof options === 'object' && (options.masks ?? false)
   }
 
