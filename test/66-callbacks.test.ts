@@ -10,6 +10,7 @@ import {
   CancelFit,
   CancelTrain,
   ChannelsLast,
+  Checkpoint,
   CrossEntropyLossFlat,
   CSVLogger,
   EarlyStopping,
@@ -18,15 +19,19 @@ import {
   GradientAccumulation,
   GradientClip,
   Learner,
+  MixedPrecision,
   ModelEMA,
   manualSeed,
+  memoryStats,
   nn,
   ProgressCallback,
   ReduceLROnPlateau,
   randint,
   randn,
+  SaveModel,
   SGD,
   ShortEpoch,
+  synchronize,
   type Tensor,
   TerminateOnNaN,
   tensor,
@@ -397,3 +402,27 @@ for (const [name, make] of Object.entries(all)) {
     }
   })
 }
+
+test.serial('fit after fit, no tensor stays behind', async t => {
+  const path = await mkdtemp(join(tmpdir(), 'leaks-'))
+  const cbs = [
+    new FetchPreds(),
+    new ModelEMA(),
+    new GradientClip(),
+    new GradientAccumulation(8),
+    new TerminateOnNaN(),
+    new EarlyStopping({ patience: 9 }),
+    new SaveModel(),
+    new Checkpoint({ everyBatches: 2 }),
+    new MixedPrecision({ dtype: 'float16' }),
+  ]
+  const learn = bnLearner(cbs)
+  learn.path = path
+  const live: number[] = []
+  for (let i = 0; i < 3; i++) {
+    await learn.fit(2)
+    await synchronize()
+    live.push(memoryStats().tensors)
+  }
+  t.deepEqual(live, [live[0], live[0], live[0]] as number[])
+})

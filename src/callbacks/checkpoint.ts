@@ -5,7 +5,7 @@ import { Callback } from '../learner/callback.js'
 import { Recorder } from '../learner/recorder.js'
 import { CancelBatch, CancelEpoch } from '../learner/signals.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { mark, rng, type Tensor } from '../tensor/index.js'
+import { mark, rng, scope, type Tensor } from '../tensor/index.js'
 import { type Position, type Restorable, readCheckpoint, removeLeftovers, saveCheckpoint } from './checkpoint-file.js'
 import { count, flag, text } from './options.js'
 
@@ -177,12 +177,12 @@ export class Checkpoint extends Callback {
     await learn.observed()
     await mark() // what is asked for from here on is there
     const position = { epoch, batch, nEpoch: learn.nEpoch, nIter: learn.dls.train.length }
-    await saveCheckpoint(path, learn, position, batch > 0 ? this.#epochRng : null)
+    await scope(() => saveCheckpoint(path, learn, position, batch > 0 ? this.#epochRng : null))
   }
 
   async #restore(found: Restorable): Promise<void> {
     this.#found = null
-    await found.restore(this.learn)
+    await scope(() => found.restore(this.learn))
     await mark()
     rng.setState(found.rng)
     found.dispose()

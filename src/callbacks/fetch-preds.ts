@@ -2,6 +2,7 @@ import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
 import type { CallbackList } from '../learner/options.js'
 import { type Preds, type PredsOptions, predsSchema } from '../learner/preds.js'
+import { scope } from '../tensor/index.js'
 
 /** Options of {@link FetchPreds}: those of {@link Learner.getPreds}; `cbs` are callbacks to leave out meanwhile. */
 export type FetchPredsOptions = Omit<PredsOptions, 'inner' | 'signal'>
@@ -36,7 +37,7 @@ export class FetchPreds extends Callback {
     const { learn } = this
     const without = learn.cbs.filter(callback => callback.removeOnFetch)
     const preds = await learn.removedCbs([...without, this.#without].flat(), () =>
-      learn.getPreds({ ...this.#options, inner: true }),
+      scope(() => learn.getPreds({ ...this.#options, inner: true })),
     )
     this.release()
     for (const tensor of tensorsOf(preds)) tensor.keep()

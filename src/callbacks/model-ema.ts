@@ -68,7 +68,7 @@ export class ModelEMA extends Callback {
     const state = [...model.namedParameters(), ...model.namedBuffers()] // each once, where a state dict may repeat
     this.#names = state.map(([name]) => name)
     this.#weights = state.map(([, tensor]) => tensor)
-    this.#average = noGrad(() => this.#weights.map(weight => weight.detach().clone().keep()))
+    this.#average = noGrad(() => this.#weights.map(weight => weight.clone().keep()))
   }
 
   override afterCancelStep(): void {

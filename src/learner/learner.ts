@@ -319,7 +319,7 @@ export class Learner extends LoopState {
     const cbs = [options.cbs ?? [], gather].flat()
     const prepare = options.reorder === false && options.dl ? undefined : inOrder
     const body = () => gather.collect(this, () => this.#validation(options, prepare))
-    if (options.inner) return this.addedCbs(cbs, body)
+    if (options.inner) return this.addedCbs(cbs, body).finally(() => gather.cleanup())
     return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
   }
 
