@@ -50,7 +50,10 @@ export function assertNumbers(
       at = i
     }
   }
-  t.true(worst <= 1, `${label}: element ${at} is ${actual[at]} instead of ${expected[at]} (${worst} times the tolerance)`)
+  t.true(
+    worst <= 1,
+    `${label}: element ${at} is ${actual[at]} instead of ${expected[at]} (${worst} times the tolerance)`,
+  )
 }
 
 /** Shape and elements of a tensor against a recording. */
