@@ -165,4 +165,6 @@ export {
   resnet101,
   resnet152,
 } from './vision/resnet.js'
+export type { CsvTableOptions } from './vision/table.js'
+export { type BadFile, type VerifyImagesOptions, verifyImages } from './vision/verify.js'
 export { downloadWeights, type WeightsName } from './vision/weights.js'

@@ -1,4 +1,5 @@
 export type { NumberArray, Sample } from './collate.js'
+export { parseCsv } from './csv.js'
 export { getImageFiles, type ImageFilesOptions, imageExtensions } from './files.js'
 export { type Labeller, parentLabel, RegexLabeller } from './labellers.js'
 export { DataLoader, type DataLoaderOptions } from './loader.js'

@@ -29,6 +29,7 @@ export interface RgbPicture {
  * other threads than JavaScript's.
  *
  * @param places where the box of each sits, across and down in [0, 1]; two numbers a file
+ * @param onBad told of each file that can't be used, instead of throwing
  * @throws TorchLearnerError for the first file that can't be used: `ERR_NOT_FOUND` when it isn't there, else `ERR_DECODE`
  */
 export async function decodeInto(
@@ -37,20 +38,37 @@ export async function decodeInto(
   out: Uint8Array,
   offset: number,
   request: PictureRequest,
+  onBad?: (index: number, error: TorchLearnerError) => void,
 ): Promise<void> {
   const failures = await native.decodeImages(paths, places, out, offset, request)
-  const bytes = request.width * request.height * 3
   for (const failure of failures) {
-    const { index } = failure
-    const path = paths[index]
-    if (failure.problem !== 'unsupported') throw pictureError(path, failure)
-    const { data, width, height } = await decodeBySharp(path, request.maxPixels)
-    checkExact(path, width, height, request)
-    const at = offset + index * bytes
-    const [x, y] = places.subarray(2 * index)
-    const trouble = await native.resizePixels(data, width, height, x, y, out, at, request)
-    if (trouble) throw pictureError(path, trouble)
+    try {
+      await retry(failure, paths, places, out, offset, request)
+    } catch (error) {
+      if (!(onBad && error instanceof TorchLearnerError)) throw error
+      onBad(failure.index, error)
+    }
   }
+}
+
+/** What the addon doesn't know, sharp may. */
+async function retry(
+  failure: PictureFailure,
+  paths: string[],
+  places: Float64Array,
+  out: Uint8Array,
+  offset: number,
+  request: PictureRequest,
+): Promise<void> {
+  const { index } = failure
+  const path = paths[index]
+  if (failure.problem !== 'unsupported') throw pictureError(path, failure)
+  const { data, width, height } = await decodeBySharp(path, request.maxPixels)
+  checkExact(path, width, height, request)
+  const at = offset + index * request.width * request.height * 3
+  const [x, y] = places.subarray(2 * index)
+  const trouble = await native.resizePixels(data, width, height, x, y, out, at, request)
+  if (trouble) throw pictureError(path, trouble)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import {
   BatchTransform,
@@ -20,6 +20,7 @@ import { imageSize, MAX_PIXELS } from './decode.js'
 import { IntToFloatTensor } from './normalize.js'
 import { Resize } from './resize.js'
 import { ImageSource } from './source.js'
+import { CsvOptions, type CsvTableOptions, type Item, readTable } from './table.js'
 
 const whole = (from: number) => {
   const error = `a whole number from ${from}`
@@ -47,7 +48,9 @@ const Options = z.strictObject({
   numWorkers: whole(1).optional(),
   prefetch: whole(0).default(2),
   maxPixels: whole(1).default(MAX_PIXELS),
+  onBadFile: z.enum(['error', 'skip'], { error: 'error or skip' }).default('error'),
 })
+
 type Checked = z.output<typeof Options>
 
 /** How {@link ImageDataLoaders} read pictures and make batches of them. */
@@ -78,10 +81,18 @@ export interface ImageDataLoadersOptions {
   prefetch?: number
   /** Pictures with more pixels are refused. Default 100 million. */
   maxPixels?: number
+  /**
+   * A file that can't be read ends the pass with an `error` (default) that names it; or is left out (`skip`) with a warning, and
+   * listed in `badFiles`: its batch is smaller then.
+   */
+  onBadFile?: 'error' | 'skip'
 }
 
 /** Training and validation batches from picture files, for classification. */
 export class ImageDataLoaders extends DataLoaders {
+  /** With `onBadFile: 'skip'`: the files that were left out so far, and what is wrong with each. */
+  readonly badFiles: ReadonlyMap<string, string> = new Map()
+
   /**
    * From a folder with a subfolder for each class: `path/train/cat/1.png`, `path/valid/cat/2.png`; or `path/cat/1.png` together with
    * `validPct`.
@@ -93,14 +104,14 @@ export class ImageDataLoaders extends DataLoaders {
   static async fromFolder(path: string, options: ImageDataLoadersOptions = {}): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders.fromFolder')
     if (checked.validPct !== undefined) {
-      return await split(path, await getImageFiles(path), file => parentLabel(file), checked, checked.validPct)
+      return await split(path, labelled(await getImageFiles(path), parentLabel), checked, checked.validPct)
     }
     await checkSubfolders(path, checked)
     const train = await getImageFiles(join(path, checked.train))
     const valid = await getImageFiles(join(path, checked.valid))
     if (train.length === 0) throw noPictures(join(path, checked.train))
     if (valid.length === 0) throw noPictures(join(path, checked.valid))
-    return await build(path, { train, valid }, parentLabel, checked)
+    return await build(path, { train: labelled(train, parentLabel), valid: labelled(valid, parentLabel) }, checked)
   }
 
   /**
@@ -134,39 +145,103 @@ export class ImageDataLoaders extends DataLoaders {
     options: ImageDataLoadersOptions = {},
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
-    if (!Array.isArray(files) || files.some(file => typeof file !== 'string')) {
-      throw invalidArgument('files', 'an array of paths', files)
+    if (!isStrings(files)) throw invalidArgument('files', 'an array of paths', files)
+    return await split(path, labelled(files, label), checked, checked.validPct ?? 0.2)
+  }
+
+  /**
+   * From files whose paths hold their labels.
+   *
+   * @param pattern its first group is the label, searched for in the whole path, with `/` between its parts
+   * @throws as {@link ImageDataLoaders.fromNameRe}
+   * @example await ImageDataLoaders.fromPathRe(path, files, /([^/]+)\/day\d+\//)
+   */
+  static async fromPathRe(
+    path: string,
+    files: readonly string[],
+    pattern: RegExp | string,
+    options: ImageDataLoadersOptions = {},
+  ): Promise<ImageDataLoaders> {
+    return await ImageDataLoaders.fromPathFunc(path, files, RegexLabeller(pattern), options)
+  }
+
+  /**
+   * From files and their labels, one each.
+   *
+   * @param files paths, as they are or in `path`
+   * @throws as {@link ImageDataLoaders.fromFolder}
+   */
+  static async fromLists(
+    path: string,
+    files: readonly string[],
+    labels: readonly string[],
+    options: ImageDataLoadersOptions = {},
+  ): Promise<ImageDataLoaders> {
+    const checked = checkOptions(Options, options, 'ImageDataLoaders')
+    if (!isStrings(files)) throw invalidArgument('files', 'an array of paths', files)
+    if (!isStrings(labels) || labels.length !== files.length) {
+      throw invalidArgument('labels', `an array of ${files.length} labels, one a file,`, labels)
     }
-    return await split(path, files, label, checked, checked.validPct ?? 0.2)
+    const items = files.map((file, i) => ({ file: isAbsolute(file) ? file : join(path, file), label: labels[i] }))
+    return await split(path, items, checked, checked.validPct ?? 0.2)
+  }
+
+  /**
+   * From a table of files and labels: `path/labels.csv`.
+   *
+   * @throws as {@link ImageDataLoaders.fromFolder}; `ERR_FILE_FORMAT` for a table without such a column or a row without such a field
+   * @example await ImageDataLoaders.fromCsv(path, { folder: 'train', suff: '.jpg', validCol: 'is_valid', bs: 32 })
+   */
+  static async fromCsv(
+    path: string,
+    options: ImageDataLoadersOptions & CsvTableOptions = {},
+  ): Promise<ImageDataLoaders> {
+    const isCsv = ([name]: [string, unknown]) => Object.hasOwn(CsvOptions.shape, name)
+    const entries = Object.entries(options)
+    const checked = checkOptions(
+      Options,
+      Object.fromEntries(entries.filter(entry => !isCsv(entry))),
+      'ImageDataLoaders',
+    )
+    const table = checkOptions(CsvOptions, Object.fromEntries(entries.filter(isCsv)), 'ImageDataLoaders.fromCsv')
+    const items = await readTable(path, table)
+    if (table.validCol === undefined) return await split(path, items, checked, checked.validPct ?? 0.2)
+    const train = items.filter(({ valid }) => !valid)
+    const valid = items.filter(item => item.valid)
+    if (train.length === 0 || valid.length === 0) {
+      const missing = train.length === 0 ? 'training' : 'validation'
+      throw new TorchLearnerError('ERR_NO_DATA', `${join(path, table.csvFname)} has no pictures for ${missing}`)
+    }
+    return await build(path, { train, valid }, checked)
   }
 }
 
+const labelled = (files: readonly string[], label: Labeller): Item[] =>
+  files.map(file => ({ file, label: label(file) }))
+
+const isStrings = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every(item => typeof item === 'string')
+
 interface Parts {
-  readonly train: readonly string[]
-  readonly valid: readonly string[]
+  readonly train: readonly Item[]
+  readonly valid: readonly Item[]
 }
 
-async function split(path: string, files: readonly string[], label: Labeller, checked: Checked, validPct: number) {
-  if (files.length === 0) throw noPictures(path)
-  const [train, valid] = RandomSplitter(validPct, { seed: checked.seed })(files)
-  const pick = (indices: Int32Array) => Array.from(indices, index => files[index])
+async function split(path: string, items: readonly Item[], checked: Checked, validPct: number) {
+  if (items.length === 0) throw noPictures(path)
+  const [train, valid] = RandomSplitter(validPct, { seed: checked.seed })(items)
+  const pick = (indices: Int32Array) => Array.from(indices, index => items[index])
   if (valid.length === 0 || train.length === 0) {
     throw new TorchLearnerError(
       'ERR_NO_DATA',
-      `A share of ${validPct} of ${files.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
+      `A share of ${validPct} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
     )
   }
-  return await build(path, { train: pick(train), valid: pick(valid) }, label, checked)
+  return await build(path, { train: pick(train), valid: pick(valid) }, checked)
 }
 
-async function build(
-  path: string,
-  { train, valid }: Parts,
-  label: Labeller,
-  checked: Checked,
-): Promise<ImageDataLoaders> {
-  const trainLabels = train.map(label)
-  const vocab = new Vocab(trainLabels)
+async function build(path: string, { train, valid }: Parts, checked: Checked): Promise<ImageDataLoaders> {
+  const vocab = new Vocab(train.map(({ label }) => label))
   if (vocab.length < 2) {
     throw new TorchLearnerError(
       'ERR_NO_DATA',
@@ -174,25 +249,42 @@ async function build(
         'to tell classes apart at least two are needed, each in a folder of its own',
     )
   }
-  const request = await pictureRequest(train[0], checked)
+  const request = await pictureRequest(train, checked)
   const workers = checked.numWorkers ?? Math.min(4, availableParallelism())
-  const source = (files: readonly string[], labels: readonly string[]) =>
-    new ImageSource({ files, labels: Int32Array.from(labels, name => vocab.encode(name)), request, workers })
+  const badFiles = new Map<string, string>()
+  const source = (items: readonly Item[]) =>
+    new ImageSource({
+      files: items.map(({ file }) => file),
+      labels: Int32Array.from(items, ({ label }) => vocab.encode(label)),
+      request,
+      workers,
+      badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,
+    })
   const { bs, seed, prefetch, device, shuffle } = checked
   const batchTfms = [new IntToFloatTensor(), ...checked.batchTfms]
   const common = { batchTfms, prefetch, device, seed }
-  return new ImageDataLoaders(
-    new DataLoader(source(train, trainLabels), { ...common, bs, shuffle, dropLast: shuffle, training: true }),
-    new DataLoader(source(valid, valid.map(label)), { ...common, bs: checked.valBs ?? bs }),
+  const dls = new ImageDataLoaders(
+    new DataLoader(source(train), { ...common, bs, shuffle, dropLast: shuffle, training: true }),
+    new DataLoader(source(valid), { ...common, bs: checked.valBs ?? bs }),
     { path, device, vocab: vocab.items, nInp: 1, lossFunc: new CrossEntropyLossFlat() },
   )
+  return Object.assign(dls, { badFiles })
 }
 
-/** Without a Resize the first picture sets the size. */
-async function pictureRequest(first: string, { itemTfms, maxPixels }: Checked): Promise<PictureRequest> {
+/** Without a Resize the first picture sets the size, or the first that can be read. */
+async function pictureRequest(items: readonly Item[], checked: Checked): Promise<PictureRequest> {
+  const { itemTfms, maxPixels, onBadFile } = checked
   const transform = Array.isArray(itemTfms) ? itemTfms[0] : itemTfms
   if (transform) return transform.request(maxPixels)
-  return { ...(await imageSize(first)), method: 'exact', padMode: 'zeros', maxPixels }
+  const last = onBadFile === 'skip' ? items.length - 1 : 0
+  for (const [i, { file }] of items.entries()) {
+    try {
+      return { ...(await imageSize(file)), method: 'exact', padMode: 'zeros', maxPixels }
+    } catch (error) {
+      if (i >= last || !(error instanceof TorchLearnerError)) throw error
+    }
+  }
+  throw new TorchLearnerError('ERR_NO_DATA', 'There are no pictures')
 }
 
 async function checkSubfolders(path: string, { train, valid }: Checked): Promise<void> {

@@ -1,5 +1,5 @@
 import type { BatchSource, LoadContext, PreparedBatch } from '../data/index.js'
-import { invalidArgument, type PictureRequest } from '../native/index.js'
+import { invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
 import { asTensor } from '../tensor/index.js'
 import { decodeInto } from './decode.js'
 
@@ -14,6 +14,8 @@ export interface ImageSourceOptions {
   readonly request: PictureRequest
   /** Into how many pieces a batch is cut, to be decoded at the same time. */
   readonly workers: number
+  /** Bad files are left out, and named here with what is wrong with them. Default: they are errors. */
+  readonly badFiles?: Map<string, string>
 }
 
 /**
@@ -28,8 +30,10 @@ export class ImageSource implements BatchSource {
   readonly labels?: ArrayLike<number>
   readonly request: PictureRequest
   readonly #workers: number
+  readonly #badFiles?: Map<string, string>
 
-  constructor({ files, labels, request, workers }: ImageSourceOptions) {
+  constructor({ files, labels, request, workers, badFiles }: ImageSourceOptions) {
+    this.#badFiles = badFiles
     this.files = files
     this.labels = labels
     this.request = request
@@ -59,15 +63,44 @@ export class ImageSource implements BatchSource {
     const pixels = new Uint8Array(n * height * width * 3)
     const places = new Float64Array(2 * n).fill(0.5)
     if (training && this.usesRandom) for (let i = 0; i < places.length; i++) places[i] = random()
-    await this.#decode(indices, places, pixels, signal)
-    const pictures = () => asTensor(pixels, { shape: [n, height, width, 3] }).permute([0, 3, 1, 2])
+    const bad = await this.#decode(indices, places, pixels, signal)
+    const kept = bad.size === 0 ? indices : this.#leaveOut(bad, indices, pixels)
+    const shown = pixels.subarray(0, kept.length * height * width * 3)
+    const pictures = () => asTensor(shown, { shape: [kept.length, height, width, 3] }).permute([0, 3, 1, 2])
     const { labels } = this
     if (!labels) return () => [pictures()]
-    const classes = BigInt64Array.from(indices, index => BigInt(labels[index]))
+    const classes = BigInt64Array.from(kept, index => BigInt(labels[index]))
     return () => [pictures(), asTensor(classes)]
   }
 
-  async #decode(indices: Int32Array, places: Float64Array, pixels: Uint8Array, signal: AbortSignal): Promise<void> {
+  /** Moves the good pictures together. */
+  #leaveOut(bad: ReadonlySet<number>, indices: Int32Array, pixels: Uint8Array): Int32Array {
+    const bytes = this.request.height * this.request.width * 3
+    let next = 0
+    for (let i = 0; i < indices.length; i++) {
+      if (bad.has(i)) continue
+      if (next < i) pixels.copyWithin(next * bytes, i * bytes, (i + 1) * bytes)
+      next++
+    }
+    if (next > 0) return indices.filter((_, i) => !bad.has(i))
+    const first = this.files[indices[0]]
+    const message = `None of the ${indices.length} pictures of a batch can be read, the first: ${this.#badFiles?.get(first)}`
+    throw new TorchLearnerError('ERR_NO_DATA', message)
+  }
+
+  /** Told once a file. */
+  #note(path: string, { message }: TorchLearnerError): void {
+    if (!this.#badFiles?.has(path)) process.emitWarning(`${message}. It is skipped`, 'TorchLearnerWarning')
+    this.#badFiles?.set(path, message)
+  }
+
+  async #decode(
+    indices: Int32Array,
+    places: Float64Array,
+    pixels: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Set<number>> {
+    const bad = new Set<number>()
     const n = indices.length
     const chunk = Math.max(SMALLEST_CHUNK, Math.ceil(n / this.#workers))
     const bytes = this.request.height * this.request.width * 3
@@ -82,8 +115,14 @@ export class ImageSource implements BatchSource {
           pixels,
           start * bytes,
           this.request,
+          this.#badFiles &&
+            ((index, error) => {
+              bad.add(start + index)
+              this.#note(paths[index], error)
+            }),
         )
       }),
     )
+    return bad
   }
 }
