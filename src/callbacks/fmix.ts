@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { drawFmix, fmix } from '../mix/index.js'
-import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
+import { computed, type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link FMix}. */
 export interface FMixOptions extends RegionMixOptions {
@@ -27,9 +27,11 @@ export class FMix extends RegionMix {
     this.decayPower = typeof options === 'number' ? 3 : (options.decayPower ?? 3)
   }
 
-  protected override drawRegion(n: number, width: number, height: number, alpha: number): Region | null {
+  protected override async drawRegion(n: number, width: number, height: number, alpha: number): Promise<Region | null> {
     const draw = drawFmix(n, width, height, alpha, this)
-    return draw && { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }
+    if (draw === null) return null
+    await computed([draw.mask]) // fmix asks for its shape, and many Fourier transforms take their time
+    return { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }
   }
 }
 

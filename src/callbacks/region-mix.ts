@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Awaitable } from '../learner/events.js'
 import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
@@ -45,7 +46,7 @@ export abstract class RegionMix extends MixHandler {
    * @param alpha above 0
    * @returns null: not at all
    */
-  protected abstract drawRegion(n: number, width: number, height: number, alpha: number): Region | null
+  protected abstract drawRegion(n: number, width: number, height: number, alpha: number): Awaitable<Region | null>
 
   override async beforeBatch(): Promise<void> {
     const { learn } = this
@@ -53,7 +54,7 @@ export abstract class RegionMix extends MixHandler {
     if (alpha === 0) return this.leaveTargets()
     await computed(learn.xb) // boxes depend on the pictures' size, and asking for it would hold up the event loop
     const { isPicture, height, width } = picturesOf(learn.xb)
-    const region = this.drawRegion(learn.bs, width, height, alpha)
+    const region = await this.drawRegion(learn.bs, width, height, alpha)
     if (region === null) return this.leaveTargets()
     learn.xb = learn.xb.map(x => (isPicture(x) ? region.paste(x, { own: learn.owns(x), isMask: false }) : x))
     const masks = new Set<Tensor>()
@@ -69,8 +70,8 @@ export abstract class RegionMix extends MixHandler {
   }
 }
 
-/** Resolves when tensors have been computed; rejects if one can't be. */
-async function computed(tensors: readonly Tensor[]): Promise<void> {
+/** @internal Resolves when tensors have been computed, so that their shapes are known; rejects if one can't be. */
+export async function computed(tensors: readonly Tensor[]): Promise<void> {
   await Promise.all(tensors.map(x => x.newEmpty([0]).data()))
 }
 

@@ -4,6 +4,9 @@ import { checkRandom, defaultRandom, type MixRandom } from './random.js'
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */
 export type Box = [x1: number, y1: number, x2: number, y2: number]
 
+/** @internal Nothing is pasted. */
+export const NO_BOX: Box = [0, 0, 0, 0]
+
 /** Where the centre of {@link randBbox} comes from: given, or drawn. */
 export interface BboxOptions {
   /** Column of the centre, 0 to W - 1. Default: drawn. */

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor } from '../tensor/index.js'
-import { type Box, keptShare, type MinMax, randBbox, randBboxMinMax } from './bbox.js'
+import { type Box, keptShare, type MinMax, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
@@ -79,9 +79,6 @@ export interface CutmixDrawOptions extends DrawOptions {
   /** Sides of the boxes as shares of the picture's, instead of by Beta: see {@link randBboxMinMax}. */
   minmax?: MinMax
 }
-
-/** Nothing is pasted. */
-const NO_BOX: Box = [0, 0, 0, 0]
 
 /**
  * Draws how CutMix mixes a batch, in fastai's order: the share `b` of Beta(alpha, alpha), the permutation, then the box

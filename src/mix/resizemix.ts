@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor } from '../tensor/index.js'
-import { type Box, checkMinMax, keptShare, type MinMax, randomlyPlaced } from './bbox.js'
+import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import { checkObject, type DrawOptions, defaultRandom, drawBeta, drawShares, spread } from './random.js'
@@ -86,9 +86,6 @@ export interface ResizeMixDrawOptions extends DrawOptions {
   /** Smallest and largest side of the partner as a share of the picture's. Default `[0.1, 0.8]`. */
   scale?: MinMax
 }
-
-/** Nothing is pasted. */
-const NO_BOX: Box = [0, 0, 0, 0]
 
 /**
  * Draws how ResizeMix mixes a batch: the scale, uniform over `scale`, the permutation, then the position, any of them
