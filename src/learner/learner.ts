@@ -270,6 +270,7 @@ export class Learner extends LoopState {
   session<T>(body: (learn: this) => Awaitable<T>): Promise<T>
   session(): Promise<AsyncDisposable>
   async session<T>(body?: (learn: this) => Awaitable<T>): Promise<T | AsyncDisposable> {
+    if (body !== undefined && typeof body !== 'function') throw invalidArgument('body', 'a function', body)
     if (!body) return this.#openSession()
     return this.#run('session', [], () => this.#between(() => body(this)))
   }

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import type { Tensor } from '../tensor/index.js'
+import { Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, inputCount, type LearnerData } from './data.js'
 import type { RecordRow } from './recorder.js'
 
@@ -73,7 +73,8 @@ export class LoopState {
 
   /** Makes a batch the current one: `xb` are its inputs, `yb` its targets. */
   split(batch: Batch): void {
-    if (!Array.isArray(batch) || batch.length === 0) throw invalidArgument('batch', 'an array of tensors', batch)
+    const isBatch = Array.isArray(batch) && batch.length > 0 && batch.every(item => item instanceof Tensor)
+    if (!isBatch) throw invalidArgument('batch', 'an array of tensors', batch)
     const here = this.device === 'cpu' ? batch : batch.map(tensor => tensor.to({ device: this.device }))
     const nInp = inputCount(this.dls.nInp, batch.length)
     this.xb = here.slice(0, nInp)

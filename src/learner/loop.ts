@@ -1,4 +1,5 @@
-import { autocast, noGrad, rng, scope, type Tensor } from '../tensor/index.js'
+import { invalidArgument } from '../native/index.js'
+import { autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
 import type { EventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -121,7 +122,9 @@ async function computeBatch(learn: Learner): Promise<void> {
   await learn.emit('afterPred')
   if (learn.yb.length > 0) {
     const { pred } = learn
-    learn.lossGrad = inPrecision(learn, () => learn.lossFunc(pred, ...learn.yb))
+    const loss = inPrecision(learn, () => learn.lossFunc(pred, ...learn.yb))
+    if (!(loss instanceof Tensor)) throw invalidArgument('the result of lossFunc', 'a Tensor', loss)
+    learn.lossGrad = loss
     learn.loss = learn.lossGrad.detach().clone()
   }
   await learn.emit('afterLoss')

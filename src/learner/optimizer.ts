@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { Module, normBiasParameters } from '../nn/index.js'
-import type { HyperValue, OptFunc, Optimizer } from '../optim/index.js'
+import { type HyperValue, type OptFunc, Optimizer } from '../optim/index.js'
 import type { Tensor } from '../tensor/index.js'
 
 /** Splits a model's parameters into groups, first layers first. */
@@ -24,6 +24,7 @@ export interface OptimizerPlan {
 /** Makes the optimizer, and notes the parameters that it treats apart: fastai's `create_opt`. */
 export function createOptimizer(model: Module, { splitter, optFunc, lr, wdBnBias, trainBn }: OptimizerPlan): Optimizer {
   const opt = optFunc(splitter(model), { lr })
+  if (!(opt instanceof Optimizer)) throw invalidArgument('the result of optFunc', 'an Optimizer', opt)
   if (!wdBnBias) opt.setFlags(normBiasParameters(model), { doWd: false })
   if (trainBn) opt.setFlags(normBiasParameters(model, false), { forceTrain: true })
   return opt

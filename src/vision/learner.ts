@@ -82,6 +82,7 @@ function addNormalize({ train, valid }: LearnerData): void {
  */
 export function visionLearner(dls: VisionData, arch: Arch, options: VisionLearnerOptions = {}): Learner {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  if (typeof dls !== 'object' || dls === null) throw invalidArgument('dls', 'DataLoaders', dls)
   if (typeof arch !== 'function') throw invalidArgument('arch', 'a function such as resnet18', arch)
   const [given, others] = take(options, OWN)
   const { nIn, pretrained, normalize, ...own } = checkOptions(ownSchema, given, 'visionLearner')

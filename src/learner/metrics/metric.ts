@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../native/index.js'
-import { scope, type Tensor, tensor } from '../../tensor/index.js'
+import { scope, Tensor, tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { snakeCase } from '../naming.js'
 
@@ -63,7 +63,9 @@ class SampleMean {
 }
 
 function asTensor(value: Tensor | number): Tensor {
-  return typeof value === 'number' ? tensor(value) : value
+  if (value instanceof Tensor) return value
+  if (typeof value === 'number') return tensor(value)
+  throw invalidArgument('the result of a metric', 'a number or a Tensor', value)
 }
 
 /** The sample-weighted mean of a function over batches: what a plain function in `metrics` becomes. */
