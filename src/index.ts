@@ -120,6 +120,8 @@ export {
   type LineChartOptions,
   lineChart,
   type Mark,
+  type MatrixChartOptions,
+  matrixChart,
   type Pixels,
   type Series,
   saveFigure,
@@ -151,6 +153,12 @@ export {
   type HeadOptions,
   resnetSplit,
 } from './vision/head.js'
+export {
+  ClassificationInterpretation,
+  type FigureOptions,
+  type InterpretationOptions,
+  type Judged,
+} from './vision/interpretation.js'
 export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
 export { ImageDataLoaders, type ImageDataLoadersOptions } from './vision/loaders.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'

@@ -1,5 +1,6 @@
 export { type GridOptions, gridShape, imageGrid, type Pixels, type Tile } from './grid.js'
 export { type LineChartOptions, lineChart, type Mark, type Series } from './line.js'
+export { type MatrixChartOptions, matrixChart } from './matrix.js'
 export { encodePng, renderPng } from './png.js'
 export { saveFigure, writeAtomically } from './save.js'
 export type { Theme } from './theme.js'
