@@ -58,7 +58,7 @@ export function matrixChart(options: MatrixChartOptions): string {
       })
       const written = cell < 22 ? '' : text(value)
       if (written === '') return shade
-      const ink = share > 0.55 ? 'background' : 'ink'
+      const ink = share > 0.65 ? 'background' : 'ink'
       const place = { 'font-size': font, class: ink, 'text-anchor': 'middle' }
       return shade + label(written, x + cell / 2, y + cell / 2 + font * 0.36, place)
     }),

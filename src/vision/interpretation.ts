@@ -184,6 +184,13 @@ export class ClassificationInterpretation {
     if (!(loader instanceof DataLoader)) {
       throw new TorchLearnerError('ERR_UNSUPPORTED', 'Top losses can be shown of a DataLoader only')
     }
+    if (loader.n !== this.#results.losses.length) {
+      const counts = `${this.#results.losses.length} predictions for ${loader.n} samples`
+      throw new TorchLearnerError(
+        'ERR_UNSUPPORTED',
+        `Top losses can't be shown: there are ${counts}, as with skipped files`,
+      )
+    }
     const worst = this.topLosses(k, { largest })
     const indices = Int32Array.from(worst, ({ index }) => index)
     const { signal } = new AbortController()
