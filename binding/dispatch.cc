@@ -158,6 +158,7 @@ Registry& registry() {
 // wrong, instead of looking at it first. As far as JavaScript is concerned they don't exist.
 constexpr std::string_view kCrashing[] = {
     "aten::choose_qparams_optimized",  // searches bins until their number is met, which may be below 0
+    "aten::native_batch_norm",         // reads statistics that may be absent; batch_norm looks first
     "aten::range",                // divides by a step that an integer dtype has rounded to 0; arange is its successor
     "aten::quantized_lstm_cell",  // takes two states from a list of any length
 };

@@ -208,7 +208,7 @@ const TRAINING: Row[] = [
     'two rates for one group',
     () => train(good(), { lr: [0.1, 0.2] }),
     'ERR_INVALID_ARG',
-    /^Expected 1 value \(there is one parameter group\) for lr/,
+    /^Expected 1 or 1 values \(one for each parameter group\) for lr/,
   ],
   [
     'a misspelt option',

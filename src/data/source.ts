@@ -57,8 +57,9 @@ export class TensorDataset implements BatchSource {
    * @throws TorchLearnerError `ERR_INVALID_ARG` without tensors or when their first dimensions differ
    */
   constructor(...tensors: Tensor[]) {
-    const wrong = tensors.find(tensor => !(tensor instanceof Tensor))
-    if (wrong !== undefined || tensors.length === 0) throw invalidArgument('tensors', 'one or more tensors', wrong)
+    if (tensors.length === 0 || tensors.some(tensor => !(tensor instanceof Tensor))) {
+      throw invalidArgument('tensors', 'one or more tensors', tensors)
+    }
     const sizes = tensors.map(tensor => tensor.shape[0])
     if (sizes.some(size => size === undefined || size !== sizes[0])) {
       throw invalidArgument('tensors', 'tensors of the same first dimension', sizes)

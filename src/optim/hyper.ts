@@ -60,11 +60,7 @@ export function spread(name: string, value: HyperValue, groups: number): number[
   const values = Array.from(value, item => checkNumber(name, item))
   if (values.length === 1) return new Array<number>(groups).fill(values[0])
   if (values.length === groups) return values
-  throw invalidArgument(
-    name,
-    groups === 1 ? '1 value (there is one parameter group)' : `1 or ${groups} values (one for each parameter group)`,
-    value,
-  )
+  throw invalidArgument(name, `1 or ${groups} values (one for each parameter group)`, value)
 }
 
 /** Whether a hyper-parameter is 0 in all groups. */

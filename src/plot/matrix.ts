@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { document, element, label, textWidth } from './svg.js'
-import { styleSheet, type Theme } from './theme.js'
+import { checkTheme, styleSheet, type Theme } from './theme.js'
 
 /** A {@link matrixChart}. */
 export interface MatrixChartOptions {
@@ -27,7 +27,14 @@ const MARGIN = 16
  * @throws TorchLearnerError `ERR_INVALID_ARG` when the matrix isn't square or the labels are not as many
  */
 export function matrixChart(options: MatrixChartOptions): string {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument('options', 'an object with matrix', options)
   const { matrix, labels, title, xLabel, yLabel, theme = 'light' } = options
+  if (!Array.isArray(labels) || !labels.every(label => typeof label === 'string')) {
+    throw invalidArgument('labels', 'an array of text', labels)
+  }
+  if (!Array.isArray(matrix) || !matrix.every(Array.isArray)) throw invalidArgument('matrix', 'rows of numbers', matrix)
+  checkTheme(theme)
   const n = labels.length
   if (n === 0 || matrix.length !== n || matrix.some(row => row.length !== n)) {
     throw invalidArgument('matrix', `${n} rows of ${n} numbers, one a label,`, matrix)

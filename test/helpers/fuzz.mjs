@@ -162,8 +162,10 @@ const methods = Object.getOwnPropertyNames(tl.Tensor.prototype).filter(name => {
   return typeof value === 'function' && name !== 'constructor' && !EXCLUDED.has(name)
 })
 
-// Errors are made by us alone; what else the abstract handlers take comes from their subclasses
-for (const name of ['StateDictError', 'TorchLearnerError', 'MixHandler', 'RegionMix']) EXCLUDED.add(name)
+// Errors are made by us alone; what else the abstract handlers take comes from their subclasses; the constructor of
+// ClassificationInterpretation is private
+for (const name of ['StateDictError', 'TorchLearnerError', 'MixHandler', 'RegionMix', 'ClassificationInterpretation'])
+  EXCLUDED.add(name)
 
 /** What can be called or constructed in a namespace, as `name -> (args) => result`. */
 function callables(prefix, space) {

@@ -962,12 +962,6 @@ export interface AtenFunctions {
   choleskySolve(self: Tensor, input2: Tensor, upper?: boolean): Tensor
   choleskySolve(self: Tensor, input2: Tensor, options?: { upper?: boolean }): Tensor
   /**
-   * `torch.choose_qparams_optimized`
-   *
-   * - `aten::choose_qparams_optimized(Tensor input, int numel, int n_bins, float ratio, int bit_width) -> (Tensor, Tensor)`
-   */
-  chooseQparamsOptimized(input: Tensor, numel: number, nBins: number, ratio: number, bitWidth: number): [Tensor, Tensor]
-  /**
    * `torch.chunk`
    *
    * - `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]`
@@ -4551,12 +4545,6 @@ export interface AtenFunctions {
    * - `aten::narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor`
    */
   narrowCopy(self: Tensor, dim: number, start: number, length: number): Tensor
-  /**
-   * `torch.native_batch_norm`
-   *
-   * - `aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)`
-   */
-  nativeBatchNorm(input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor]
   /**
    * `torch.native_batch_norm_backward`
    *
