@@ -38,7 +38,7 @@ test('wrong arguments: one sentence, exit code 1', async t => {
     t.regex(errors, message)
     t.notRegex(errors, /\n\s+at /, 'no stack')
   }
-  await complains(['--dta', folder], /Unknown option '--dta'[^]*npm run quickstart -- \[options\]/)
+  await complains(['--dta', folder], /Unknown option '--dta'[\s\S]*npm run quickstart -- \[options\]/)
   await complains(['--data', join(folder, 'none')], /none: there is no such folder\n$/)
   await complains(['--data', join(folder, 'empty')], /There are no pictures in .*empty\n$/)
   await complains(['--size', 'big'], /Expected a whole number above 0 for --size but received "big"\n$/)

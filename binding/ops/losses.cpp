@@ -1,5 +1,5 @@
-// What the flattening losses do to predictions and targets before the loss itself, in one call: it depends on shapes and
-// dtypes, which JavaScript could only learn by waiting for the stream.
+// What the flattening losses do to predictions and targets before the loss itself, in one call: it depends on shapes
+// and dtypes, which JavaScript could only learn by waiting for the stream.
 
 #include <torch/library.h>
 
@@ -48,7 +48,8 @@ std::tuple<at::Tensor, at::Tensor> loss_pair(const at::Tensor& input, const at::
 
 TORCH_LIBRARY_FRAGMENT(torch_learner, m) {
   m.def(
-      "loss_pair(Tensor input, Tensor target, int axis, bool by_class, bool floatify, bool flatten) -> (Tensor, Tensor)",
+      "loss_pair(Tensor input, Tensor target, int axis, bool by_class, bool floatify, bool flatten) -> (Tensor, "
+      "Tensor)",
       &loss_pair);
 }
 

@@ -100,8 +100,8 @@ ALWAYS_INLINE void narrow(T* __restrict out, const float* in, int64_t n) {
 
 // Half precision is mixed in float and rounded once.
 template <Isa isa, typename T>
-  requires(!std::is_floating_point_v<T>)
-ALWAYS_INLINE void mix(T* __restrict out, const T* partner, const T* own, float lam, int64_t n) {
+requires(!std::is_floating_point_v<T>) ALWAYS_INLINE
+    void mix(T* __restrict out, const T* partner, const T* own, float lam, int64_t n) {
   float a[kBlock], b[kBlock], c[kBlock];
   for (int64_t i = 0; i < n; i += kBlock) {
     const int64_t m = std::min(kBlock, n - i);

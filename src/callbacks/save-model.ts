@@ -1,5 +1,7 @@
 import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { savedFile } from '../learner/save.js'
 import { TorchLearnerError } from '../native/index.js'
+import { clearAside } from '../nn/write-aside.js'
 import { count, flag, text } from './options.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
 
@@ -56,10 +58,11 @@ export class SaveModel extends Tracker {
     this.withOpt = withOpt
   }
 
-  override beforeFit(): void {
+  override async beforeFit(): Promise<void> {
     super.beforeFit()
     this.#improved = false
     this.#fitted = false
+    await clearAside(savedFile(this.learn, this.fname))
   }
 
   override beforeTrain(): void {

@@ -60,11 +60,16 @@ export function* optimizerTensors({ state, slowWeights = [] }: OptimizerState): 
   for (const [i, tensor] of slowWeights.entries()) yield [`${OPTIMIZER}/slow/${i}`, tensor]
 }
 
+/** The file that {@link saveLearner} writes. */
+export function savedFile(learn: Learner, name: string): string {
+  const path = modelPath(learn, name)
+  return extname(path) === EXTENSION ? path : path + EXTENSION
+}
+
 /** See {@link Learner.save}. */
 export async function saveLearner(learn: Learner, name: string, options: SaveOptions): Promise<string> {
   checkOptions(saveSchema, options, 'save')
-  const path = modelPath(learn, name)
-  const file = extname(path) === EXTENSION ? path : path + EXTENSION
+  const file = savedFile(learn, name)
   await mark() // so that asking for the optimizer's state doesn't block
   await scope(() => {
     const state = new Map(learn.model.stateDict())

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /** Written in pieces of this size at most: one call of `write` takes less than 2 GiB. */
 const PIECE = 256 * 1024 * 1024
@@ -16,6 +16,7 @@ const PIECE = 256 * 1024 * 1024
 export async function writeAside(file: string, chunks: Iterable<Uint8Array>): Promise<void> {
   const folder = dirname(file)
   await mkdir(folder, { recursive: true })
+  await clearAside(file)
   const aside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
   const handle = await open(aside, 'wx')
   try {
@@ -31,6 +32,35 @@ export async function writeAside(file: string, chunks: Iterable<Uint8Array>): Pr
     throw error
   }
   await syncFolder(folder)
+}
+
+/** Removes what processes that were killed while they wrote `file` have left beside it. */
+export async function clearAside(file: string): Promise<void> {
+  const folder = dirname(file)
+  for (const name of await namesIn(folder)) {
+    const pid = /^\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name.slice(basename(file).length))?.[1]
+    if (pid === undefined || !name.startsWith(basename(file)) || isAlive(Number(pid))) continue
+    await rm(join(folder, name), { force: true })
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // somebody else's process can't be signalled and is alive all the same
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
