@@ -1,7 +1,7 @@
 // npm run bench: everything against its reference, in turns within one run; medians.
 //   PYTHON=<python with torch 2.13.0>   the reference side (default python3; without PyTorch its rows stay empty)
 //   BENCH_THREADS=2                     threads on both sides
-import { cpus } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import { getNumThreads, setNumThreads } from 'torch-learner'
 import * as mixup from './mixup.mjs'
 import * as operators from './ops.mjs'
@@ -13,6 +13,9 @@ const threads = Number(process.env.BENCH_THREADS ?? 2)
 setNumThreads(threads)
 const { reference, reason } = await startReference(threads)
 const machine = cpus()
+const [load] = loadavg()
+if (load > 1)
+  console.log(`Load average ${load.toFixed(1)}: other work distorts every figure, and PyTorch's most of all`)
 console.log(`${machine.length} x ${machine[0].model}, Node ${process.version}, ${getNumThreads()} threads`)
 console.log(
   reference === null

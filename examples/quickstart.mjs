@@ -151,7 +151,7 @@ async function main() {
   const rate = (epochs * (dls.train.length * (dls.train.bs ?? 0) + valid)) / seconds
   const blocked = [delay.percentile(99), delay.max].map(value => Math.max(0, value / 1e6 - RESOLUTION).toFixed(1))
   console.log(
-    `\nThe model errs on ${(100 * error).toFixed(2)} % of the validation pictures, after ${seconds.toFixed(1)} s (${Math.round(rate)} images/s)`,
+    `\nThe model errs on ${(100 * error).toFixed(2)} % of the validation pictures, after ${seconds.toFixed(1)} s (${Math.round(rate)} images/s, validation included)`,
   )
   console.log(
     `Node's event loop meanwhile: held up ${blocked[0]} ms at most in 99 % of all checks, ${blocked[1]} ms at worst`,
