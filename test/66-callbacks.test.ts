@@ -424,5 +424,9 @@ test.serial('fit after fit, no tensor stays behind', async t => {
     await synchronize()
     live.push(memoryStats().tensors)
   }
-  t.deepEqual(live, [live[0], live[0], live[0]] as number[])
+  // fewer is fine: what was left to the collector may have been found meanwhile
+  t.true(
+    live.every(count => count <= (live[0] ?? 0)),
+    `${live}`,
+  )
 })

@@ -18,6 +18,8 @@ interface RunOptions {
   env?: Record<string, string>
   /** killed after (default 60) */
   seconds?: number
+  /** for Node itself, before the program */
+  flags?: string[]
 }
 
 /** Runs `node` with these arguments in the package's folder. */
@@ -48,5 +50,5 @@ export async function runNode(args: string[], options: RunOptions = {}): Promise
 /** Runs `source` as an ES module in a fresh Node process, with `torch-learner` imported as `tl`. */
 export async function runProgram(source: string, options: RunOptions = {}): Promise<Outcome> {
   const program = `import * as tl from ${JSON.stringify(packageUrl)}\n${source}`
-  return await runNode(['--input-type=module', '-e', program], options)
+  return await runNode([...(options.flags ?? []), '--input-type=module', '-e', program], options)
 }
