@@ -3,6 +3,7 @@
 //   BENCH_THREADS=2                     threads on both sides
 import { cpus, loadavg } from 'node:os'
 import { getNumThreads, setNumThreads } from 'torch-learner'
+import { run as learner } from './learner.mjs'
 import * as mixup from './mixup.mjs'
 import * as operators from './ops.mjs'
 import { startReference } from './python.mjs'
@@ -30,6 +31,7 @@ const settings = [
 try {
   const rows = [
     ...(await resnet(reference, { settings })),
+    ...(await learner()),
     ...(await busyNeighbour(settings[0])),
     ...(await mixup.run(reference)),
     ...(await operators.run()),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { type DType, type Tensor, tensor } from 'torch-learner'
@@ -50,10 +50,28 @@ export function assertNumbers(
       at = i
     }
   }
+  report(t.title, actual, expected)
   t.true(
     worst <= 1,
     `${label}: element ${at} is ${actual[at]} instead of ${expected[at]} (${worst} times the tolerance)`,
   )
+}
+
+/**
+ * With TORCH_LEARNER_GOLDEN_REPORT=<file>, each comparison appends its worst deviation there, as a line of JSON: absolute,
+ * and relative to the largest number of the recording.
+ */
+function report(title: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  const file = process.env.TORCH_LEARNER_GOLDEN_REPORT
+  if (file === undefined) return
+  let absolute = 0
+  let largest = 0
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs(actual[i] - expected[i])
+    if (difference > absolute) absolute = difference
+    if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]))
+  }
+  appendFileSync(file, `${JSON.stringify({ title, absolute, relative: largest > 0 ? absolute / largest : 0 })}\n`)
 }
 
 /** Shape and elements of a tensor against a recording. */
