@@ -23,7 +23,7 @@ function repeated(batch, n) {
   }
 }
 
-export async function run({ size = 32, batch = 128, rounds = 8, steps = 8 } = {}) {
+export async function run({ size = 32, batch = 128, rounds = 6, steps = 20 } = {}) {
   const bare = trainer(size, batch)
   const x = rand([batch, 3, size, size]).to({ memoryFormat: 'channels_last' })
   const y = randint(0, 10, [batch])
