@@ -1,5 +1,5 @@
 import test from 'ava'
-import { nn, SGD, slice, tensor } from 'torch-learner'
+import { Adam, Lamb, Larc, nn, type OptFunc, QHAdam, RAdam, RMSProp, ranger, SGD, slice, tensor } from 'torch-learner'
 import { golden } from './helpers/golden.js'
 
 interface HyperCase {
@@ -56,3 +56,44 @@ test('slice takes numbers above 0', t => {
   t.throws(() => Reflect.apply(slice, null, []), { code: 'ERR_INVALID_ARG' })
   t.throws(() => Reflect.apply(slice, null, ['1e-3']), { code: 'ERR_INVALID_ARG' })
 })
+
+const optimizers: Record<string, (options: { lr: number; [name: string]: unknown }) => ReturnType<OptFunc>> = {
+  SGD: options => new SGD(groupsOf(2), options),
+  Adam: options => new Adam(groupsOf(2), options),
+  RMSProp: options => new RMSProp(groupsOf(2), options),
+  RAdam: options => new RAdam(groupsOf(2), options),
+  QHAdam: options => new QHAdam(groupsOf(2), options),
+  Larc: options => new Larc(groupsOf(2), options),
+  Lamb: options => new Lamb(groupsOf(2), options),
+  ranger: options => ranger(groupsOf(2), options),
+}
+
+for (const [name, make] of Object.entries(optimizers)) {
+  test(`${name}: hyper-parameters out of range are refused, 0 never`, t => {
+    const known = Object.keys(make({ lr: 1 }).hypers[0] ?? {})
+    const wrong: Record<string, number[]> = {
+      ...{ lr: [-1e-3, Number.NaN, Number.POSITIVE_INFINITY], wd: [-0.01], eps: [-1e-8] },
+      ...{ mom: [-0.1, 1.1], sqrMom: [-0.1, 1.1], trustCoeff: [-1], beta: [-1] },
+    }
+    for (const hyper of known) {
+      for (const value of wrong[hyper] ?? []) {
+        const message = new RegExp(`^Expected .* for ${hyper} but received ${value} `)
+        t.throws(() => make({ lr: 1, [hyper]: value }), { code: 'ERR_INVALID_ARG', message })
+        t.throws(() => make({ lr: 1, [hyper]: [0.5, value] }), { code: 'ERR_INVALID_ARG', message })
+        const opt = make({ lr: 1 })
+        const before = opt.hypers
+        t.throws(() => opt.setHyper(hyper, value), { code: 'ERR_INVALID_ARG', message })
+        const saved = opt.stateDict()
+        const spoilt = { ...saved, hypers: saved.hypers.map(group => ({ ...group, [hyper]: value })) }
+        t.throws(() => opt.loadStateDict(spoilt), { code: 'ERR_STATE_DICT', message: new RegExp(hyper) })
+        t.deepEqual(opt.hypers, before)
+      }
+      t.is(make({ lr: 1, [hyper]: 0 }).hypers[0]?.[hyper], 0)
+    }
+    for (const share of known.filter(hyper => hyper === 'mom' || hyper === 'sqrMom')) {
+      const corrected = ['Adam', 'RAdam', 'QHAdam', 'Lamb', 'ranger'].includes(name)
+      if (corrected) t.throws(() => make({ lr: 1, [share]: 1 }), { message: /1 excluded/ })
+      else t.is(make({ lr: 1, [share]: 1 }).hypers[0]?.[share], 1)
+    }
+  })
+}

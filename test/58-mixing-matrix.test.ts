@@ -288,7 +288,52 @@ test.serial('MixChoice: by probability, each with its own options', async t => {
   ]) {
     t.throws(() => Reflect.construct(MixChoice, [choices, options]), { code })
   }
-  const both = tinyLearner({ cbs: [new MixChoice([new MixUp(1)]), new MixUp(1)] })
-  await t.throwsAsync(both.fit(1), { code: 'ERR_CALLBACK', message: /use one of them, or MixChoice/ })
   manualSeed(0)
+})
+
+test.serial('two that mix side by side are refused, whatever the targets', async t => {
+  const pairs: [string, () => Callback[]][] = [
+    ['MixUp and CutMix', () => [new MixUp(1), new CutMix(1)]],
+    ['MixUp twice', () => [new MixUp(1), new MixUp(1)]],
+    ['MixChoice, MixUp', () => [new MixChoice([new MixUp(1)]), new MixUp(1)]],
+    ['MixUp, MixChoice', () => [new MixUp(1), new MixChoice([new CutMix(1), new FMix(1)])]],
+  ]
+  const expected = { code: 'ERR_CALLBACK', message: /use one of them, or MixChoice/ }
+  for (const [name, make] of pairs) {
+    for (const dense of [false, true]) {
+      const lossFunc = dense ? new MSELossFlat() : new CrossEntropyLossFlat()
+      const learn = tinyLearner({ lossFunc, cbs: dense ? oneHot() : [] })
+      await t.throwsAsync(learn.fit(1, { cbs: make() }), expected, `${name}, dense ${dense}`)
+      t.is(learn.lossFunc, lossFunc)
+      await learn.fit(1, { cbs: new MixUp(1) })
+      // by hand, without beforeTrain
+      await learn.session(async () => {
+        learn.training = true
+        const both = make()
+        learn.addCb(both)
+        learn.split((learn.dls.train as Tensor[][])[0] as Tensor[])
+        await t.throwsAsync(learn.emit('beforeBatch'), expected)
+        learn.removeCb(both)
+      })
+    }
+  }
+})
+
+test.serial('one that is taken out in the middle of training leaves the user’s loss', async t => {
+  const learn = tinyLearner({ batches: [4, 1] })
+  const { lossFunc } = learn
+  const mixup = new MixUp(1)
+  learn.addCb(mixup)
+  const seen: boolean[] = []
+  const leave = new Callback({
+    afterBatch({ learn: it }) {
+      if (!it.training) return
+      seen.push(it.lossFunc === lossFunc)
+      if (it.iter === 1) it.removeCb(mixup)
+    },
+  })
+  await learn.fit(1, { cbs: leave })
+  t.deepEqual(seen, [false, false, true, true])
+  await learn.fit(1, { cbs: new CutMix(1) })
+  t.is(learn.lossFunc, lossFunc)
 })

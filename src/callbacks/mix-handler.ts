@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { Learner } from '../learner/learner.js'
 import {
   checkAlpha,
   defaultRandom,
@@ -52,8 +53,8 @@ const schema = z.strictObject({
   labelSmoothing: z.number(SHARE).min(0, SHARE).max(1, SHARE).optional(),
 })
 
-/** Losses that a MixHandler has put in place, so that a second one can tell. */
-const mixing = new WeakSet<Loss>()
+/** Who mixes in each Learner, so that a second one can tell. */
+const atWork = new WeakMap<Learner, MixHandler>()
 
 /**
  * Base of the callbacks that mix samples in training: draws, and sees to the loss. Subclasses mix the inputs in
@@ -81,6 +82,8 @@ export abstract class MixHandler extends Callback {
   /** Whether losses are mixed rather than targets. */
   stackY = false
   #lossFunc: Loss | null = null
+  /** Where it mixes now: even after it was given to another Learner, that one's loss is put back. */
+  #workplace: Learner | null = null
 
   /**
    * @param options alpha, or {@link MixOptions}
@@ -127,12 +130,7 @@ export abstract class MixHandler extends Callback {
 
   override beforeTrain(): void {
     this.#restore()
-    if (mixing.has(this.learn.lossFunc)) {
-      throw new TorchLearnerError(
-        'ERR_STATE',
-        'Two callbacks that mix samples are at work in one Learner: use one of them, or MixChoice to choose between them',
-      )
-    }
+    this.#claim()
     if (this.learn.lossFunc.yInt === true) this.#install()
   }
 
@@ -144,6 +142,7 @@ export abstract class MixHandler extends Callback {
    * @param isDone targets that have been mixed already, as segmentation masks are
    */
   protected mixTargets(perm: Partners, lam: Tensor, isDone: (y: Tensor) => boolean = () => false): void {
+    this.#claim()
     const { learn } = this
     const { yb } = learn
     // asking a loader's targets for their dtype doesn't wait; they have been there since the batch was made
@@ -156,6 +155,7 @@ export abstract class MixHandler extends Callback {
 
   /** Leaves the batch at hand as it is: its loss is the plain one (of smoothed labels, where that was asked for). */
   protected leaveTargets(): void {
+    this.#claim()
     const { learn } = this
     this.lam = null
     this.yb1 = []
@@ -173,6 +173,11 @@ export abstract class MixHandler extends Callback {
     const { mixed } = learn
     if (mixed) return mixedLoss(lossFunc, pred, yb, mixed.yb1, mixed.lam, { labelSmoothing })
     return labelSmoothing === 0 ? lossFunc(pred, ...yb) : mixedLoss(lossFunc, pred, yb, yb, 1, { labelSmoothing })
+  }
+
+  override detach(learn: Learner): void {
+    if (this.#workplace === learn) this.#restore()
+    super.detach(learn)
   }
 
   override afterTrain(): void {
@@ -217,12 +222,26 @@ export abstract class MixHandler extends Callback {
     const reading = { activation: lossFunc.activation?.bind(lossFunc), decodes: lossFunc.decodes?.bind(lossFunc) }
     this.#lossFunc = lossFunc
     this.learn.lossFunc = Object.assign(lf, reading)
-    mixing.add(lf)
     this.stackY = true
   }
 
+  /** What is mixed already can't be mixed again, whichever way its targets go. */
+  #claim(): void {
+    const { learn } = this
+    if ((atWork.get(learn) ?? this) !== this) {
+      throw new TorchLearnerError(
+        'ERR_STATE',
+        'Two callbacks that mix samples are at work in one Learner: use one of them, or MixChoice to choose between them',
+      )
+    }
+    atWork.set(learn, this)
+    this.#workplace = learn
+  }
+
   #restore(): void {
-    if (this.#lossFunc) this.learn.lossFunc = this.#lossFunc
+    if (this.#workplace && this.#lossFunc) this.#workplace.lossFunc = this.#lossFunc
+    if (this.#workplace && atWork.get(this.#workplace) === this) atWork.delete(this.#workplace)
+    this.#workplace = null
     this.#lossFunc = null
     this.stackY = false
   }

@@ -1,11 +1,11 @@
 import { flag, knownOptions } from '../nn/validate.js'
 import { operator, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Adam}, each one value for all groups, or one for each. */
 export interface AdamOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old gradient average, default 0.9. */
   mom?: HyperValue
@@ -13,7 +13,7 @@ export interface AdamOptions {
   sqrMom?: HyperValue
   /** Added to the root of the squares' average, default 1e-5. */
   eps?: HyperValue
-  /** Weight decay, default 0.01. */
+  /** Weight decay, at least 0, default 0.01. */
   wd?: HyperValue
   /** Decay the weights themselves (AdamW, default) and not through the gradient. */
   decoupleWd?: boolean
@@ -35,7 +35,7 @@ export class Adam extends Optimizer {
   constructor(params: ParamsOrGroups, options: AdamOptions) {
     knownOptions('Adam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
     const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0.01, decoupleWd = true } = options
-    super(params, { lr, mom, sqrMom, eps, wd })
+    super(params, { lr, mom, sqrMom, eps, wd }, averages)
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 

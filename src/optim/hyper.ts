@@ -33,9 +33,45 @@ export function slice(first: number, second?: number): Slice {
 /** One value for all parameter groups, one for each, or a {@link slice}. */
 export type HyperValue = number | readonly number[] | Float32Array | Float64Array | Slice
 
-function checkNumber(name: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value
-  throw invalidArgument(name, 'a finite number, an array of one number for each parameter group, or slice(...)', value)
+/** What a hyper-parameter may be. */
+export interface Range {
+  /** For the error: `a number of at least 0`. */
+  readonly what: string
+  fits(value: number): boolean
+}
+
+const notNegative: Range = { what: 'a number of at least 0', fits: value => value >= 0 }
+const share: Range = { what: 'a number from 0 to 1', fits: value => value >= 0 && value <= 1 }
+
+/** @internal Averages that are corrected for their start divide by 1 - share. */
+export const belowOne: Range = { what: 'a number from 0 to 1, 1 excluded', fits: value => value >= 0 && value < 1 }
+
+/** By name, for all optimizers; 0 fits everywhere: a schedule may begin and end there. */
+const RANGES: Readonly<Record<string, Range>> = {
+  lr: notNegative,
+  wd: notNegative,
+  eps: notNegative,
+  trustCoeff: notNegative,
+  beta: notNegative,
+  mom: share,
+  sqrMom: share,
+}
+
+/** @internal The range of a hyper-parameter: the optimizer's own, or that of its name; undefined for any finite number. */
+export function rangeOf(name: string, own: Readonly<Record<string, Range>> = {}): Range | undefined {
+  return own[name] ?? (Object.hasOwn(RANGES, name) ? RANGES[name] : undefined)
+}
+
+function checkNumber(name: string, value: unknown, range?: Range): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw invalidArgument(
+      name,
+      'a finite number, an array of one number for each parameter group, or slice(...)',
+      value,
+    )
+  }
+  if (range && !range.fits(value)) throw invalidArgument(name, range.what, value)
+  return value
 }
 
 function fromSlice({ start, stop }: Slice, groups: number): number[] {
@@ -49,15 +85,17 @@ function fromSlice({ start, stop }: Slice, groups: number): number[] {
  * A hyper-parameter's value for each of `groups` parameter groups.
  *
  * @param name for the error
- * @throws TorchLearnerError `ERR_INVALID_ARG` when there are several values, and not as many as groups
+ * @param range what values may be
+ * @throws TorchLearnerError `ERR_INVALID_ARG` when there are several values, and not as many as groups, or one that is
+ * out of range
  */
-export function spread(name: string, value: HyperValue, groups: number): number[] {
-  if (typeof value === 'number') return new Array<number>(groups).fill(checkNumber(name, value))
-  if (value instanceof Slice) return fromSlice(value, groups)
+export function spread(name: string, value: HyperValue, groups: number, range?: Range): number[] {
+  if (typeof value === 'number') return new Array<number>(groups).fill(checkNumber(name, value, range))
+  if (value instanceof Slice) return fromSlice(value, groups).map(item => checkNumber(name, item, range))
   if (!Array.isArray(value) && !(value instanceof Float32Array) && !(value instanceof Float64Array)) {
     throw invalidArgument(name, 'a number, an array of numbers or slice(...)', value)
   }
-  const values = Array.from(value, item => checkNumber(name, item))
+  const values = Array.from(value, item => checkNumber(name, item, range))
   if (values.length === 1) return new Array<number>(groups).fill(values[0])
   if (values.length === groups) return values
   throw invalidArgument(name, `1 or ${groups} values (one for each parameter group)`, value)

@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
 import { operator, type Tensor } from '../tensor/index.js'
 import type { AdamOptions } from './adam.js'
-import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Lamb}: Adam's, with a weight decay of 0 unless given. */
 export type LambOptions = AdamOptions
@@ -21,7 +21,7 @@ export class Lamb extends Optimizer {
   constructor(params: ParamsOrGroups, options: LambOptions) {
     knownOptions('Lamb', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
     const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0, decoupleWd = true } = options
-    super(params, { lr, mom, sqrMom, eps, wd })
+    super(params, { lr, mom, sqrMom, eps, wd }, averages)
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 

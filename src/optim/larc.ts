@@ -5,7 +5,7 @@ import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './
 
 /** Hyper-parameters of {@link Larc}, each one value for all groups, or one for each. */
 export interface LarcOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old step in the new one, default 0.9. */
   mom?: HyperValue
@@ -15,7 +15,7 @@ export interface LarcOptions {
   trustCoeff?: HyperValue
   /** Added to the denominator, default 1e-8. */
   eps?: HyperValue
-  /** Weight decay, default 0. */
+  /** Weight decay, at least 0, default 0. */
   wd?: HyperValue
   /** Decay the weights themselves (default) and not through the gradient. */
   decoupleWd?: boolean

@@ -1,7 +1,7 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { flag, knownOptions } from '../nn/validate.js'
 import { empty, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
-import { type HyperValue, spread } from './hyper.js'
+import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
 export interface ParamGroup {
@@ -50,6 +50,7 @@ export abstract class Optimizer {
   readonly #flags: Map<Tensor, ParamFlags>
   /** Names of the hyper-parameters, in camelCase. */
   readonly #names: readonly string[]
+  readonly #ranges: Readonly<Record<string, Range>>
   /** For each group and name of state, the tensors in the order of the parameters. */
   #state: Record<string, Tensor[]>[] | null = null
 
@@ -57,8 +58,16 @@ export abstract class Optimizer {
    * @param params parameters, or groups of them; or another optimizer, to share its parameters, hyper-parameters and
    * flags
    * @param hypers the value of each hyper-parameter for all groups, or for each
+   * @param ranges what this optimizer's hyper-parameters may be, where it differs: by default `lr`, `wd` and `eps` are at
+   * least 0, `mom` and `sqrMom` from 0 to 1, and others any finite number
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a value out of its range
    */
-  constructor(params: ParamsOrGroups | Optimizer, hypers: Record<string, HyperValue> = {}) {
+  constructor(
+    params: ParamsOrGroups | Optimizer,
+    hypers: Record<string, HyperValue> = {},
+    ranges: Readonly<Record<string, Range>> = {},
+  ) {
+    this.#ranges = params instanceof Optimizer ? params.#ranges : ranges
     if (params instanceof Optimizer) {
       this.paramGroups = params.paramGroups
       this.#flags = params.#flags
@@ -118,13 +127,18 @@ export abstract class Optimizer {
    *
    * @param name `lr`, `mom`, `wd`, ... as the optimizer knows them
    * @param value one for all groups, an array with one for each, or {@link slice}
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a name it doesn't have, or a value out of its range
    */
   setHyper(name: string, value: HyperValue): void {
     if (!this.#names.includes(name))
       throw invalidArgument('the hyper-parameter', `one of ${this.#names.join(', ')}`, name)
-    spread(name, value, this.paramGroups.length).forEach((item, i) => {
+    spread(name, value, this.paramGroups.length, this.#rangeOf(name)).forEach((item, i) => {
       this.paramGroups[i][name] = item
     })
+  }
+
+  #rangeOf(name: string): Range | undefined {
+    return rangeOf(name, this.#ranges)
   }
 
   /** What is noted for one parameter; the object may be changed. */
@@ -213,7 +227,8 @@ export abstract class Optimizer {
     }
     for (const hypers of saved.hypers) {
       for (const [name, value] of Object.entries(hypers)) {
-        if (!this.#names.includes(name) || typeof value !== 'number') complain(`with the hyper-parameter ${name}`)
+        const fits = typeof value === 'number' && Number.isFinite(value) && (this.#rangeOf(name)?.fits(value) ?? true)
+        if (!this.#names.includes(name) || !fits) complain(`with the hyper-parameter ${name} ${value}`)
       }
     }
     for (const { tensors } of saved.state) {
@@ -242,6 +257,9 @@ function isStarted(tensors: Record<string, Tensor>): boolean {
 export function momentState(): Tensor {
   return empty([0])
 }
+
+/** Ranges of the optimizers with both of Adam's averages. */
+export const averages = { mom: belowOne, sqrMom: belowOne }
 
 /** State of the optimizers with both of Adam's averages. */
 export const adamState = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }

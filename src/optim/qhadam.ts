@@ -1,11 +1,11 @@
 import { flag, knownOptions } from '../nn/validate.js'
 import { operator, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link QHAdam}, each one value for all groups, or one for each. */
 export interface QHAdamOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old gradient average, default 0.999. */
   mom?: HyperValue
@@ -17,7 +17,7 @@ export interface QHAdamOptions {
   nu2?: HyperValue
   /** Added to the denominator, default 1e-8. */
   eps?: HyperValue
-  /** Weight decay, default 0. */
+  /** Weight decay, at least 0, default 0. */
   wd?: HyperValue
   /** Decay the weights themselves (default) and not through the gradient. */
   decoupleWd?: boolean
@@ -38,7 +38,7 @@ export class QHAdam extends Optimizer {
   constructor(params: ParamsOrGroups, options: QHAdamOptions) {
     knownOptions('QHAdam', options, ['lr', 'mom', 'sqrMom', 'nu1', 'nu2', 'eps', 'wd', 'decoupleWd'])
     const { lr, mom = 0.999, sqrMom = 0.999, nu1 = 0.7, nu2 = 1, eps = 1e-8, wd = 0, decoupleWd = true } = options
-    super(params, { lr, mom, sqrMom, nu1, nu2, eps, wd })
+    super(params, { lr, mom, sqrMom, nu1, nu2, eps, wd }, averages)
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 

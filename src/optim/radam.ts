@@ -1,11 +1,11 @@
 import { flag, knownOptions } from '../nn/validate.js'
 import { operator, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link RAdam}, each one value for all groups, or one for each. */
 export interface RAdamOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old gradient average, default 0.9. */
   mom?: HyperValue
@@ -13,7 +13,7 @@ export interface RAdamOptions {
   sqrMom?: HyperValue
   /** Added to the root of the squares' average, default 1e-5. */
   eps?: HyperValue
-  /** Weight decay, default 0. */
+  /** Weight decay, at least 0, default 0. */
   wd?: HyperValue
   /** When not 0, the denominator goes through a softplus of this sharpness. Default 0. */
   beta?: HyperValue
@@ -37,7 +37,7 @@ export class RAdam extends Optimizer {
   constructor(params: ParamsOrGroups, options: RAdamOptions) {
     knownOptions('RAdam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'beta', 'decoupleWd'])
     const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0, beta = 0, decoupleWd = true } = options
-    super(params, { lr, mom, sqrMom, eps, wd, beta })
+    super(params, { lr, mom, sqrMom, eps, wd, beta }, averages)
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 

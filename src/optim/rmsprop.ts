@@ -5,7 +5,7 @@ import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './
 
 /** Hyper-parameters of {@link RMSProp}, each one value for all groups, or one for each. */
 export interface RMSPropOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old gradient average in the new one, default 0. */
   mom?: HyperValue
@@ -13,7 +13,7 @@ export interface RMSPropOptions {
   sqrMom?: HyperValue
   /** Added to the root of the squares' average, default 1e-8. */
   eps?: HyperValue
-  /** Weight decay, default 0. */
+  /** Weight decay, at least 0, default 0. */
   wd?: HyperValue
   /** Decay the weights themselves (default) and not through the gradient. */
   decoupleWd?: boolean

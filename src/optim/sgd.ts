@@ -5,11 +5,11 @@ import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './
 
 /** Hyper-parameters of {@link SGD}, each one value for all groups, or one for each. */
 export interface SGDOptions {
-  /** Learning rate. */
+  /** Learning rate, at least 0. */
   lr: HyperValue
   /** Share of the old step in the new one, default 0. */
   mom?: HyperValue
-  /** Weight decay, default 0. */
+  /** Weight decay, at least 0, default 0. */
   wd?: HyperValue
   /** Decay the weights themselves (default) and not through the gradient. */
   decoupleWd?: boolean
