@@ -1,9 +1,11 @@
 // npm run bench: everything against its reference, in turns within one run; medians.
 //   PYTHON=<python with torch 2.13.0>   the reference side (default python3; without PyTorch its rows stay empty)
 //   BENCH_THREADS=2                     threads on both sides
+//   BENCH_PICTURES=<folder>             pictures to measure reading with (default: drawn here)
 import { cpus, loadavg } from 'node:os'
 import { getNumThreads, setNumThreads } from 'torch-learner'
 import { run as learner } from './learner.mjs'
+import { run as loader } from './loader.mjs'
 import * as mixup from './mixup.mjs'
 import * as operators from './ops.mjs'
 import { startReference } from './python.mjs'
@@ -32,6 +34,7 @@ try {
   const rows = [
     ...(await resnet(reference, { settings })),
     ...(await learner()),
+    ...(await loader()),
     ...(await busyNeighbour(settings[0])),
     ...(await mixup.run(reference)),
     ...(await operators.run()),
