@@ -2,6 +2,8 @@ export * from './callbacks/index.js'
 export {
   type BatchSource,
   BatchTransform,
+  CategoryBlock,
+  type CategoryBlockOptions,
   DataLoader,
   type DataLoaderOptions,
   DataLoaders,
@@ -12,17 +14,25 @@ export {
   type ImageFilesOptions,
   type ItemSplitter,
   imageExtensions,
+  type Label,
   type Labeller,
   type LoadContext,
   type Loader,
+  MultiCategoryBlock,
+  type MultiCategoryBlockOptions,
   type NumberArray,
   type PreparedBatch,
   parentLabel,
   RandomSplitter,
   RegexLabeller,
+  RegressionBlock,
+  type RegressionBlockOptions,
   type Sample,
   type ShowBatchOptions,
   type SplitIdx,
+  TargetBlock,
+  type TargetEncoder,
+  type Targets,
   TensorDataset,
   type UntarDataOptions,
   URLs,
@@ -160,7 +170,8 @@ export {
   type Judged,
 } from './vision/interpretation.js'
 export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
-export { ImageDataLoaders, type ImageDataLoadersOptions } from './vision/loaders.js'
+export { ImageDataLoaders } from './vision/loaders.js'
+export type { ImageDataLoadersOptions, LabelFunction, YBlock } from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
 export { Resize, type ResizeOptions } from './vision/resize.js'
 export {

@@ -1,3 +1,15 @@
+export {
+  blockFor,
+  CategoryBlock,
+  type CategoryBlockOptions,
+  type Label,
+  MultiCategoryBlock,
+  type MultiCategoryBlockOptions,
+  RegressionBlock,
+  type RegressionBlockOptions,
+  TargetBlock,
+  type TargetEncoder,
+} from './blocks.js'
 export type { NumberArray, Sample } from './collate.js'
 export { parseCsv } from './csv.js'
 export { getImageFiles, type ImageFilesOptions, imageExtensions } from './files.js'
@@ -8,6 +20,7 @@ export { checkOptions } from './options.js'
 export type { ShowBatchOptions } from './show.js'
 export { type BatchSource, type Dataset, type LoadContext, type PreparedBatch, TensorDataset } from './source.js'
 export { GrandparentSplitter, type ItemSplitter, RandomSplitter } from './splitters.js'
+export type { Targets } from './targets.js'
 export { BatchTransform, type SplitIdx } from './transform.js'
 export { type UntarDataOptions, untarData } from './untar.js'
 export { URLs } from './urls.js'

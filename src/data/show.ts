@@ -116,7 +116,7 @@ export async function labelsOf(y: Tensor, n: number, vocab?: readonly string[]):
   const width = values.length / n
   return Array.from({ length: n }, (_, i) => {
     const row = values.slice(i * width, (i + 1) * width)
-    if (width === 1) return name(row[0])
+    if (width === 1 && !(vocab && y.ndim > 1)) return name(row[0])
     if (vocab?.length !== width)
       return row
         .slice(0, 4)

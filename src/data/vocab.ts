@@ -1,4 +1,8 @@
+import { z } from 'zod'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions } from './options.js'
+
+const Options = z.strictObject({ sort: z.boolean({ error: 'true or false' }).default(true) })
 
 /**
  * The classes, each once, in code point order (capitals first, `10` before `9`): fastai's order, so that class numbers agree.
@@ -9,13 +13,19 @@ export class Vocab {
   readonly items: readonly string[]
   readonly #numbers: ReadonlyMap<string, number>
 
-  constructor(labels: Iterable<string>) {
+  /**
+   * @param labels each class's name at least once
+   * @param options `sort` (default true): false keeps the order of their first appearance
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for anything but strings
+   */
+  constructor(labels: Iterable<string>, options: { sort?: boolean } = {}) {
+    const { sort } = checkOptions(Options, options, 'Vocab')
     const isList = typeof labels === 'object' && labels !== null && Symbol.iterator in labels
     const items = isList ? [...new Set(labels)] : []
     if (!isList || !items.every(label => typeof label === 'string')) {
       throw invalidArgument('labels', 'a list of strings', labels)
     }
-    this.items = items.sort(compareCodePoints)
+    this.items = sort ? items.sort(compareCodePoints) : items
     this.#numbers = new Map(this.items.map((label, i) => [label, i]))
   }
 
@@ -26,14 +36,16 @@ export class Vocab {
   /**
    * The number of a class.
    *
+   * @param where whose label it is, for the error message
    * @throws TorchLearnerError `ERR_INVALID_ARG` for a label that the training set hasn't
    */
-  encode(label: string): number {
+  encode(label: string, where?: string): number {
     const number = this.#numbers.get(label)
     if (number !== undefined) return number
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
-      `Label ${describe(label)} was not included in the training dataset, whose labels are ${describe(this.items)}`,
+      `Label ${describe(label)}${where === undefined ? '' : ` of ${where}`} was not included in the training dataset, ` +
+        `whose labels are ${describe(this.items)}`,
     )
   }
 }

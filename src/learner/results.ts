@@ -58,7 +58,8 @@ Learner.prototype.showResults = async function (this: Learner, options = {}) {
     const names = await labelsOf(decoded ?? preds, n, dls.vocab)
     const truth = targs ? await labelsOf(targs, n, dls.vocab) : null
     const titles = names.map((name, i) => (truth ? `${truth[i]}\n${name}` : name))
-    const tones = truth?.map((name, i): 'good' | 'bad' => (name === names[i] ? 'good' : 'bad'))
+    // numbers are never quite equal: their titles keep the plain colour
+    const tones = dls.vocab && truth?.map((name, i): 'good' | 'bad' => (name === names[i] ? 'good' : 'bad'))
     const origin = { vocab: dls.vocab, train: { decode: (part: readonly Tensor[]) => decode(loader, part) } }
     return showBatch(batch, origin, { ...layout, maxN, file, titles, tones })
   })

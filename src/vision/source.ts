@@ -1,4 +1,4 @@
-import type { BatchSource, LoadContext, PreparedBatch } from '../data/index.js'
+import type { BatchSource, LoadContext, PreparedBatch, Targets } from '../data/index.js'
 import { invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
 import { asTensor } from '../tensor/index.js'
 import { decodeInto } from './decode.js'
@@ -7,9 +7,10 @@ import { decodeInto } from './decode.js'
 const SMALLEST_CHUNK = 8
 
 export interface ImageSourceOptions {
-  /** Each a path and, unless the classes aren't known, its class number. */
+  /** Paths. */
   readonly files: readonly string[]
-  readonly labels?: ArrayLike<number>
+  /** What they show, where that is known. */
+  readonly targets?: Targets
   /** What becomes of each picture. */
   readonly request: PictureRequest
   /** Into how many pieces a batch is cut, to be decoded at the same time. */
@@ -19,23 +20,22 @@ export interface ImageSourceOptions {
 }
 
 /**
- * Batches of pictures and class numbers: uint8 `(N, 3, H, W)` in channels_last order, int64 `(N)`; of pictures alone where the
- * classes aren't known.
+ * Batches of pictures, uint8 `(N, 3, H, W)` in channels_last order, and targets; of pictures alone where those aren't known.
  *
  * The decoder writes into one buffer, which becomes the tensor without a copy.
  */
 export class ImageSource implements BatchSource {
   readonly writable = true
   readonly files: readonly string[]
-  readonly labels?: ArrayLike<number>
+  readonly targets?: Targets
   readonly request: PictureRequest
   readonly #workers: number
   readonly #badFiles?: Map<string, string>
 
-  constructor({ files, labels, request, workers, badFiles }: ImageSourceOptions) {
+  constructor({ files, targets, request, workers, badFiles }: ImageSourceOptions) {
     this.#badFiles = badFiles
     this.files = files
-    this.labels = labels
+    this.targets = targets
     this.request = request
     this.#workers = workers
   }
@@ -67,10 +67,8 @@ export class ImageSource implements BatchSource {
     const kept = bad.size === 0 ? indices : this.#leaveOut(bad, indices, pixels)
     const shown = pixels.subarray(0, kept.length * height * width * 3)
     const pictures = () => asTensor(shown, { shape: [kept.length, height, width, 3] }).permute([0, 3, 1, 2])
-    const { labels } = this
-    if (!labels) return () => [pictures()]
-    const classes = BigInt64Array.from(kept, index => BigInt(labels[index]))
-    return () => [pictures(), asTensor(classes)]
+    const targets = this.targets?.rows(kept)
+    return () => (targets ? [pictures(), targets()] : [pictures()])
   }
 
   /** Moves the good pictures together. */

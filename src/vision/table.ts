@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { parseCsv } from '../data/index.js'
+import { type Label, parseCsv } from '../data/index.js'
 import { describe, TorchLearnerError } from '../native/index.js'
 
 /** A picture file and its label. */
 export interface Item {
   readonly file: string
-  readonly label: string
+  readonly label: Label
 }
 
 const column = z.union([z.int().min(0), z.string()], { error: "a column's number or name" })
@@ -17,7 +17,10 @@ export const CsvOptions = z.strictObject({
   delimiter: z.string({ error: 'one character' }).length(1, { error: 'one character' }).default(','),
   header: z.boolean({ error: 'true or false' }).default(true),
   fnCol: column.default(0),
-  labelCol: column.default(1),
+  labelCol: z
+    .union([column, z.array(column).min(1).readonly()], { error: "a column's number or name, or an array" })
+    .default(1),
+  labelDelim: z.string({ error: 'a string' }).min(1, { error: 'a string' }).optional(),
   validCol: column.optional(),
   folder: z.string({ error: "a folder's name" }).default(''),
   suff: z.string({ error: "what to put behind the files' names" }).default(''),
@@ -31,9 +34,13 @@ export interface CsvTableOptions {
   delimiter?: string
   /** The first row names the columns. Default true. */
   header?: boolean
-  /** Columns by number from 0 or by name: files (default 0), labels (default 1), and which are for validation (default: none). */
+  /** The files' column, by number from 0 or by name. Default 0. */
   fnCol?: number | string
-  labelCol?: number | string
+  /** The labels' column; default 1. Several columns hold a label each, or a number each. */
+  labelCol?: number | string | readonly (number | string)[]
+  /** What stands between several labels of a field: `cat dog` with a space. Default: a field is one label. */
+  labelDelim?: string
+  /** The column that says `true` (or 1, yes, valid) for pictures of validation. Default: a random share is taken. */
   validCol?: number | string
   /** The files' folder in `path`; default `path` itself. */
   folder?: string
@@ -59,15 +66,24 @@ export async function readTable(
     if (index < 0) throw wrong(`no column ${describe(wanted)}, only ${describe(names)}`)
     return index
   }
-  const columns = { file: indexOf(table.fnCol), label: indexOf(table.labelCol), valid: indexOf(table.validCol ?? 0) }
+  const { labelCol, labelDelim } = table
+  const several = Array.isArray(labelCol)
+  const columns = {
+    file: indexOf(table.fnCol),
+    labels: [labelCol].flat().map(indexOf),
+    valid: indexOf(table.validCol ?? 0),
+  }
   return rows.map((row, i) => {
     const field = (at: number) => {
       if (at < row.length) return row[at]
       throw wrong(`${row.length} columns in row ${i + 1} of its pictures, where column ${at} is needed`)
     }
+    const fields = columns.labels.map(field)
+    const labels =
+      labelDelim === undefined ? fields : fields.flatMap(text => text.split(labelDelim)).map(one => one.trim())
     return {
       file: join(path, table.folder, field(columns.file) + table.suff),
-      label: field(columns.label),
+      label: several || labelDelim !== undefined ? labels.filter(one => one !== '') : labels[0],
       valid: table.validCol !== undefined && /^(true|1|yes|valid)$/i.test(field(columns.valid).trim()),
     }
   })

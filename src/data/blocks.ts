@@ -1,0 +1,216 @@
+import { z } from 'zod'
+import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import type { Loss } from '../nn/losses.js'
+import { BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat } from '../nn/losses-flat.js'
+import { checkOptions } from './options.js'
+import { type Targets, targetsOfClasses, targetsOfNumbers, targetsOfSeveralClasses } from './targets.js'
+import { Vocab } from './vocab.js'
+
+/** What data say of a sample: a class, several classes, a number or several. */
+export type Label = string | number | readonly string[] | readonly number[]
+
+/** What a {@link TargetBlock} has learned from the training labels. */
+export interface TargetEncoder {
+  /** The classes by number. */
+  readonly vocab?: readonly string[]
+  /** How many outputs a model needs. */
+  readonly c: number
+  /** The loss that suits the targets. */
+  readonly lossFunc: Loss
+  /**
+   * @param where names each label's sample in errors: a file, a row
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for labels that training has not, or of another kind
+   */
+  encode(labels: readonly Label[], where: (index: number) => string): Targets
+}
+
+/** A kind of target: how labels become tensors, how many outputs a model needs and which loss suits. */
+export abstract class TargetBlock {
+  /**
+   * @param labels those of the training samples
+   * @param where names each label's sample in errors
+   */
+  abstract setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder
+}
+
+const names = z
+  .array(z.string({ error: "a class's name" }), { error: 'an array of class names' })
+  .min(1, { error: 'an array of class names' })
+  .refine(list => new Set(list).size === list.length, { error: 'an array of different class names' })
+  .readonly()
+  .optional()
+const CategoryOptions = z.strictObject({ vocab: names })
+const MultiOptions = z.strictObject({ vocab: names, encoded: z.boolean({ error: 'true or false' }).default(false) })
+const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
+const RegressionOptions = z.strictObject({ nOut: count.optional() })
+
+/** Options of {@link CategoryBlock}. */
+export interface CategoryBlockOptions {
+  /** All classes, in the order of their numbers. Default: those of the training samples, sorted. */
+  vocab?: readonly string[]
+}
+
+/**
+ * One class a sample: targets are class numbers, int64 `(N)`, and the loss cross entropy. Labels are strings, or numbers, which are
+ * sorted as such.
+ *
+ * @example yBlock: new CategoryBlock({ vocab: ['small', 'medium', 'large'] })
+ */
+export class CategoryBlock extends TargetBlock {
+  readonly vocab?: readonly string[]
+
+  constructor(options: CategoryBlockOptions = {}) {
+    super()
+    this.vocab = checkOptions(CategoryOptions, options, 'CategoryBlock').vocab
+  }
+
+  override setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder {
+    const vocab = this.vocab
+      ? new Vocab(this.vocab, { sort: false })
+      : vocabOf(labels.map((label, i) => className(label, i, where)))
+    return {
+      vocab: vocab.items,
+      c: vocab.length,
+      lossFunc: new CrossEntropyLossFlat(),
+      encode: (labels, where) =>
+        targetsOfClasses(
+          Int32Array.from(labels, (label, i) => vocab.encode(String(className(label, i, where)), where(i))),
+        ),
+    }
+  }
+}
+
+function className(label: Label, index: number, where: (index: number) => string): string | number {
+  if (typeof label === 'string' || (typeof label === 'number' && Number.isFinite(label))) return label
+  throw invalidArgument(`the label of ${where(index)}`, "a class's name", label, several(label))
+}
+
+const several = (label: unknown) =>
+  Array.isArray(label) ? 'Several labels a sample need yBlock: MultiCategoryBlock' : undefined
+
+/** Numbers in their own order, names in that of code points. */
+function vocabOf(labels: readonly (string | number)[]): Vocab {
+  if (labels.length > 0 && labels.every(label => typeof label === 'number')) {
+    return new Vocab(labels.toSorted((a, b) => a - b).map(String), { sort: false })
+  }
+  return new Vocab(labels.map(String))
+}
+
+/** Options of {@link MultiCategoryBlock}. */
+export interface MultiCategoryBlockOptions extends CategoryBlockOptions {
+  /** Labels are rows of zeros and ones already, one for each class of `vocab`, which must be given. Default false. */
+  encoded?: boolean
+}
+
+/**
+ * Any number of classes a sample, none too: targets are float32 `(N, C)` of zeros and ones, the loss is binary cross entropy. Labels
+ * are arrays of names.
+ *
+ * @example await ImageDataLoaders.fromLists(path, files, [['cat', 'grass'], ['dog'], []], { yBlock: MultiCategoryBlock })
+ */
+export class MultiCategoryBlock extends TargetBlock {
+  readonly vocab?: readonly string[]
+  readonly encoded: boolean
+
+  /** @throws TorchLearnerError `ERR_INVALID_ARG` for `encoded` without `vocab` */
+  constructor(options: MultiCategoryBlockOptions = {}) {
+    super()
+    const { vocab, encoded } = checkOptions(MultiOptions, options, 'MultiCategoryBlock')
+    if (encoded && !vocab) throw invalidArgument("MultiCategoryBlock's vocab", 'the names of the classes', vocab)
+    this.vocab = vocab
+    this.encoded = encoded
+  }
+
+  override setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder {
+    const read = (label: Label, index: number) => this.#classes(label, index, where)
+    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : new Vocab(labels.flatMap(read))
+    if (vocab.length === 0) {
+      throw new TorchLearnerError('ERR_NO_DATA', `None of the ${labels.length} training samples has a label`)
+    }
+    return {
+      vocab: vocab.items,
+      c: vocab.length,
+      lossFunc: new BCEWithLogitsLossFlat(),
+      encode: (labels, where) =>
+        targetsOfSeveralClasses(
+          labels.map((label, i) => this.#classes(label, i, where).map(name => vocab.encode(name, where(i)))),
+          vocab.length,
+        ),
+    }
+  }
+
+  #classes(label: Label, index: number, where: (index: number) => string): readonly string[] {
+    const name = `the labels of ${where(index)}`
+    if (!this.encoded) {
+      if (Array.isArray(label) && label.every(item => typeof item === 'string')) return label
+      throw invalidArgument(name, 'an array of class names', label)
+    }
+    const { vocab = [] } = this
+    const flags = Array.isArray(label) ? label.map(Number) : []
+    if (flags.length === vocab.length && flags.every(flag => flag === 0 || flag === 1)) {
+      return vocab.filter((_, i) => flags[i] === 1)
+    }
+    throw invalidArgument(name, `${vocab.length} zeros and ones`, label)
+  }
+}
+
+/** Options of {@link RegressionBlock}. */
+export interface RegressionBlockOptions {
+  /** How many numbers each sample has. Default: as many as the training samples have. */
+  nOut?: number
+}
+
+/**
+ * A number a sample, or several: targets are float32 `(N)` or `(N, nOut)`, the loss is the squared error. Labels are numbers or arrays
+ * of numbers; strings of a table are read as numbers.
+ *
+ * @example await ImageDataLoaders.fromLists(path, files, [[0.3, 0.7], [0.1, 0.9]], { yBlock: RegressionBlock })
+ */
+export class RegressionBlock extends TargetBlock {
+  readonly nOut?: number
+
+  constructor(options: RegressionBlockOptions = {}) {
+    super()
+    this.nOut = checkOptions(RegressionOptions, options, 'RegressionBlock').nOut
+  }
+
+  override setup(labels: readonly Label[]): TargetEncoder {
+    const single = labels.length > 0 && !Array.isArray(labels[0])
+    const c = this.nOut ?? (labels.length === 0 ? 1 : [labels[0]].flat().length)
+    return {
+      c,
+      lossFunc: new MSELossFlat(),
+      encode: (labels, where) => {
+        const values = labels.flatMap((label, i) => numbers(label, c, where(i)))
+        return targetsOfNumbers(Float32Array.from(values), single && c === 1 ? undefined : c)
+      },
+    }
+  }
+}
+
+function numbers(label: Label, c: number, where: string): number[] {
+  const values = [label]
+    .flat()
+    .map(value => (typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)))
+  if (values.length === c && values.every(Number.isFinite)) return values
+  throw invalidArgument(`the label of ${where}`, c === 1 ? 'a finite number' : `${c} finite numbers`, label)
+}
+
+/**
+ * What labels look like: strings are classes, arrays of strings several classes each, numbers with fractions and arrays of numbers are
+ * values.
+ *
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for whole numbers, which may be either
+ */
+export function blockFor(labels: readonly Label[]): TargetBlock {
+  const isNumber = (label: unknown) => typeof label === 'number'
+  if (labels.some(label => Array.isArray(label) && label.some(isNumber))) return new RegressionBlock()
+  if (labels.some(label => Array.isArray(label))) return new MultiCategoryBlock()
+  if (labels.length === 0 || !labels.every(isNumber)) return new CategoryBlock()
+  if (!labels.every(Number.isInteger)) return new RegressionBlock()
+  throw new TorchLearnerError(
+    'ERR_INVALID_ARG',
+    `Labels that are whole numbers, such as ${describe(labels[0])}, may be classes or values: ` +
+      'say which with yBlock: CategoryBlock or yBlock: RegressionBlock',
+  )
+}

@@ -1,0 +1,137 @@
+import { stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { blockFor, CategoryBlock, DataLoader, type DataLoadersOptions, RandomSplitter } from '../data/index.js'
+import { describe, invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { imageSize } from './decode.js'
+import { blockOf, type Checked, type LabelFunction } from './loaders-options.js'
+import { IntToFloatTensor } from './normalize.js'
+import { ImageSource } from './source.js'
+import type { Item } from './table.js'
+
+/** Items for training and for validation. */
+export interface Parts {
+  readonly train: readonly Item[]
+  readonly valid: readonly Item[]
+}
+
+/** What `ImageDataLoaders` are made of. */
+export interface Built {
+  readonly train: DataLoader
+  readonly valid: DataLoader
+  readonly about: DataLoadersOptions
+  readonly badFiles: ReadonlyMap<string, string>
+}
+
+/** Each file with what the function makes of it. */
+export function labelled(files: readonly string[], label: LabelFunction): Item[] {
+  if (!isStrings(files)) throw invalidArgument('files', 'an array of paths', files)
+  if (typeof label !== 'function')
+    throw invalidArgument('label', "a function from a path to its picture's label", label)
+  return files.map(file => ({ file, label: label(file) }))
+}
+
+export function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(item => typeof item === 'string')
+}
+
+/** A random share for validation. */
+export function splitItems(path: string, items: readonly Item[], { validPct = 0.2, seed }: Checked): Parts {
+  if (items.length === 0) throw noPictures(path)
+  const [train, valid] = RandomSplitter(validPct, { seed })(items)
+  if (valid.length === 0 || train.length === 0) {
+    throw new TorchLearnerError(
+      'ERR_NO_DATA',
+      `A share of ${validPct} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
+    )
+  }
+  const pick = (indices: Int32Array) => Array.from(indices, index => items[index])
+  return { train: pick(train), valid: pick(valid) }
+}
+
+/** Learns the targets from the training items and makes both loaders. */
+export async function build(path: string, { train, valid }: Parts, checked: Checked): Promise<Built> {
+  const { vocab, c, lossFunc, encode } = encoderOf(path, train, checked)
+  const request = await pictureRequest(train, checked)
+  const workers = checked.numWorkers ?? Math.min(4, availableParallelism())
+  const badFiles = new Map<string, string>()
+  const source = (items: readonly Item[]) =>
+    new ImageSource({
+      files: items.map(({ file }) => file),
+      targets: encode(
+        items.map(({ label }) => label),
+        i => items[i].file,
+      ),
+      request,
+      workers,
+      badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,
+    })
+  const { bs, seed, prefetch, device, shuffle = true } = checked
+  const batchTfms = [new IntToFloatTensor(), ...checked.batchTfms]
+  const common = { batchTfms, prefetch, device, seed }
+  return {
+    train: new DataLoader(source(train), { ...common, bs, shuffle, dropLast: shuffle, training: true }),
+    valid: new DataLoader(source(valid), { ...common, bs: checked.valBs ?? bs }),
+    about: { path, device, vocab, c, nInp: 1, lossFunc },
+    badFiles,
+  }
+}
+
+function encoderOf(path: string, train: readonly Item[], checked: Checked) {
+  if (checked.vocab !== undefined && checked.yBlock !== undefined) {
+    throw invalidArgument('vocab', 'nothing together with yBlock, which takes a vocab itself,', checked.vocab)
+  }
+  const labels = train.map(({ label }) => label)
+  const block = blockOf(checked) ?? blockFor(labels)
+  const encoder = block.setup(labels, i => train[i].file)
+  if (block instanceof CategoryBlock && encoder.c < 2) {
+    throw new TorchLearnerError(
+      'ERR_NO_DATA',
+      `All ${train.length} training pictures of ${path} have one label, ${describe(encoder.vocab?.[0])}: ` +
+        'to tell classes apart at least two are needed, each in a folder of its own',
+    )
+  }
+  return encoder
+}
+
+/** Without a Resize the first picture sets the size, or the first that can be read. */
+async function pictureRequest(items: readonly Item[], checked: Checked): Promise<PictureRequest> {
+  const { itemTfms, maxPixels, onBadFile } = checked
+  const transform = Array.isArray(itemTfms) ? itemTfms[0] : itemTfms
+  if (transform) return transform.request(maxPixels)
+  const last = onBadFile === 'skip' ? items.length - 1 : 0
+  for (const [i, { file }] of items.entries()) {
+    try {
+      return { ...(await imageSize(file)), method: 'exact', padMode: 'zeros', maxPixels }
+    } catch (error) {
+      if (i >= last || !(error instanceof TorchLearnerError)) throw error
+    }
+  }
+  throw new TorchLearnerError('ERR_NO_DATA', 'There are no pictures')
+}
+
+/** Says what is wrong when the folders for training and validation aren't there. */
+export async function checkSubfolders(path: string, { train, valid }: Checked): Promise<void> {
+  if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a folder's path", path)
+  const isFolder = async (folder: string) =>
+    await stat(folder).then(
+      found => found.isDirectory(),
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
+        throw error
+      },
+    )
+  if (!(await isFolder(path))) throw new TorchLearnerError('ERR_NOT_FOUND', `There is no folder ${path}`)
+  for (const name of [train, valid]) {
+    if (await isFolder(join(path, name))) continue
+    throw new TorchLearnerError(
+      'ERR_NOT_FOUND',
+      `There is no folder ${join(path, name)}: put pictures into ${train} and ${valid} with a subfolder for each class, ` +
+        'or have a random share taken for validation with validPct: 0.2',
+    )
+  }
+}
+
+export function noPictures(path: string): TorchLearnerError {
+  return new TorchLearnerError('ERR_NO_DATA', `There are no pictures in ${path}`)
+}

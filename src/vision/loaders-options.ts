@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import { BatchTransform, CategoryBlock, type Label, TargetBlock } from '../data/index.js'
+import { MAX_PIXELS } from './decode.js'
+import { Resize } from './resize.js'
+
+const whole = (from: number) => {
+  const error = `a whole number from ${from}`
+  return z.int({ error }).min(from, { error })
+}
+const resize = z.instanceof(Resize, { error: 'a Resize' })
+
+export const Options = z.strictObject({
+  train: z.string({ error: "a subfolder's name" }).default('train'),
+  valid: z.string({ error: "a subfolder's name" }).default('valid'),
+  validPct: z
+    .number({ error: 'a number above 0 and below 1' })
+    .gt(0, { error: 'a number above 0 and below 1' })
+    .lt(1, { error: 'a number above 0 and below 1' })
+    .optional(),
+  seed: z.int({ error: 'a whole number' }).optional(),
+  yBlock: z
+    .custom<YBlock>(value => value instanceof TargetBlock || isBlockClass(value), {
+      error: 'CategoryBlock, MultiCategoryBlock, RegressionBlock or another TargetBlock',
+    })
+    .optional(),
+  vocab: z
+    .array(z.string({ error: "a class's name" }), { error: 'an array of class names' })
+    .readonly()
+    .optional(),
+  itemTfms: z.union([resize, z.array(resize).max(1)], { error: 'a Resize or an array with one' }).optional(),
+  batchTfms: z
+    .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of batch transforms' })
+    .default([]),
+  bs: whole(1).default(64),
+  valBs: whole(1).optional(),
+  shuffle: z.boolean({ error: 'true or false' }).optional(),
+  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
+  numWorkers: whole(1).optional(),
+  prefetch: whole(0).default(2),
+  maxPixels: whole(1).default(MAX_PIXELS),
+  onBadFile: z.enum(['error', 'skip'], { error: 'error or skip' }).default('error'),
+})
+
+export type Checked = z.output<typeof Options>
+
+/** A kind of target: with its defaults (the class) or with options (an object). */
+export type YBlock = TargetBlock | (new () => TargetBlock)
+
+function isBlockClass(value: unknown): value is new () => TargetBlock {
+  return typeof value === 'function' && value.prototype instanceof TargetBlock
+}
+
+/** The block that was asked for, if one was. */
+export function blockOf({ yBlock, vocab }: Checked): TargetBlock | undefined {
+  if (yBlock === undefined) return vocab && new CategoryBlock({ vocab })
+  return yBlock instanceof TargetBlock ? yBlock : new yBlock()
+}
+
+/** From a picture's path to what it shows. */
+export type LabelFunction = (file: string) => Label
+
+/** How `ImageDataLoaders` read pictures and make batches of them. */
+export interface ImageDataLoadersOptions {
+  /** The subfolders of training and validation pictures. Default `train` and `valid`; used by `fromFolder` without `validPct`. */
+  train?: string
+  valid?: string
+  /** A random share of all pictures for validation, above 0 and below 1. Default 0.2; with `fromFolder` none. */
+  validPct?: number
+  /** The same split, orders and crops every time. Default: libtorch's generator decides, see `manualSeed`. */
+  seed?: number
+  /**
+   * The kind of target: `CategoryBlock`, `MultiCategoryBlock`, `RegressionBlock`, or one of them with options:
+   * `new CategoryBlock({ vocab })`. Default: by the labels. Strings are classes, arrays of strings several classes each, fractions
+   * and arrays of numbers are values.
+   */
+  yBlock?: YBlock
+  /** All classes in the order of their numbers: short for `yBlock: new CategoryBlock({ vocab })`. */
+  vocab?: readonly string[]
+  /** What is done to each picture: at present a {@link Resize}. Without it all pictures must have one size. */
+  itemTfms?: Resize | readonly Resize[]
+  /** What is done to each batch: `Normalize`... Bytes have become float32 in 0 to 1 by then. */
+  batchTfms?: readonly BatchTransform[]
+  /** Pictures in a training batch; default 64. */
+  bs?: number
+  /** Pictures in a validation batch; default `bs`. */
+  valBs?: number
+  /** A new order for each epoch of training, the last, smaller batch left out. Default true. */
+  shuffle?: boolean
+  /** Where batches end up. Default `cpu`. */
+  device?: string
+  /** How many pieces of a batch are decoded at the same time. Default: as many as there are processors, at most 4. */
+  numWorkers?: number
+  /** How many batches are prepared ahead of the one in use; default 2. */
+  prefetch?: number
+  /** Pictures with more pixels are refused. Default 100 million. */
+  maxPixels?: number
+  /**
+   * A file that can't be read ends the pass with an `error` (default) that names it; or is left out (`skip`) with a warning, and
+   * listed in `badFiles`: its batch is smaller then.
+   */
+  onBadFile?: 'error' | 'skip'
+}
