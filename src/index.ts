@@ -171,7 +171,7 @@ export {
 } from './vision/interpretation.js'
 export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
 export { ImageDataLoaders } from './vision/loaders.js'
-export type { ImageDataLoadersOptions, LabelFunction, YBlock } from './vision/loaders-options.js'
+export type { ImageDataLoadersOptions, LabelFunction, WeightFunction, YBlock } from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
 export { Resize, type ResizeOptions } from './vision/resize.js'
 export {

@@ -1,55 +1,14 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
 import type { Sample } from './collate.js'
+import { type DataLoaderOptions, IN_ORDER, Options } from './loader-options.js'
 import { checkOptions } from './options.js'
 import { PrefetchIterator } from './prefetch.js'
 import { Mt19937 } from './random.js'
+import { balancedWeights, checkWeights, drawByWeight } from './sampling.js'
 import { type BatchSource, type Dataset, toSource } from './source.js'
 import { BatchTransform, pipeline } from './transform.js'
-
-const whole = (from: number) => {
-  const error = `a whole number from ${from}`
-  return z.number({ error }).int({ error }).min(from, { error })
-}
-const flag = z.boolean({ error: 'true or false' })
-const transforms = z.array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), {
-  error: 'an array of transforms',
-})
-
-const Options = z.strictObject({
-  bs: whole(1).default(64),
-  shuffle: flag.default(false),
-  dropLast: flag.default(false),
-  training: flag.optional(),
-  seed: z.int({ error: 'a whole number' }).optional(),
-  prefetch: whole(0).default(2),
-  batchTfms: transforms.default([]),
-  nInp: whole(1).optional(),
-  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
-})
-
-/** How a {@link DataLoader} makes batches. */
-export interface DataLoaderOptions {
-  /** Samples a batch. Default 64. */
-  bs?: number
-  /** A new random order for every pass, from libtorch's CPU generator (see `manualSeed`) or `seed`. Default false. */
-  shuffle?: boolean
-  /** Leave out a last batch with fewer than `bs` samples. Default false. */
-  dropLast?: boolean
-  /** Training batches: random transforms are random, and those for training only take part. Default: as `shuffle`. */
-  training?: boolean
-  /** Own random numbers instead of libtorch's: the same orders every time the loader is made. */
-  seed?: number
-  /** How many batches are prepared ahead of the one in use. 0 prepares each when it is asked for. Default 2. */
-  prefetch?: number
-  /** Done to the inputs of each batch, by their `order`. */
-  batchTfms?: readonly BatchTransform[]
-  /** How many tensors of a batch are inputs. Default: all but the last, or the only one. */
-  nInp?: number
-  /** Where batches end up. Default `cpu`. */
-  device?: string
-}
 
 /**
  * Batches of a dataset, as often as wanted: each `for await` over it is a new pass, and several may run at once.
@@ -70,6 +29,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   #batchTfms: readonly BatchTransform[]
   #options: z.output<typeof Options>
   readonly #generator?: Mt19937
+  #weights?: Float64Array
 
   /**
    * @param dataset an array of samples `[input, target]`, a {@link Dataset}, a {@link TensorDataset} or another {@link BatchSource}
@@ -82,9 +42,18 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     this.#options = checked
     this.dataset = toSource(dataset)
     this.bs = checked.bs
-    this.shuffle = checked.shuffle
+    const weighted = checked.weights !== undefined
+    if (weighted && checked.shuffle === false) {
+      throw invalidArgument('shuffle', 'nothing or true together with weights, which draw at random,', false)
+    }
+    if (!weighted && checked.numSamples !== undefined) {
+      throw invalidArgument('numSamples', 'nothing without weights', checked.numSamples)
+    }
+    if (weighted && checked.weights !== 'balanced')
+      this.#weights = checkWeights(checked.weights ?? [], this.dataset.length)
+    this.shuffle = checked.shuffle ?? weighted
     this.dropLast = checked.dropLast
-    this.training = checked.training ?? checked.shuffle
+    this.training = checked.training ?? this.shuffle
     this.device = checked.device
     this.#batchTfms = pipeline(checked.batchTfms, this.training ? 0 : 1)
     if (checked.seed !== undefined) this.#generator = new Mt19937(checked.seed)
@@ -103,9 +72,9 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     this.#batchTfms = pipeline(this.#options.batchTfms, this.training ? 0 : 1)
   }
 
-  /** How many samples there are. */
+  /** How many samples a pass has, a last batch that is dropped included. */
   get n(): number {
-    return this.dataset.length
+    return this.#options.numSamples ?? this.dataset.length
   }
 
   /** Whoever gets a batch may change it in place. */
@@ -118,9 +87,16 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return this.dropLast ? Math.floor(this.n / this.bs) : Math.ceil(this.n / this.bs)
   }
 
-  /** The same data with other options: `dl.new({ shuffle: false, dropLast: false })`. */
-  new(options: DataLoaderOptions): DataLoader {
-    return new DataLoader(this.dataset, { ...this.#options, ...options })
+  /** The same data with other options: `dl.new({ shuffle: false, dropLast: false })`. Without shuffling weights don't count. */
+  new(options: DataLoaderOptions = {}): DataLoader {
+    const inOrder = options.shuffle === false && options.weights === undefined
+    const weighted = options.weights !== undefined && options.shuffle === undefined
+    return new DataLoader(this.dataset, {
+      ...this.#options,
+      ...(inOrder && IN_ORDER),
+      ...(weighted && { shuffle: undefined }),
+      ...options,
+    })
   }
 
   /**
@@ -131,7 +107,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   forItems(items: readonly unknown[]): DataLoader {
     if (!Array.isArray(items) || items.length === 0) throw invalidArgument('items', 'an array of items', items)
     const source = this.dataset.forItems?.(items) ?? items.map((item): Sample => [item])
-    return new DataLoader(source, { ...this.#options, shuffle: false, dropLast: false, training: false })
+    return new DataLoader(source, { ...this.#options, ...IN_ORDER, dropLast: false, training: false })
   }
 
   [Symbol.asyncIterator](): PrefetchIterator {
@@ -184,9 +160,23 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   async #order(): Promise<Int32Array> {
     if (!this.shuffle) return Int32Array.from({ length: this.n }, (_, i) => i)
+    const { weights, replacement } = this.#options
+    if (weights !== undefined) {
+      this.#weights ??= balancedWeights(await this.#classes())
+      return await drawByWeight(this.#weights, { count: this.n, replacement, generator: this.#generator })
+    }
     if (this.#generator) return this.#generator.permutation(this.n)
     await rng.ready()
     return hostRandom.permutation(this.n)
+  }
+
+  async #classes(): Promise<ArrayLike<number>> {
+    const classes = await this.dataset.classes?.()
+    if (classes) return classes
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      "weights: 'balanced' needs one class number a sample as the target, which this dataset doesn't give: pass an array of weights",
+    )
   }
 
   // Drawn only where it is used, so that loaders without random transforms take nothing but their order from the generator.
@@ -198,7 +188,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   }
 
   #checkLength(): void {
-    if (this.n === 0) throw new TorchLearnerError('ERR_NO_DATA', 'The dataset has no samples')
+    if (this.dataset.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'The dataset has no samples')
     if (this.length > 0) return
     throw new TorchLearnerError(
       'ERR_NO_DATA',

@@ -37,6 +37,12 @@ export class Mt19937 {
     return this.integer() / 2 ** 32
   }
 
+  /** A number in [0, 1), in steps of 2^-53: PyTorch's uniform float64. */
+  double(): number {
+    const high = this.integer() & 0x1fffff
+    return (high * 2 ** 32 + this.integer()) / 2 ** 53
+  }
+
   /** The numbers 0 to n-1 in random order. */
   permutation(n: number): Int32Array {
     const order = Int32Array.from({ length: n }, (_, i) => i)

@@ -33,6 +33,8 @@ export interface BatchSource {
   readonly writable?: boolean
   /** Other items without targets, prepared alike: for predictions. Default: items are inputs as they are. */
   forItems?(items: readonly unknown[]): BatchSource
+  /** Each sample's class number, where it has one, for balanced sampling. */
+  classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
 }
 
@@ -40,6 +42,8 @@ export interface BatchSource {
 export interface Dataset {
   readonly length: number
   get(index: number): Sample | Promise<Sample>
+  /** Each sample's class number, where it has one, for balanced sampling. */
+  classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>
 }
 
 /**
@@ -75,6 +79,13 @@ export class TensorDataset implements BatchSource {
     return new TensorDataset(rows.to({ dtype: this.tensors[0].dtype }))
   }
 
+  /** The last tensor's numbers, if they are whole and one a sample. */
+  async classes(): Promise<ArrayLike<number> | undefined> {
+    const target = this.tensors[this.tensors.length - 1]
+    if (this.tensors.length < 2 || target.ndim !== 1 || target.dtype !== 'int64') return undefined
+    return Int32Array.from(await target.data(), Number)
+  }
+
   load(indices: Int32Array): () => Tensor[] {
     return () => {
       const rows = asTensor(BigInt64Array.from(indices, BigInt), { shape: [indices.length], dtype: 'int64' })
@@ -104,6 +115,10 @@ export class SampleSource implements BatchSource {
     return this.#dataset.length
   }
 
+  classes(): ReturnType<NonNullable<Dataset['classes']>> {
+    return this.#dataset.classes?.()
+  }
+
   async load(indices: Int32Array): Promise<PreparedBatch> {
     // what the dataset makes for the samples is freed as soon as the batch holds it
     const batch = await scope(async () => collate(await Promise.all(Array.from(indices, index => this.#sample(index)))))
@@ -123,9 +138,21 @@ export class SampleSource implements BatchSource {
   }
 }
 
+/** The last values of all samples, if they are whole numbers behind others. */
+function lastNumbers(samples: readonly Sample[]): number[] | undefined {
+  const last = samples.map(sample => (sample.length > 1 ? sample[sample.length - 1] : undefined))
+  return last.every(value => typeof value === 'number' && Number.isInteger(value)) ? last.map(Number) : undefined
+}
+
 /** A dataset in any of its forms as a source of batches. */
 export function toSource(dataset: BatchSource | Dataset | readonly Sample[]): BatchSource {
-  if (Array.isArray(dataset)) return new SampleSource({ length: dataset.length, get: index => dataset[index] })
+  if (Array.isArray(dataset)) {
+    return new SampleSource({
+      length: dataset.length,
+      get: index => dataset[index],
+      classes: () => lastNumbers(dataset),
+    })
+  }
   if (typeof dataset === 'object' && dataset !== null && 'length' in dataset) {
     if ('load' in dataset) return dataset
     if ('get' in dataset) return new SampleSource(dataset)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { blockFor, CategoryBlock, DataLoader, type DataLoadersOptions, RandomSplitter } from '../data/index.js'
 import { describe, invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
 import { imageSize } from './decode.js'
-import { blockOf, type Checked, type LabelFunction } from './loaders-options.js'
+import { blockOf, type Checked, type LabelFunction, type WeightFunction } from './loaders-options.js'
 import { IntToFloatTensor } from './normalize.js'
 import { ImageSource } from './source.js'
 import type { Item } from './table.js'
@@ -66,15 +66,25 @@ export async function build(path: string, { train, valid }: Parts, checked: Chec
       workers,
       badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,
     })
-  const { bs, seed, prefetch, device, shuffle = true } = checked
+  const { bs, seed, prefetch, device, shuffle = true, numSamples, replacement } = checked
+  const weights = typeof checked.weights === 'function' ? weightsOf(train, checked.weights) : checked.weights
+  const sampling = { shuffle, weights, numSamples, replacement }
   const batchTfms = [new IntToFloatTensor(), ...checked.batchTfms]
   const common = { batchTfms, prefetch, device, seed }
   return {
-    train: new DataLoader(source(train), { ...common, bs, shuffle, dropLast: shuffle, training: true }),
+    train: new DataLoader(source(train), { ...common, ...sampling, bs, dropLast: shuffle, training: true }),
     valid: new DataLoader(source(valid), { ...common, bs: checked.valBs ?? bs }),
     about: { path, device, vocab, c, nInp: 1, lossFunc },
     badFiles,
   }
+}
+
+function weightsOf(items: readonly Item[], weigh: WeightFunction): number[] {
+  return items.map(({ file, label }) => {
+    const weight: unknown = weigh(file, label)
+    if (typeof weight === 'number' && weight >= 0 && weight < Number.POSITIVE_INFINITY) return weight
+    throw invalidArgument(`the weight of ${file}`, 'a finite number from 0', weight)
+  })
 }
 
 function encoderOf(path: string, train: readonly Item[], checked: Checked) {

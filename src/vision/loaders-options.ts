@@ -34,6 +34,13 @@ export const Options = z.strictObject({
   bs: whole(1).default(64),
   valBs: whole(1).optional(),
   shuffle: z.boolean({ error: 'true or false' }).optional(),
+  weights: z
+    .custom<'balanced' | WeightFunction>(value => value === 'balanced' || typeof value === 'function', {
+      error: "'balanced' or a function from a picture's path and label to its weight",
+    })
+    .optional(),
+  numSamples: whole(1).optional(),
+  replacement: z.boolean({ error: 'true or false' }).default(true),
   device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
   numWorkers: whole(1).optional(),
   prefetch: whole(0).default(2),
@@ -58,6 +65,9 @@ export function blockOf({ yBlock, vocab }: Checked): TargetBlock | undefined {
 
 /** From a picture's path to what it shows. */
 export type LabelFunction = (file: string) => Label
+
+/** From a picture's path and label to how likely it is drawn, in proportion to the others. */
+export type WeightFunction = (file: string, label: Label) => number
 
 /** How `ImageDataLoaders` read pictures and make batches of them. */
 export interface ImageDataLoadersOptions {
@@ -86,6 +96,15 @@ export interface ImageDataLoadersOptions {
   valBs?: number
   /** A new order for each epoch of training, the last, smaller batch left out. Default true. */
   shuffle?: boolean
+  /**
+   * Draws training pictures at random, likelier the larger their weights: a function gives each one's; `balanced`: each class equally
+   * often. Default: every picture once an epoch.
+   */
+  weights?: 'balanced' | WeightFunction
+  /** With `weights`: how many pictures an epoch draws. Default: as many as there are. */
+  numSamples?: number
+  /** With `weights`: a picture may be drawn several times in an epoch. Default true. */
+  replacement?: boolean
   /** Where batches end up. Default `cpu`. */
   device?: string
   /** How many pieces of a batch are decoded at the same time. Default: as many as there are processors, at most 4. */

@@ -48,6 +48,10 @@ export class ImageSource implements BatchSource {
     return this.request.method === 'crop' || this.request.method === 'pad'
   }
 
+  classes(): ArrayLike<number> | undefined {
+    return this.targets?.classes
+  }
+
   /** Other pictures, prepared alike. */
   forItems(items: readonly unknown[]): ImageSource {
     const files = items.map(item => {

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { BatchTransform } from './transform.js'
+
+const whole = (from: number) => {
+  const error = `a whole number from ${from}`
+  return z.number({ error }).int({ error }).min(from, { error })
+}
+const flag = z.boolean({ error: 'true or false' })
+const transforms = z.array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), {
+  error: 'an array of transforms',
+})
+
+export const Options = z.strictObject({
+  bs: whole(1).default(64),
+  shuffle: flag.optional(),
+  weights: z
+    .custom<ArrayLike<number> | 'balanced'>(isWeights, { error: "'balanced' or an array of numbers, one a sample," })
+    .optional(),
+  numSamples: whole(1).optional(),
+  replacement: flag.default(true),
+  dropLast: flag.default(false),
+  training: flag.optional(),
+  seed: z.int({ error: 'a whole number' }).optional(),
+  prefetch: whole(0).default(2),
+  batchTfms: transforms.default([]),
+  nInp: whole(1).optional(),
+  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
+})
+
+function isWeights(value: unknown): boolean {
+  if (value === 'balanced') return true
+  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+  return isList && Array.from(value as ArrayLike<unknown>).every(item => typeof item === 'number')
+}
+
+/** How a `DataLoader` makes batches. */
+export interface DataLoaderOptions {
+  /** Samples a batch. Default 64. */
+  bs?: number
+  /** A new random order for every pass, from libtorch's CPU generator (see `manualSeed`) or `seed`. Default false. */
+  shuffle?: boolean
+  /**
+   * Draws samples at random, likelier the larger their weights, which need not add up to one: PyTorch's WeightedRandomSampler.
+   * `balanced`: each class equally often, for targets that are class numbers. Default: every sample once a pass.
+   */
+  weights?: ArrayLike<number> | 'balanced'
+  /** With `weights`: how many samples a pass draws. Default: as many as there are. */
+  numSamples?: number
+  /** With `weights`: a sample may be drawn several times in a pass. Default true. */
+  replacement?: boolean
+  /** Leave out a last batch with fewer than `bs` samples. Default false. */
+  dropLast?: boolean
+  /** Training batches: random transforms are random, and those for training only take part. Default: as `shuffle`, and with `weights`. */
+  training?: boolean
+  /** Own random numbers instead of libtorch's: the same orders every time the loader is made. */
+  seed?: number
+  /** How many batches are prepared ahead of the one in use. 0 prepares each when it is asked for. Default 2. */
+  prefetch?: number
+  /** Done to the inputs of each batch, by their `order`. */
+  batchTfms?: readonly BatchTransform[]
+  /** How many tensors of a batch are inputs. Default: all but the last, or the only one. */
+  nInp?: number
+  /** Where batches end up. Default `cpu`. */
+  device?: string
+}
+
+/** Every sample once, as it comes. */
+export const IN_ORDER = { shuffle: false, weights: undefined, numSamples: undefined } as const
