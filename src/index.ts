@@ -86,7 +86,7 @@ export {
   type LabelSmoothingOptions,
 } from './nn/label-smoothing.js'
 export { type LoadPthOptions, loadPth, loadPthSync } from './nn/load-pth.js'
-export type { Loss } from './nn/losses.js'
+export type { Loss, OutputsLoss } from './nn/losses.js'
 export {
   BaseLoss,
   type BCEWithLogitsFlatOptions,

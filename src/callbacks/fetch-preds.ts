@@ -2,12 +2,12 @@ import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
 import type { CallbackList } from '../learner/options.js'
 import { type Preds, type PredsOptions, predsSchema } from '../learner/preds.js'
-import { scope } from '../tensor/index.js'
+import { scope, Tensor } from '../tensor/index.js'
 
 /** Options of {@link FetchPreds}: those of {@link Learner.getPreds}; `cbs` are callbacks to leave out meanwhile. */
-export type FetchPredsOptions = Omit<PredsOptions, 'inner' | 'signal'>
+export type FetchPredsOptions = Omit<PredsOptions, 'inner' | 'signal' | 'withPreds'>
 
-const schema = predsSchema.omit({ inner: true, signal: true })
+const schema = predsSchema.omit({ inner: true, signal: true, withPreds: true })
 
 /**
  * Fetches predictions after each epoch's validation, in the middle of a fit: see {@link preds}. Callbacks marked
@@ -51,6 +51,8 @@ export class FetchPreds extends Callback {
   }
 }
 
-function tensorsOf({ preds, targs, inputs, decoded, losses }: Preds) {
-  return [preds, targs, inputs, decoded, losses].filter(tensor => tensor !== null && tensor !== undefined)
+function tensorsOf(preds: Preds): Tensor[] {
+  return Object.values(preds)
+    .flat()
+    .filter(value => value instanceof Tensor)
 }

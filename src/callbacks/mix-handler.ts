@@ -66,7 +66,8 @@ const atWork = new WeakMap<Learner, MixHandler>()
  *
  * `learn.lossFunc` is replaced while training runs only, and is the user's again however training ends.
  *
- * Metrics of training (`trainMetrics`) are weighed between both targets like the loss.
+ * Metrics of training (`trainMetrics`) measure against the mixed truth: a sample counts for both its targets, each by
+ * its weight; where targets are mixed themselves, they are the truth.
  */
 export abstract class MixHandler extends Callback {
   readonly alpha: number | AlphaSchedule
@@ -149,7 +150,9 @@ export abstract class MixHandler extends Callback {
     if (!this.stackY && yb.some(y => !isDone(y) && !isFloat(y.dtype))) this.#install()
     this.lam = lam
     this.yb1 = yb.map(y => (isDone(y) ? y : partnersOf(y, perm)))
-    learn.mixed = this.stackY && !yb.every(isDone) ? { yb1: this.yb1, lam } : null
+    const isMixed = !yb.every(isDone)
+    learn.mixed = this.stackY && isMixed ? { yb1: this.yb1, lam } : null
+    learn.softTargets = !this.stackY && isMixed
     if (!this.stackY) learn.yb = yb.map(y => (isDone(y) ? y : this.#smooth(mixup(y, perm, lam), y)))
   }
 
@@ -160,6 +163,7 @@ export abstract class MixHandler extends Callback {
     this.lam = null
     this.yb1 = []
     learn.mixed = null
+    learn.softTargets = this.labelSmoothing > 0
     if (this.labelSmoothing === 0) return
     if (!this.stackY && learn.yb.some(y => !isFloat(y.dtype))) this.#install()
     if (!this.stackY) learn.yb = learn.yb.map(y => this.#smooth(y, y))

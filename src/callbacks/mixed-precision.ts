@@ -65,7 +65,7 @@ export class MixedPrecision extends Callback {
   /** Losses and metrics of one's own needn't know of half precision. */
   override afterPred(): void {
     const { learn } = this
-    if (learn.pred) learn.pred = widen(learn.pred) as Tensor
+    learn.preds = learn.preds.map(pred => widen(pred) as Tensor)
   }
 
   override beforeBackward(): void {

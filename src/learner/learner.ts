@@ -1,15 +1,15 @@
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Conv2d, Module } from '../nn/index.js'
+import { Conv2d, type Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { type Callback, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
-import { type Batch, type BatchLoader, inOrder, isLoader, type LearnerData } from './data.js'
+import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
 import { runBatch, runFit, runValidation } from './loop.js'
-import { LoopState } from './loop-state.js'
+import { LoopState, type ModelOutput } from './loop-state.js'
 import type { Metric } from './metrics/metric.js'
 import { toMetric } from './metrics/to-metric.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
@@ -19,14 +19,16 @@ import {
   type FitOptions,
   fitSchema,
   type LearnerOptions,
-  learnerSchema,
   type Moms,
 } from './options.js'
+import { checkParts, type OutputsLearnerOptions, type OutputsModule } from './parts.js'
 import { Pipeline } from './pipeline.js'
 import {
+  checkPreds,
   GatherPreds,
   type Preds,
   type PredsOptions,
+  type PredsWithout,
   predsSchema,
   type ValidateOptions,
   validateSchema,
@@ -47,6 +49,7 @@ import { TrainEvalCallback } from './train-eval.js'
  * await learn.fitOneCycle(1, { lrMax: 3e-3, cbs: new MixUp(0.4) })
  */
 export class Learner extends LoopState {
+  /** Typed as of one output: where there are several, keep your own reference to the model for calling it. */
   readonly model: Module
   /** `lossFunc(pred, ...yb)`; MixUp replaces it while it trains. */
   lossFunc: Loss
@@ -70,19 +73,18 @@ export class Learner extends LoopState {
 
   /**
    * @param dls training and validation data
-   * @param model any {@link Module}; inputs of a batch are its arguments
-   * @param options see {@link LearnerOptions}
+   * @param model any {@link Module}; inputs of a batch are its arguments. It returns a tensor, or several in an array
+   * @param options see {@link LearnerOptions}, and {@link OutputsLearnerOptions} for a model of several outputs
    * @throws TorchLearnerError `ERR_INVALID_ARG` for wrong options, or if neither options nor data name a loss
    */
-  constructor(dls: LearnerData, model: Module, options: LearnerOptions = {}) {
-    if (typeof dls !== 'object' || dls === null || !isLoader(dls.train)) {
-      throw invalidArgument('dls', 'DataLoaders, or an object with iterable train (and valid) of known length', dls)
-    }
-    if (!(model instanceof Module)) throw invalidArgument('model', 'a Module', model)
-    checkOptions(learnerSchema, options, 'Learner')
-    const lossFunc = options.lossFunc ?? dls.lossFunc
-    if (!lossFunc)
-      throw new TorchLearnerError('ERR_INVALID_ARG', 'Could not infer the loss function from the data: pass lossFunc')
+  constructor(dls: LearnerData, model: Module, options?: LearnerOptions)
+  constructor(dls: LearnerData, model: OutputsModule, options: OutputsLearnerOptions)
+  constructor(
+    dls: LearnerData,
+    net: Module<Tensor[], ModelOutput>,
+    given: LearnerOptions | OutputsLearnerOptions = {},
+  ) {
+    const { model, options, lossFunc } = checkParts(dls, net, given)
     super(dls)
     this.model = model
     this.lossFunc = lossFunc
@@ -314,8 +316,11 @@ export class Learner extends LoopState {
   }
 
   /** The model's predictions for a whole set, with their targets. See {@link PredsOptions}. */
-  async getPreds(options: PredsOptions = {}): Promise<Preds> {
+  getPreds(options: PredsOptions & { withPreds: false }): Promise<PredsWithout>
+  getPreds(options?: PredsOptions): Promise<Preds>
+  async getPreds(options: PredsOptions = {}): Promise<Preds | PredsWithout> {
     checkOptions(predsSchema, options, 'getPreds')
+    checkPreds(options)
     const gather = new GatherPreds(options)
     const cbs = [options.cbs ?? [], gather].flat()
     const prepare = options.reorder === false && options.dl ? undefined : inOrder

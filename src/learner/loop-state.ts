@@ -6,6 +6,9 @@ import type { RecordRow } from './recorder.js'
 /** Takes each finished row of the table: epoch, values, time. */
 export type Logger = (row: readonly (number | string | null)[]) => void
 
+/** What a model returns: a tensor, or several in an array. */
+export type ModelOutput = Tensor | readonly Tensor[]
+
 /** Targets that a batch was mixed with: see {@link Learner.mixed}. */
 export interface Mixed {
   /** The partners' targets, as `yb`. */
@@ -38,13 +41,16 @@ export class LoopState {
   yb: Tensor[] = []
   /** Rows in the batch, as it was split; set it if a callback adds or drops rows. */
   bs = 0
-  pred: Tensor | null = null
+  /** What the model made of the batch, and what the loss gets: a tensor, or an array for a model of several outputs. */
+  output: ModelOutput | null = null
   /** The loss that `backward` starts from; callbacks may replace it in `afterLoss`. */
   lossGrad: Tensor | null = null
   /** A copy of the loss without its history, for those who record it. */
   loss: Tensor | null = null
   /** Set by a callback that mixes samples while the targets stay hard: metrics then weigh both targets. */
   mixed: Mixed | null = null
+  /** Set by a callback that has mixed the targets themselves: `yb` holds shares of labels, or values in between. */
+  softTargets = false
   /** The precision that model and loss are computed in, where that is faster: set by {@link MixedPrecision}. */
   autocast: 'bfloat16' | 'float16' | null = null
   /** The smoothed training loss as far as it has been computed. */
@@ -69,6 +75,31 @@ export class LoopState {
   /** The target; an array if there are several, `null` if there is none. */
   get y(): Tensor | Tensor[] | null {
     return soleOrAll(this.yb)
+  }
+
+  /**
+   * The prediction; of a model with several outputs the first one, which is also what is replaced by setting it:
+   * {@link preds} are all of them.
+   */
+  get pred(): Tensor | null {
+    return this.output instanceof Tensor ? this.output : (this.output?.[0] ?? null)
+  }
+
+  set pred(pred: Tensor | null) {
+    const { output } = this
+    this.output = pred === null || output === null || output instanceof Tensor ? pred : [pred, ...output.slice(1)]
+  }
+
+  /** All the model's outputs: one, for most models. Set it to replace them; the loss gets an array if it got one before. */
+  get preds(): Tensor[] {
+    const { output } = this
+    if (output === null) return []
+    return output instanceof Tensor ? [output] : [...output]
+  }
+
+  set preds(preds: readonly Tensor[]) {
+    const sole = preds.length <= 1 && (this.output === null || this.output instanceof Tensor)
+    this.output = sole ? (preds[0] ?? null) : [...preds]
   }
 
   /** Makes a batch the current one: `xb` are its inputs, `yb` its targets. */
@@ -98,9 +129,9 @@ export class LoopState {
 
   /** @internal Notes where the loop stands, and returns what puts it back: for a pass within a pass. */
   suspend(): () => void {
-    const { dl, iter, nIter, training, xb, yb, bs, pred, lossGrad, loss, mixed } = this
+    const { dl, iter, nIter, training, xb, yb, bs, output, lossGrad, loss, mixed, softTargets } = this
     return () => {
-      Object.assign(this, { dl, iter, nIter, training, xb, yb, bs, pred, lossGrad, loss, mixed })
+      Object.assign(this, { dl, iter, nIter, training, xb, yb, bs, output, lossGrad, loss, mixed, softTargets })
     }
   }
 
@@ -109,10 +140,11 @@ export class LoopState {
     this.#owned = NONE
     this.xb = []
     this.yb = []
-    this.pred = null
+    this.output = null
     this.lossGrad = null
     this.loss = null
     this.mixed = null
+    this.softTargets = false
   }
 }
 

@@ -3,6 +3,7 @@ import { autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
 import type { EventName } from './events.js'
 import type { Learner } from './learner.js'
+import type { ModelOutput } from './loop-state.js'
 import {
   CancelBackward,
   CancelBatch,
@@ -113,16 +114,23 @@ export async function runBatch(learn: Learner, i: number, batch: Batch): Promise
   await withEvents(learn, BATCH, () => computeBatch(learn))
 }
 
+/** A tensor, or several: nothing else can be kept, moved or measured. */
+function checkOutput(output: unknown): ModelOutput {
+  if (output instanceof Tensor) return output
+  if (Array.isArray(output) && output.length > 0 && output.every(part => part instanceof Tensor)) return output
+  throw invalidArgument('what the model returns', 'a Tensor or an array of Tensors', output)
+}
+
 function inPrecision(learn: Learner, compute: () => Tensor): Tensor {
   return learn.autocast ? autocast({ dtype: learn.autocast }, compute) : compute()
 }
 
 async function computeBatch(learn: Learner): Promise<void> {
-  learn.pred = inPrecision(learn, () => learn.model(...learn.xb))
+  learn.output = checkOutput(inPrecision(learn, () => learn.model(...learn.xb)))
   await learn.emit('afterPred')
   if (learn.yb.length > 0) {
-    const { pred } = learn
-    const loss = inPrecision(learn, () => learn.lossFunc(pred, ...learn.yb))
+    const output = learn.output as Tensor // or as many as the model returns: its loss takes what it gives
+    const loss = inPrecision(learn, () => learn.lossFunc(output, ...learn.yb))
     if (!(loss instanceof Tensor)) throw invalidArgument('the result of lossFunc', 'a Tensor', loss)
     learn.lossGrad = loss
     learn.loss = learn.lossGrad.detach().clone()

@@ -20,6 +20,10 @@ export interface Prediction {
   decoded: Tensor
   /** The model's output after the loss function's activation: probabilities `(C)` for cross entropy. */
   probs: Tensor
+  /** The further outputs of a model that has several, after the loss function's activation; `label` is of the first. */
+  otherProbs?: Tensor[]
+  /** The further outputs, decoded. */
+  otherDecoded?: Tensor[]
   /** With `withInput`: what the model saw, before normalisation, `(C, H, W)` for pictures. */
   input?: Tensor
 }
@@ -50,7 +54,7 @@ declare module './learner.js' {
      * Predictions with augmentation at test time: the mean of `n` passes with the random transforms of training, and of
      * one without, weighted `1 - beta` and `beta`.
      *
-     * @returns predictions and targets, in the dataset's order
+     * @returns predictions (of each output, where a model has several) and targets, in the dataset's order
      * @throws TorchLearnerError `ERR_INVALID_ARG` for a loader that can't change its transforms
      * @example const { preds, targs } = await learn.tta({ n: 8 })
      */
@@ -76,13 +80,16 @@ Learner.prototype.predict = async function (this: Learner, item, options = {}) {
   const { withInput } = checkOptions(predictSchema, options, 'predict')
   return scope(async () => {
     const dl = item instanceof Tensor ? [[item.detach().unsqueeze(0)]] : itemLoader(this, item)
-    const { preds, decoded, inputs } = await this.getPreds({ dl, withDecoded: true, withInput })
+    const found = await this.getPreds({ dl, withDecoded: true, withInput })
+    const { preds, decoded, inputs, otherPreds, otherDecoded } = found
     const sole = (rows: Tensor): Tensor => noGrad(() => rows.select(0, 0).clone())
     const answer = sole(decoded ?? preds)
     return {
       label: await labelOf(answer, this.dls.vocab),
       decoded: answer,
       probs: sole(preds),
+      ...(otherPreds && { otherProbs: otherPreds.map(sole) }),
+      ...(otherDecoded && { otherDecoded: otherDecoded.map(sole) }),
       ...(inputs && { input: sole(decodedInputs(dl, inputs)) }),
     }
   })
@@ -131,18 +138,25 @@ Learner.prototype.tta = async function (this: Learner, options = {}) {
     return this.getPreds({ ...rest, dl: inOrder, reorder: false })
   }
   return scope(async () => {
-    let augmented: Tensor | null = null
-    for (let i = 0; i < n; i++) {
-      const { preds } = await pass(true)
-      augmented = augmented ? join(augmented, preds, useMax) : preds
-    }
-    const { preds, targs } = await pass(false)
-    if (!augmented) return { preds, targs }
-    if (useMax) return { preds: join(augmented, preds, true), targs }
-    return { preds: noGrad(() => (augmented as Tensor).div(n).lerp(preds, beta)), targs }
+    let augmented: Tensor[] | null = null
+    for (let i = 0; i < n; i++) augmented = together(augmented, outputsOf(await pass(true)), useMax)
+    const plain = await pass(false)
+    const own = outputsOf(plain)
+    const sums = augmented ?? own
+    const [preds, ...otherPreds] = useMax
+      ? together(sums, own, true)
+      : own.map((output, i) => noGrad(() => sums[i].div(n).lerp(output, beta)))
+    const { targs, otherTargs } = plain
+    return { preds, targs, ...(otherPreds.length > 0 && { otherPreds }), ...(otherTargs && { otherTargs }) }
   })
 }
 
-function join(a: Tensor, b: Tensor, useMax: boolean): Tensor {
-  return noGrad(() => (useMax ? a.maximum(b) : a.add(b)))
+function outputsOf({ preds, otherPreds = [] }: Preds): Tensor[] {
+  return [preds, ...otherPreds]
+}
+
+/** Sums, or the higher values, of the outputs of two passes. */
+function together(a: readonly Tensor[] | null, b: Tensor[], useMax: boolean): Tensor[] {
+  if (a === null) return b
+  return b.map((output, i) => noGrad(() => (useMax ? a[i].maximum(output) : a[i].add(output))))
 }

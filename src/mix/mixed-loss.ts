@@ -84,7 +84,7 @@ function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly
  * reduction "none" ({@link noneReduce}). Losses of several values a sample (segmentation) share their sample's weight.
  *
  * @param lossFunc the loss, a plain function included
- * @param pred predictions, first dimension N
+ * @param pred predictions, first dimension N; an array of them, all given to the loss, for a model of several outputs
  * @param yb the samples' own targets, or a list of them for a loss of several targets
  * @param yb1 the partners' targets, alike
  * @param lam `(N)`, `(1)` or a number: the weight of the samples' own targets
@@ -93,14 +93,14 @@ function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly
  */
 export function mixedLoss(
   lossFunc: LossFunction,
-  pred: Tensor,
+  pred: Tensor | readonly Tensor[],
   yb: Tensor | readonly Tensor[],
   yb1: Tensor | readonly Tensor[],
   lam: MixWeights,
   options: MixedLossOptions = {},
 ): Tensor {
   if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
-  if (!(pred instanceof Tensor)) throw invalidArgument('pred', 'a tensor', pred)
+  const sole = targetList('pred', pred).length === 1 && pred instanceof Tensor
   const own = targetList('yb', yb)
   const partners = targetList('yb1', yb1)
   if (own.length !== partners.length) {
@@ -110,10 +110,13 @@ export function mixedLoss(
   const reduction = reductionOf(lossFunc)
   const { labelSmoothing = 0 } = options ?? {}
   if (labelSmoothing !== 0 && own.length !== 1) throw invalidArgument('yb', 'one target, to be smoothed,', yb)
+  if (labelSmoothing !== 0 && !sole) throw invalidArgument('pred', 'one tensor, whose labels are smoothed,', pred)
   const fused = labelSmoothing !== 0 ? smoothed(lossFunc, labelSmoothing) : own.length === 1 ? fusable(lossFunc) : null
-  if (fused !== null) return mixedCrossEntropy(pred, own[0], partners[0], weights, { ...fused, reduction })
+  if (fused !== null && pred instanceof Tensor) {
+    return mixedCrossEntropy(pred, own[0], partners[0], weights, { ...fused, reduction })
+  }
   return noneReduce(lossFunc, unreduced => {
-    const losses = mixLosses(unreduced(pred, ...own), unreduced(pred, ...partners), weights)
+    const losses = mixLosses(unreduced(pred as Tensor, ...own), unreduced(pred as Tensor, ...partners), weights)
     return reduceLoss(losses, reduction)
   })
 }

@@ -29,6 +29,7 @@ export {
   type Loss,
   type LossOptions,
   MSELoss,
+  type OutputsLoss,
 } from './losses.js'
 export {
   BaseLoss,

@@ -17,6 +17,19 @@ export interface Loss {
   decodes?(pred: Tensor): Tensor
 }
 
+/**
+ * The loss of a model with several outputs, which it gets as an array; the rest as for {@link Loss}.
+ *
+ * @example const loss: OutputsLoss = ([side, size], y, z) => crossEntropy(side, y).add(mse(size, z))
+ */
+export interface OutputsLoss {
+  (preds: readonly Tensor[], ...targets: Tensor[]): Tensor
+  reduction?: Reduction
+  readonly yInt?: boolean
+  activation?(preds: readonly Tensor[]): readonly Tensor[]
+  decodes?(preds: readonly Tensor[]): readonly Tensor[]
+}
+
 /** A weight for each class: a tensor `(C)` or plain numbers. */
 export type Weights = Tensor | readonly number[]
 

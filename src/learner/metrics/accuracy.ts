@@ -1,5 +1,5 @@
 import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/validate.js'
-import type { Tensor } from '../../tensor/index.js'
+import { type Tensor, where } from '../../tensor/index.js'
 
 /** 1 where the class with the highest score is the target's, else 0; the first class wins ties. */
 function hits(pred: Tensor, targ: Tensor, axis: number): Tensor {
@@ -43,31 +43,49 @@ errorRate.perSample = (pred: Tensor, targ: Tensor): Tensor => accuracy.perSample
 export function topKAccuracy(pred: Tensor, targ: Tensor): Tensor
 export function topKAccuracy(pred: Tensor, targ: Tensor, k: number): Tensor
 export function topKAccuracy(pred: Tensor, targ: Tensor, k = 5): Tensor {
+  return topHits(pred, targ, k).mean()
+}
+topKAccuracy.perSample = (pred: Tensor, targ: Tensor): Tensor => rowMeans(topHits(pred, targ, 5))
+
+function topHits(pred: Tensor, targ: Tensor, k: number): Tensor {
   const [, classes] = isTensor('pred', pred).topk(wholeNumber('k', k), -1)
-  return classes.eq(isTensor('targ', targ).unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' }).mean()
+  return classes.eq(isTensor('targ', targ).unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' })
+}
+
+/** Options of {@link accuracyMulti}. */
+export interface AccuracyMultiOptions {
+  /** From above which score on a label is given. Default 0.5. */
+  thresh?: number
+  /** Turn scores into probabilities first. Default true. */
+  sigmoid?: boolean
+  /**
+   * Targets are shares, 0 to 1, as when MixUp mixes them: giving a label is right by its share, leaving it out by the
+   * rest. Default false: any target but 0 counts as a label, as in fastai.
+   */
+  shares?: boolean
 }
 
 /**
- * The share of labels that are right, for several labels per sample. As in fastai, any target but 0 counts as positive.
+ * The share of labels that are right, for several labels per sample. As in fastai, any target but 0 counts as positive,
+ * except when targets have been mixed in training: then they count by their shares.
  *
  * @param pred scores `(N, C)`
  * @param targ labels `(N, C)`, 0 or 1
- * @param options `thresh` (default 0.5) above which a label is given; `sigmoid` (default true) turns scores into probabilities
+ * @param options see {@link AccuracyMultiOptions}
  */
 export function accuracyMulti(pred: Tensor, targ: Tensor): Tensor
-export function accuracyMulti(pred: Tensor, targ: Tensor, options: { thresh?: number; sigmoid?: boolean }): Tensor
-export function accuracyMulti(
-  pred: Tensor,
-  targ: Tensor,
-  options: { thresh?: number; sigmoid?: boolean } = {},
-): Tensor {
-  knownOptions('accuracyMulti', options, ['thresh', 'sigmoid'])
-  const { thresh = 0.5, sigmoid = true } = options
-  const scores = flag('sigmoid', sigmoid) ? isTensor('pred', pred).sigmoid() : isTensor('pred', pred)
-  return scores
-    .flatten()
-    .gt(numberBetween('thresh', thresh, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY))
-    .eq(isTensor('targ', targ).flatten().ne(0))
-    .to({ dtype: 'float32' })
-    .mean()
+export function accuracyMulti(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor
+export function accuracyMulti(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions = {}): Tensor {
+  return rightLabels(isTensor('pred', pred).flatten(), isTensor('targ', targ).flatten(), options).mean()
+}
+accuracyMulti.perSample = (pred: Tensor, targ: Tensor): Tensor => rowMeans(rightLabels(pred, targ, {}))
+accuracyMulti.soft = (pred: Tensor, targ: Tensor): Tensor => accuracyMulti(pred, targ, { shares: true })
+
+function rightLabels(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor {
+  knownOptions('accuracyMulti', options, ['thresh', 'sigmoid', 'shares'])
+  const { thresh = 0.5, sigmoid = true, shares = false } = options
+  const scores = flag('sigmoid', sigmoid) ? pred.sigmoid() : pred
+  const given = scores.gt(numberBetween('thresh', thresh, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY))
+  if (!flag('shares', shares)) return given.eq(targ.ne(0)).to({ dtype: 'float32' })
+  return where(given, targ, targ.neg().add(1))
 }

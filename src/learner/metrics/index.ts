@@ -1,4 +1,4 @@
-export { accuracy, accuracyMulti, errorRate, topKAccuracy } from './accuracy.js'
+export { type AccuracyMultiOptions, accuracy, accuracyMulti, errorRate, topKAccuracy } from './accuracy.js'
 export type { AverageOptions } from './averages.js'
 export {
   type ClassMetricOptions,

@@ -5,14 +5,22 @@ import { snakeCase } from '../naming.js'
 
 /**
  * A function of one batch's predictions and targets, returning the mean over the batch: a one-element tensor or a number.
- * Its name heads the column. A function that also has `perSample` (same arguments, one value per row of the targets) is
- * weighed row by row when targets are mixed. One marked `wholeSet` isn't averaged over batches but computed once, for all
- * predictions together: see {@link AccumMetric}.
+ * Its name heads the column. One marked `wholeSet` isn't averaged over batches but computed once, for all predictions
+ * together: see {@link AccumMetric}. The other properties serve batches that are mixed (metrics of training under MixUp
+ * or CutMix), in which a sample counts twice: for its own target by its weight, and for its partner's by the rest.
  */
 export interface MetricFunction {
   (pred: Tensor, ...targets: Tensor[]): Tensor | number
+  /**
+   * Same arguments, one value per row: both targets' values are then weighed row by row. Without it the batch's value
+   * against the own targets and that against the partners' are weighed by the mean weight.
+   */
   readonly perSample?: (pred: Tensor, ...targets: Tensor[]) => Tensor
+  /** For targets that were mixed themselves, where the function takes them for something else than shares of labels. */
+  readonly soft?: (pred: Tensor, ...targets: Tensor[]) => Tensor
   readonly wholeSet?: boolean
+  /** With `wholeSet`: the same for rows that count by `weights`, `(N)`. */
+  readonly weighted?: (pred: Tensor, weights: Tensor, ...targets: Tensor[]) => Tensor
 }
 
 /** A number over a whole part of an epoch: reset before it, fed after each batch, read at its end. */
@@ -68,6 +76,11 @@ function asTensor(value: Tensor | number): Tensor {
   throw invalidArgument('the result of a metric', 'a number or a Tensor', value)
 }
 
+/** @internal `a` where `weight` is 0, `b` where it is 1: `lerp` for any mixture of dtypes. */
+export function between(a: Tensor, b: Tensor, weight: Tensor): Tensor {
+  return a.add(b.sub(a).mul(weight))
+}
+
 /** The sample-weighted mean of a function over batches: what a plain function in `metrics` becomes. */
 export class AvgMetric extends Metric {
   readonly name: string
@@ -90,19 +103,19 @@ export class AvgMetric extends Metric {
 
   /** A mixed batch is measured against both targets, each by its weight: see {@link LoopState.mixed}. */
   override accumulate(learn: Learner): void {
-    const { pred, yb, mixed } = learn
-    if (!pred) return
-    this.#mean.add(mixed ? this.#mixedValue(pred, yb, mixed.yb1, mixed.lam) : this.#func(pred, ...yb), learn.bs)
+    const { output, yb, mixed, softTargets } = learn
+    if (output === null) return
+    const pred = output as Tensor // or as many as the model returns
+    const { soft } = this.#func
+    if (mixed) this.#mean.add(this.#mixedValue(pred, yb, mixed.yb1, mixed.lam), learn.bs)
+    else this.#mean.add(softTargets && soft ? soft(pred, ...yb) : this.#func(pred, ...yb), learn.bs)
   }
 
   #mixedValue(pred: Tensor, own: Tensor[], partner: Tensor[], lam: Tensor): Tensor | number {
     const { perSample } = this.#func
-    if (perSample)
-      return perSample(pred, ...partner)
-        .lerp(perSample(pred, ...own), lam)
-        .mean()
+    if (perSample) return between(perSample(pred, ...partner), perSample(pred, ...own), lam).mean()
     const [a, b] = [asTensor(this.#func(pred, ...partner)), asTensor(this.#func(pred, ...own))]
-    return a.lerp(b, lam.mean())
+    return between(a, b, lam.mean())
   }
 
   override value(): Promise<number | null> {

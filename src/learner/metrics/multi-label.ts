@@ -3,7 +3,7 @@ import { checkOptions } from '../../data/index.js'
 import { noGrad, stack, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { type AverageOptions, average, averageSchema, fBeta, precision, recall, type Score } from './averages.js'
-import { checkMetricName, Metric } from './metric.js'
+import { between, checkMetricName, Metric } from './metric.js'
 
 /** Options of the metrics for several labels per sample. */
 export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'posLabel'> {
@@ -23,7 +23,8 @@ const schema = averageSchema.omit({ posLabel: true }).extend({
 
 /**
  * Base of the metrics that compare the given labels with the true ones: predictions and targets `(N, C)`, a target above
- * 0.5 being a label. Counts natively, three numbers a label.
+ * 0.5 being a label. Counts natively, three numbers a label. In training under MixUp or CutMix a label counts by its
+ * share: 0.7 of it is there, and 0.3 isn't.
  */
 export abstract class MultiLabelMetric extends Metric {
   readonly #options: MultiLabelOptions
@@ -45,13 +46,18 @@ export abstract class MultiLabelMetric extends Metric {
     this.#counts = null
   }
 
-  override accumulate({ pred, yb: [targ] }: Learner): void {
+  override accumulate({ pred, yb: [targ], mixed, softTargets }: Learner): void {
     if (!pred || !targ) return
     const { thresh = 0.5, sigmoid = true } = this.#options
     noGrad(() => {
       const scores = pred.detach()
       const given = (sigmoid ? scores.sigmoid() : scores).gt(thresh).to({ dtype: 'float64' })
-      const labels = targ.gt(0.5).to({ dtype: 'float64' })
+      const hard = (labels: Tensor) => labels.gt(0.5).to({ dtype: 'float64' })
+      const labels = mixed
+        ? between(hard(mixed.yb1[0]), hard(targ), mixed.lam.unsqueeze(-1))
+        : softTargets
+          ? targ.to({ dtype: 'float64' })
+          : hard(targ)
       const counts = stack([given.mul(labels).sum([0]), given.sum([0]), labels.sum([0])])
       if (this.#counts) this.#counts.add_(counts)
       else this.#counts = counts.keep()

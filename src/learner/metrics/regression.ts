@@ -6,6 +6,16 @@ function errors(pred: Tensor, targ: Tensor): Tensor {
   return isTensor('pred', pred).flatten().sub(isTensor('targ', targ).flatten())
 }
 
+/** `pred - targ`, `(N, numbers of a sample)`. */
+function rowErrors(pred: Tensor, targ: Tensor): Tensor {
+  return pred.unsqueeze(-1).flatten(1).sub(targ.unsqueeze(-1).flatten(1))
+}
+
+/** The mean of the rows' means, which count by their weights. */
+function weightedMean(values: Tensor, weights: Tensor): Tensor {
+  return values.mean([1]).mul(weights).sum().div(weights.sum())
+}
+
 /**
  * The mean squared error.
  *
@@ -14,6 +24,7 @@ function errors(pred: Tensor, targ: Tensor): Tensor {
 export function mse(pred: Tensor, targ: Tensor): Tensor {
   return errors(pred, targ).square().mean()
 }
+mse.perSample = (pred: Tensor, targ: Tensor): Tensor => rowErrors(pred, targ).square().mean([1])
 
 /**
  * The mean absolute error.
@@ -23,6 +34,7 @@ export function mse(pred: Tensor, targ: Tensor): Tensor {
 export function mae(pred: Tensor, targ: Tensor): Tensor {
   return errors(pred, targ).abs().mean()
 }
+mae.perSample = (pred: Tensor, targ: Tensor): Tensor => rowErrors(pred, targ).abs().mean([1])
 
 /**
  * The root of the mean squared error; as a metric, over the whole set rather than a mean of the batches' roots.
@@ -33,6 +45,8 @@ export function rmse(pred: Tensor, targ: Tensor): Tensor {
   return mse(pred, targ).sqrt()
 }
 rmse.wholeSet = true
+rmse.weighted = (pred: Tensor, weights: Tensor, targ: Tensor): Tensor =>
+  weightedMean(rowErrors(pred, targ).square(), weights).sqrt()
 
 /**
  * The root of the mean squared error in percent of the target, of predictions and targets that are logarithms:
@@ -44,3 +58,5 @@ export function expRmspe(pred: Tensor, targ: Tensor): Tensor {
   return errors(pred, targ).expm1().square().mean().sqrt()
 }
 expRmspe.wholeSet = true
+expRmspe.weighted = (pred: Tensor, weights: Tensor, targ: Tensor): Tensor =>
+  weightedMean(rowErrors(pred, targ).expm1().square(), weights).sqrt()

@@ -1,5 +1,5 @@
 import { isTensor } from '../../nn/validate.js'
-import { noGrad, ops, scope, type Tensor } from '../../tensor/index.js'
+import { cat, noGrad, ops, scope, type Tensor, zeros } from '../../tensor/index.js'
 import { AccumMetric } from './set-metric.js'
 
 /**
@@ -8,38 +8,52 @@ import { AccumMetric } from './set-metric.js'
  *
  * @param scores `(N)`, floating
  * @param positive `(N)`, anything but 0 is positive
+ * @param weights `(N)`, how much each sample counts; default: all alike
  */
-export function rocAuc(scores: Tensor, positive: Tensor): Tensor {
+export function rocAuc(scores: Tensor, positive: Tensor, weights?: Tensor): Tensor {
   isTensor('scores', scores)
   isTensor('positive', positive)
+  if (weights !== undefined) isTensor('weights', weights)
   return noGrad(() =>
     scope(() => {
-      const isPositive = positive.ne(0)
-      const [negatives] = scores.maskedSelect(isPositive.logicalNot()).sort()
-      const positives = scores.maskedSelect(isPositive)
-      const below = (right: boolean) => rank(negatives, positives, right).to({ dtype: 'float64' })
-      const wins = below(false).add(below(true)).div(2).sum()
-      const count = isPositive.to({ dtype: 'float64' })
-      return wins.div(count.sum().mul(count.rsub(1).sum()))
+      const hits = positive.ne(0).to({ dtype: 'float64' })
+      const misses = hits.neg().add(1)
+      return weights ? area(scores, hits.mul(weights), misses.mul(weights)) : area(scores, hits, misses)
     }),
   )
 }
 
-/** How many of the sorted values lie below each of `values`; with `right` also those that equal it. */
-function rank(sorted: Tensor, values: Tensor, right: boolean): Tensor {
-  return ops.aten.searchsorted(sorted, values, { right }) as Tensor
+/**
+ * Sum of `positive[i] * negative[j]` over all pairs in which i scores higher (half of it where they score alike), as a
+ * share of all pairs. A sample may be both, in parts.
+ */
+function area(scores: Tensor, positive: Tensor, negative: Tensor): Tensor {
+  const values = scores.contiguous()
+  const [sorted, order] = values.sort()
+  const below = cat([zeros([1], { dtype: 'float64' }), negative.indexSelect(0, order).cumsum(0)])
+  const lower = (right: boolean) => below.indexSelect(0, ops.aten.searchsorted(sorted, values, { right }) as Tensor)
+  const wins = lower(false).add(lower(true)).div(2)
+  return positive.mul(wins).sum().div(positive.sum().mul(negative.sum()))
 }
 
 /**
  * {@link rocAuc} for two classes: predictions `(N, 2)`, or `(N)` and `(N, 1)` scores of the second class; targets `(N)`.
+ * In training under MixUp or CutMix a sample is positive by its share.
+ *
  * @example metrics: [accuracy, RocAucBinary]
  */
 export class RocAucBinary extends AccumMetric {
   constructor() {
-    super((pred, targ) => {
-      const scores = pred.ndim === 2 && pred.shape[1] === 2 ? pred.softmax(1).select(1, 1) : pred.flatten()
-      return defined(rocAuc(scores, targ.flatten()))
-    }, 'roc_auc_score')
+    const scoresOf = (pred: Tensor) =>
+      pred.ndim === 2 && pred.shape[1] === 2 ? pred.softmax(1).select(1, 1) : pred.flatten()
+    const plain = (pred: Tensor, targ: Tensor) => defined(rocAuc(scoresOf(pred), targ.flatten()))
+    const weighted = (pred: Tensor, weights: Tensor, targ: Tensor) =>
+      defined(rocAuc(scoresOf(pred), targ.flatten(), weights))
+    const soft = (pred: Tensor, targ: Tensor) => {
+      const shares = targ.flatten().to({ dtype: 'float64' })
+      return defined(area(scoresOf(pred), shares, shares.neg().add(1)))
+    }
+    super(Object.assign(plain, { weighted, soft }), 'roc_auc_score')
   }
 }
 
@@ -49,16 +63,21 @@ export class RocAucBinary extends AccumMetric {
  */
 export class RocAuc extends AccumMetric {
   constructor() {
-    super(async (pred, targ) => {
+    const meanArea = async (pred: Tensor, targ: Tensor, weights?: Tensor) => {
       const probabilities = pred.softmax(1)
-      const areas = Array.from({ length: pred.shape[1] }, (_, c) => rocAuc(probabilities.select(1, c), targ.eq(c)))
-      const known = (await Promise.all(areas.map(defined))).filter(area => area !== null)
-      return known.length > 0 ? known.reduce((sum, area) => sum + area, 0) / known.length : null
-    }, 'roc_auc_score')
+      const areas = Array.from({ length: pred.shape[1] }, (_, c) =>
+        rocAuc(probabilities.select(1, c), targ.eq(c), weights),
+      )
+      const known = (await Promise.all(areas.map(defined))).filter(value => value !== null)
+      return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : null
+    }
+    const plain = (pred: Tensor, targ: Tensor) => meanArea(pred, targ)
+    const weighted = (pred: Tensor, weights: Tensor, targ: Tensor) => meanArea(pred, targ, weights)
+    super(Object.assign(plain, { weighted }), 'roc_auc_score')
   }
 }
 
-async function defined(area: Tensor): Promise<number | null> {
-  const value = await area.item()
-  return Number.isNaN(value) ? null : value
+async function defined(value: Tensor): Promise<number | null> {
+  const number = await value.item()
+  return Number.isNaN(number) ? null : number
 }

@@ -1,24 +1,48 @@
-import { cat, mark, noGrad, scope, type Tensor } from '../../tensor/index.js'
+import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
 import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
+import type { Mixed } from '../loop-state.js'
 import { checkMetricName, Metric, metricName } from './metric.js'
 
-/** A function of a whole set's predictions and targets; it may wait for values, and returns `null` if there is none. */
-export type SetFunction = (pred: Tensor, ...targets: Tensor[]) => Awaitable<Tensor | number | null>
+type Value = Tensor | number | null
+
+/**
+ * A function of a whole set's predictions and targets; it may wait for values, and returns `null` if there is none.
+ * The properties serve sets with mixed batches: see {@link AccumMetric}.
+ */
+export interface SetFunction {
+  (pred: Tensor, ...targets: Tensor[]): Awaitable<Value>
+  /** The same for rows that count by `weights`, `(N)`. */
+  readonly weighted?: (pred: Tensor, weights: Tensor, ...targets: Tensor[]) => Awaitable<Value>
+  /** For targets that were mixed themselves, where the function takes them for something else than shares of labels. */
+  readonly soft?: (pred: Tensor, ...targets: Tensor[]) => Awaitable<Value>
+}
+
+/** A batch's tensors, kept. */
+interface Part {
+  outputs: Tensor[]
+  targets: Tensor[]
+  mixed: Mixed | null
+}
 
 /**
  * A function of all predictions and targets of a set, for what isn't a mean over batches: fastai's `AccumMetric`. The
  * batches' tensors are kept, and joined at the end; nothing waits for them before.
  *
- * In training under MixUp or CutMix it compares with the samples' own targets.
+ * In training under MixUp or CutMix every sample is in the set twice: with its own target and its weight, and with its
+ * partner's and the rest. A function says by `weighted` how it deals with weights (`rmse`, `expRmspe` and the areas under
+ * ROC curves do); for others the value against the own targets and that against the partners' are weighed by the mean
+ * weight. Where targets are mixed themselves, they are the truth.
  *
  * @example new AccumMetric((pred, targ) => pred.flatten().sub(targ).abs().max(), 'max_error')
  */
 export class AccumMetric extends Metric {
   readonly name: string
   readonly #func: SetFunction
-  #preds: Tensor[] = []
-  #targets: Tensor[][] = []
+  #parts: Part[] = []
+  #soft = false
+  /** The model returns an array, and the function gets one. */
+  #several = false
 
   /**
    * @param func called once, with tensors joined along the first dimension
@@ -31,31 +55,81 @@ export class AccumMetric extends Metric {
   }
 
   override reset(): void {
-    for (const tensor of [this.#preds, ...this.#targets].flat()) tensor.dispose()
-    this.#preds = []
-    this.#targets = []
+    for (const { outputs, targets, mixed } of this.#parts) {
+      for (const tensor of [...outputs, ...targets, ...(mixed ? [mixed.lam, ...mixed.yb1] : [])]) tensor.dispose()
+    }
+    this.#parts = []
+    this.#soft = false
   }
 
-  override accumulate({ pred, yb }: Learner): void {
-    if (!pred) return
-    this.#preds.push(pred.detach().keep())
-    yb.forEach((y, i) => {
-      this.#targets[i] ??= []
-      this.#targets[i].push(y.detach().keep())
+  override accumulate({ output, preds, yb, mixed, softTargets }: Learner): void {
+    if (output === null) return
+    const kept = (tensor: Tensor) => tensor.detach().keep()
+    this.#several = !(output instanceof Tensor)
+    this.#soft ||= softTargets
+    this.#parts.push({
+      outputs: preds.map(kept),
+      targets: yb.map(kept),
+      mixed: mixed && { yb1: mixed.yb1.map(kept), lam: kept(mixed.lam) },
     })
   }
 
   override async value(): Promise<number | null> {
-    const [preds, targets] = [this.#preds, this.#targets]
-    if (preds.length === 0) return null
+    const parts = this.#parts
+    if (parts.length === 0) return null
+    const isMixed = parts.some(({ mixed }) => mixed !== null)
     return noGrad(() =>
       scope(async () => {
-        const joined = [preds, ...targets].map(parts => cat(parts, 0))
         await mark() // from here on shapes are known
-        const [pred, ...targs] = joined
-        const value = await this.#func(pred, ...targs)
-        return value === null || typeof value === 'number' ? value : value.item()
+        const value = await (isMixed ? this.#mixedValue(parts) : this.#plainValue(parts))
+        return value instanceof Tensor ? value.item() : value
       }),
     )
   }
+
+  async #plainValue(parts: readonly Part[]): Promise<Value> {
+    const func = this.#soft ? (this.#func.soft ?? this.#func) : this.#func
+    const [pred, targets] = [this.#outputs(parts), joined(parts, part => part.targets)]
+    await mark() // functions may ask for the shapes of what was joined
+    return func(pred, ...targets)
+  }
+
+  async #mixedValue(parts: readonly Part[]): Promise<Value> {
+    const own = joined(parts, ({ targets }) => targets)
+    // a batch that wasn't mixed is its own partner, of no weight
+    const partners = joined(parts, ({ mixed, targets }) => mixed?.yb1 ?? targets)
+    const weights = cat(parts.map(({ mixed, targets }) => rowWeights(mixed, targets[0].shape[0])))
+    const { weighted } = this.#func
+    if (weighted) {
+      const twice = own.map((targets, i) => cat([targets, partners[i]]))
+      const pred = this.#outputs([...parts, ...parts])
+      await mark()
+      return weighted(pred, cat([weights, weights.neg().add(1)]), ...twice)
+    }
+    const pred = this.#outputs(parts)
+    await mark()
+    const [a, b] = [await numberOf(this.#func(pred, ...partners)), await numberOf(this.#func(pred, ...own))]
+    const share = await weights.mean().item()
+    return a === null || b === null ? null : a + (b - a) * share
+  }
+
+  /** What the function gets first: the predictions, or an array of them where the model has several outputs. */
+  #outputs(parts: readonly Part[]): Tensor {
+    const outputs: Tensor | readonly Tensor[] = joined(parts, part => part.outputs)
+    return (this.#several ? outputs : outputs[0]) as Tensor
+  }
+}
+
+function joined(parts: readonly Part[], pick: (part: Part) => Tensor[]): Tensor[] {
+  const rows = parts.map(pick)
+  return rows[0].map((_, i) => cat(rows.map(row => row[i])))
+}
+
+function rowWeights(mixed: Mixed | null, rows: number): Tensor {
+  return mixed ? mixed.lam.to({ dtype: 'float64' }).expand([rows]) : ones([rows], { dtype: 'float64' })
+}
+
+async function numberOf(pending: Awaitable<Value>): Promise<number | null> {
+  const value = await pending
+  return value instanceof Tensor ? value.item() : value
 }
