@@ -1,5 +1,6 @@
 import test from 'ava'
 import {
+  cuda,
   Generator,
   hostRandom,
   manualSeed,
@@ -133,4 +134,19 @@ test.serial('bad arguments', t => {
     () => randn([2], { generator: {} as never }),
   ]
   for (const call of bad) t.throws(call, { name: 'TorchLearnerError', code: 'ERR_INVALID_ARG' }, String(call))
+})
+
+test.serial('the state of a device’s generator, by PyTorch’s own generators', async t => {
+  // the way that other devices go, tried on the CPU: through operators on the stream
+  const state = ops.torch_learner.rng_state('cpu') as Tensor
+  t.deepEqual(await state.data(), await rng.getState().data())
+  const first = await rand([5]).data()
+  ops.torch_learner.set_rng_state('cpu', state)
+  t.deepEqual(await rand([5]).data(), first)
+  ops.torch_learner.set_rng_state('cpu', state)
+  const drawn = hostRandom.beta(1, 3)
+  rng.setState(state, 'cpu')
+  t.deepEqual(hostRandom.beta(1, 3), drawn, 'host draws wait for their turn')
+  t.deepEqual(await rng.getState('cpu').data(), await rng.getState().data())
+  if (!cuda.isAvailable()) await t.throwsAsync(rng.getState('cuda').data(), { code: 'ERR_OP_FAILED', message: /CUDA/ })
 })

@@ -1,5 +1,5 @@
 // The search for a learning rate: recorded runs, suggestions on recorded curves, and that it leaves no trace.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -184,9 +184,68 @@ test.serial('the curve is drawn', async t => {
     t.is(svg.match(/<circle/g)?.length, 8)
     await tinyLearner().lrFind({ numIt: 40, file: join(folder, 'lr.png') })
     t.is((await readFile(join(folder, 'lr.png'))).subarray(1, 4).toString(), 'PNG')
+    const own = join(folder, 'own.svg')
+    await tinyLearner().lrFind({ numIt: 40, file: own, suggestFuncs: { mine: () => 0.02, steep: 'steep' } })
+    const drawn = await readFile(own, 'utf8')
+    t.true(drawn.includes('mine 2.0e-2') && drawn.includes('steep ') && !drawn.includes('valley'))
+    await tinyLearner().lrFind({ numIt: 40, file: join(folder, 'none.svg'), showPlot: false })
+    t.false((await readdir(folder)).includes('none.svg'))
+    const here = process.cwd()
+    process.chdir(folder)
+    try {
+      await tinyLearner().lrFind({ numIt: 40, showPlot: true })
+    } finally {
+      process.chdir(here)
+    }
+    t.true((await readdir(folder)).includes('lr-find.png'))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+})
+
+test.serial('the ways to read the curve can be chosen, and written', async t => {
+  const all = await tinyLearner().lrFind({ numIt: 30 })
+  t.deepEqual(Object.keys(all), ['valley', 'slide', 'minimum', 'steep', 'lrs', 'losses'])
+  const one = await tinyLearner().lrFind({ numIt: 30, suggestFuncs: 'steep' })
+  t.deepEqual(one, { steep: all.steep, lrs: all.lrs, losses: all.losses })
+  const two = await tinyLearner().lrFind({ numIt: 30, suggestFuncs: ['slide', 'valley'] })
+  t.deepEqual([two.slide, two.valley, Object.keys(two).length], [all.slide, all.valley, 4])
+  t.deepEqual(Object.keys(await tinyLearner().lrFind({ numIt: 30, suggestFuncs: [] })), ['lrs', 'losses'])
+  const given: unknown[] = []
+  const own = await tinyLearner().lrFind({
+    numIt: 30,
+    suggestFuncs: {
+      tenth: (lrs, losses, numIt) => {
+        given.push(lrs, losses, numIt)
+        return Number(lrs.at(-1)) / 10
+      },
+      marked: lrs => ({ lr: 0.5, point: [Number(lrs[0]), 1] }),
+      best: 'minimum',
+    },
+  })
+  const { tenth, marked, best }: { tenth: number; marked: number; best: number } = own
+  t.deepEqual([tenth, marked, best], [Number(all.lrs.at(-6)) / 10, 0.5, all.minimum])
+  t.deepEqual(given, [all.lrs.slice(3, -5), all.losses.slice(3, -5), 30])
+  const code = 'ERR_INVALID_ARG'
+  const wrong: unknown[] = ['hill', ['valley', 'hill'], { a: 7 }, 3, null, { lrs: 'valley' }, { losses: () => 1 }]
+  for (const suggestFuncs of wrong) {
+    await t.throwsAsync(tinyLearner().lrFind({ suggestFuncs } as object), { code, message: /suggestFuncs/ })
+  }
+  for (const lr of [Number.NaN, -1, 0, null, 'x', {}] as number[]) {
+    const learn = tinyLearner()
+    const before = weightsOf(learn.model)
+    const message = /^Expected a learning rate above 0, or \{ lr, point \} for what odd suggests/
+    await t.throwsAsync(learn.lrFind({ numIt: 30, suggestFuncs: { odd: () => lr } }), { code, message })
+    t.deepEqual(weightsOf(learn.model), before)
+  }
+  const failing = tinyLearner()
+  const { lossFunc } = failing
+  const fail = () => {
+    throw new RangeError('of the user')
+  }
+  await t.throwsAsync(failing.lrFind({ suggestFuncs: { fail } }), { instanceOf: RangeError })
+  t.is(failing.lossFunc, lossFunc)
+  await failing.fit(1)
 })
 
 test.serial('what is refused', async t => {
@@ -195,7 +254,8 @@ test.serial('what is refused', async t => {
   await t.throwsAsync(learn.lrFind({ numIt: 5 }), wrong)
   await t.throwsAsync(learn.lrFind({ startLr: 0 }), wrong)
   await t.throwsAsync(learn.lrFind({ file: 'curve.txt' }), wrong)
-  await t.throwsAsync(learn.lrFind({ showPlot: true } as object), wrong)
+  await t.throwsAsync(learn.lrFind({ showPlot: 1 } as object), wrong)
+  await t.throwsAsync(learn.lrFind({ steps: 9 } as object), wrong)
   const inside = new Callback({ beforeEpoch: cb => cb.learn.lrFind().then(() => undefined) })
   await t.throwsAsync(learn.fit(1, { cbs: inside }), { code: 'ERR_CALLBACK', message: /at work already/ })
   const empty = new Learner({ train: [], valid: tinyBatches(1) }, tinyModel(), { lossFunc: new CrossEntropyLossFlat() })

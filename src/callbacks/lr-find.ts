@@ -8,10 +8,18 @@ import { SmoothLoss } from '../learner/smooth-loss.js'
 import { Snapshot } from '../learner/snapshot.js'
 import { TorchLearnerError } from '../native/index.js'
 import { lineChart, saveFigure } from '../plot/index.js'
-import { type Suggestion, suggestions } from './lr-suggest.js'
+import {
+  type SuggestedNames,
+  type SuggestFuncs,
+  type SuggestFunction,
+  type Suggestion,
+  type SuggestName,
+  suggestBy,
+  suggestFunctions,
+} from './lr-suggest.js'
 
 /** Options of {@link Learner.lrFind}. */
-export interface LrFindOptions {
+export interface LrFindOptions<Funcs extends SuggestFuncs = SuggestFuncs> {
   /** The first learning rate. Default 1e-7. */
   startLr?: number
   /** The learning rate that the last step would have. Default 10. */
@@ -20,27 +28,38 @@ export interface LrFindOptions {
   numIt?: number
   /** Stop when the smoothed loss has become four times its least. Default true. */
   stopDiv?: boolean
-  /** Where to draw the curve with the suggestions on it, `.png` or `.svg`. Default: nowhere. */
+  /**
+   * How to read the curve: `valley`, `slide`, `minimum`, `steep`, a list of these, or an object with functions (and names)
+   * under names of your own. Default: all four; fastai's default is `valley`. `[]` reads nothing.
+   */
+  suggestFuncs?: Funcs
+  /** Whether to draw the curve with the suggestions on it. Default: if `file` is given. */
+  showPlot?: boolean
+  /** Where to draw it, `.png` or `.svg`. Default `lr-find.png`. */
   file?: string
   /** Stops within one batch; the promise then rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
-/** What {@link Learner.lrFind} returns: learning rates to try, and the curve they were read from. */
-export interface LrFindResult {
-  /** Two thirds down the longest valley of the curve: a good first choice. */
-  valley: number
-  /** Before the slope changes, looked at from the right. */
-  slide: number
-  /** A tenth of where the loss was least. */
-  minimum: number
-  /** Where the loss fell fastest. */
-  steep: number
+/** The curve that suggestions are read from. */
+export interface LrCurve {
   /** The learning rate of each step. */
   lrs: number[]
   /** The smoothed training loss at each step. */
   losses: number[]
 }
+
+/**
+ * What {@link Learner.lrFind} returns: a learning rate to try under each name that was asked for, and the curve.
+ *
+ * - `valley`: two thirds down the longest valley of the curve, a good first choice
+ * - `slide`: before the slope changes, looked at from the right
+ * - `minimum`: a tenth of where the loss was least
+ * - `steep`: where the loss fell fastest
+ */
+export type LrFindResult<Funcs extends SuggestFuncs = readonly SuggestName[]> = {
+  [Name in SuggestedNames<Funcs>]: number
+} & LrCurve
 
 declare module '../learner/learner.js' {
   interface Learner {
@@ -48,19 +67,27 @@ declare module '../learner/learner.js' {
      * Looks for a good learning rate: trains on up to `numIt` batches at rates that grow by a constant factor, and
      * reads suggestions off the curve of the smoothed loss (Smith 2015, https://arxiv.org/abs/1506.01186).
      *
-     * Leaves no trace, however it ends: model, optimizer, Recorder and libtorch's CPU generator are afterwards as they
-     * were before (the state is kept in memory, not in a file). The optimizer is made if there is none.
+     * Leaves no trace, however it ends: model, optimizer, Recorder and libtorch's generators (the CPU's, and that of the
+     * model's device) are afterwards as they were before; the state is kept in memory, not in a file. The optimizer is
+     * made if there is none.
      *
      * Suggestions are read off the curve without its first tenth and its last 5 points, as in fastai; off the whole curve
      * when less than 2 points would remain.
      *
      * @throws TorchLearnerError `ERR_NO_DATA` when there are less than 2 points before the loss became NaN; `ERR_STATE`
-     * while a fit is under way; else as {@link Learner.fit}
+     * while a fit is under way; `ERR_INVALID_ARG` when a function of yours suggests no learning rate; else as
+     * {@link Learner.fit}
      * @example
      * const { valley } = await learn.lrFind({ file: 'lr-find.png' })
      * await learn.fitOneCycle(3, { lrMax: valley })
+     * const { steep, first } = await learn.lrFind({ suggestFuncs: { steep: 'steep', first: lrs => lrs[0] } })
      */
-    lrFind(options?: LrFindOptions): Promise<LrFindResult>
+    lrFind<const Names extends SuggestName | readonly SuggestName[] = readonly SuggestName[]>(
+      options?: LrFindOptions<Names>,
+    ): Promise<LrFindResult<Names>>
+    lrFind<Name extends string>(
+      options: LrFindOptions<Readonly<Record<Name, SuggestName | SuggestFunction>>>,
+    ): Promise<LrFindResult<Readonly<Record<Name, SuggestName | SuggestFunction>>>>
   }
 }
 
@@ -71,6 +98,8 @@ const schema = fitSchema.pick({ signal: true }).extend({
   endLr: fields.divisor,
   numIt: z.int({ error: 'a whole number from 6' }).min(LEAST_STEPS, { error: 'a whole number from 6' }).optional(),
   stopDiv: fields.flag,
+  suggestFuncs: z.any().optional(), // checked by suggestFunctions, which knows what they mean
+  showPlot: fields.flag,
   file: z
     .string({ error: 'a path that ends in .png or .svg' })
     .regex(/\.(png|svg)$/i, { error: 'a path that ends in .png or .svg' })
@@ -130,9 +159,14 @@ class LRFinder extends Callback {
   }
 }
 
-Learner.prototype.lrFind = async function (this: Learner, options = {}) {
+Learner.prototype.lrFind = async function <Funcs extends SuggestFuncs>(
+  this: Learner,
+  options: LrFindOptions<Funcs> = {},
+): Promise<LrFindResult<Funcs>> {
   checkOptions(schema, options, 'lrFind')
-  const { startLr = 1e-7, endLr = 10, numIt = 100, stopDiv = true, file, signal } = options
+  const { startLr = 1e-7, endLr = 10, numIt = 100, stopDiv = true, suggestFuncs, signal } = options
+  const { file = 'lr-find.png', showPlot = options.file !== undefined } = options
+  const funcs = suggestFunctions(suggestFuncs)
   signal?.throwIfAborted()
   if (this.isRunning) {
     throw new TorchLearnerError('ERR_STATE', 'lrFind: this Learner is at work already; await it first')
@@ -141,10 +175,10 @@ Learner.prototype.lrFind = async function (this: Learner, options = {}) {
   await search(this, finder, numIt, signal)
   const { lrs, losses } = finder.curve
   const shown = telling(lrs, losses, numIt)
-  const found = Object.entries(suggestions).map(([name, suggest]) => [name, suggest(shown.lrs, shown.losses)] as const)
-  if (file !== undefined) await saveFigure(file, draw(shown, found))
-  const { valley, slide, minimum, steep } = Object.fromEntries(found.map(([name, { lr }]) => [name, lr]))
-  return { valley, slide, minimum, steep, lrs, losses }
+  const found = funcs.map(func => [func[0], suggestBy(func, shown.lrs, shown.losses, numIt)] as const)
+  if (showPlot) await saveFigure(file, draw(shown, found))
+  const suggested = Object.fromEntries(found.map(([name, { lr }]) => [name, lr]))
+  return { ...suggested, lrs, losses } as LrFindResult<Funcs>
 }
 
 /** The run itself, on a loader of its own where the loader has random numbers of its own to keep. */

@@ -1,3 +1,5 @@
+import { invalidArgument } from '../native/index.js'
+
 /** A learning rate to try, and the point of the curve that speaks for it. */
 export interface Suggestion {
   readonly lr: number
@@ -6,6 +8,28 @@ export interface Suggestion {
 
 /** Reads a learning rate off the curve of smoothed losses over learning rates; at least two points. */
 export type Suggest = (lrs: readonly number[], losses: readonly number[]) => Suggestion
+
+/**
+ * A way of your own to read the curve: learning rates and smoothed losses (two points at least, all finite but perhaps the
+ * last), and how many steps were planned. Returns a learning rate, or also the point of the curve to mark.
+ */
+export type SuggestFunction = (lrs: readonly number[], losses: readonly number[], numIt: number) => number | Suggestion
+
+/** The ways to read the curve that there are. */
+export type SuggestName = keyof typeof suggestions
+
+/** Which ways {@link Learner.lrFind} shall use: names, or functions (and names) under names of your own. */
+export type SuggestFuncs =
+  | SuggestName
+  | readonly SuggestName[]
+  | Readonly<Record<string, SuggestName | SuggestFunction>>
+
+/** The names under which suggestions come. */
+export type SuggestedNames<Funcs> = Funcs extends string
+  ? Funcs
+  : Funcs extends readonly (infer Name extends SuggestName)[]
+    ? Name
+    : Extract<keyof Funcs, string>
 
 function at(lrs: readonly number[], losses: readonly number[], i: number): Suggestion {
   return { lr: lrs[i], point: [lrs[i], losses[i]] }
@@ -68,4 +92,50 @@ function gradient(values: readonly number[]): number[] {
 
 function indexOfLeast(values: readonly number[]): number {
   return values.reduce((least, value, i) => (value < values[least] ? i : least), 0)
+}
+
+/** What else the result of a search holds. */
+const TAKEN = ['lrs', 'losses']
+const isName = (value: unknown): value is SuggestName => typeof value === 'string' && Object.hasOwn(suggestions, value)
+
+/**
+ * The functions behind what was asked for, by name; all of {@link suggestions} when nothing was.
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for anything else than names and functions
+ */
+export function suggestFunctions(funcs: SuggestFuncs | undefined): [name: string, func: SuggestFunction][] {
+  if (funcs === undefined) return Object.entries(suggestions)
+  const entries = entriesOf(funcs)
+  return entries.map(([name, func]) => {
+    if (typeof func === 'function' && !TAKEN.includes(name)) return [name, func as SuggestFunction]
+    if (isName(func) && !TAKEN.includes(name)) return [name, suggestions[func]]
+    const names = Object.keys(suggestions).join(', ')
+    throw invalidArgument(
+      "lrFind's suggestFuncs",
+      `names (${names}), or an object of names and functions (not called ${TAKEN.join(' or ')})`,
+      TAKEN.includes(name) ? name : func,
+    )
+  })
+}
+
+function entriesOf(funcs: unknown): [string, unknown][] {
+  if (typeof funcs === 'object' && funcs !== null && !Array.isArray(funcs)) return Object.entries(funcs)
+  return [funcs].flat().map(name => [String(name), name])
+}
+
+/** Suggestions of a function, its learning rate checked; where it names no point, the nearest one of the curve is marked. */
+export function suggestBy(
+  [name, func]: [string, SuggestFunction],
+  lrs: readonly number[],
+  losses: readonly number[],
+  numIt: number,
+): Suggestion {
+  const found = func(lrs, losses, numIt)
+  const lr = typeof found === 'number' ? found : found?.lr
+  if (!(typeof lr === 'number' && Number.isFinite(lr) && lr > 0)) {
+    throw invalidArgument(`what ${name} suggests`, 'a learning rate above 0, or { lr, point }', found)
+  }
+  if (typeof found === 'object' && Array.isArray(found.point)) return { lr, point: found.point }
+  const distance = (i: number) => Math.abs(Math.log(lrs[i] / lr))
+  const nearest = lrs.reduce((least, _, i) => (distance(i) < distance(least) ? i : least), 0)
+  return { lr, point: [lrs[nearest], losses[nearest]] }
 }

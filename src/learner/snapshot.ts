@@ -5,7 +5,7 @@ import { Recorder } from './recorder.js'
 
 /**
  * Everything a run changes in a Learner, kept in native memory: parameters, buffers, modes, the optimizer, the random
- * numbers (libtorch's CPU generator), the Recorder and the state of the loop.
+ * numbers (libtorch's generators for the CPU and for the Learner's device), the Recorder and the state of the loop.
  */
 export class Snapshot {
   readonly #restorers: (() => void)[]
@@ -27,10 +27,13 @@ export class Snapshot {
       return made
     }
     const restorers = [loopOf(learn), modelOf(learn, copy), optimizerOf(learn, opt, copy), recorderOf(learn)]
-    const random = rng.getState().keep()
-    copies.push(random)
+    for (const device of new Set(['cpu', learn.device])) {
+      const random = rng.getState(device).keep()
+      copies.push(random)
+      restorers.push(() => rng.setState(random, device))
+    }
     await mark()
-    return new Snapshot([...restorers, () => rng.setState(random)], copies)
+    return new Snapshot(restorers, copies)
   }
 
   /** Puts everything back, and frees the copies: once. */

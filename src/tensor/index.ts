@@ -24,7 +24,8 @@ export {
 } from './create.js'
 export type { Device, DType, MemoryFormat, TypedArray } from './dtype.js'
 export { type Operator, operator, ops } from './ops.js'
-export { Generator, hostRandom, manualSeed, rng } from './random.js'
+export { Generator, hostRandom, manualSeed } from './random.js'
+export { rng } from './rng.js'
 export {
   cuda,
   emptyCache,

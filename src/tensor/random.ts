@@ -1,5 +1,4 @@
 import { invalidArgument, native } from '../native/index.js'
-import { Tensor } from './tensor.js'
 
 /** Seeds libtorch's generators, as `torch.manual_seed`: the same seed gives the numbers that PyTorch gives. */
 export function manualSeed(seed: number | bigint): void {
@@ -35,21 +34,5 @@ export const hostRandom = {
   /** An integer from 0 to `maxExclusive` - 1, as `torch.randint(0, maxExclusive, (1,))`. */
   integer(maxExclusive: number): number {
     return native.integer(maxExclusive)
-  },
-}
-
-export const rng = {
-  /** Resolves when no queued operator is going to draw random numbers any more. */
-  async ready(): Promise<void> {
-    await native.randomReady()
-  },
-  /** The state of the default CPU generator, as `torch.get_rng_state()`. */
-  getState(): Tensor {
-    return new Tensor(native.randomState())
-  },
-  /** Puts a state back, as `torch.set_rng_state`. */
-  setState(state: Tensor): void {
-    if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
-    native.setRandomState(state.handle)
   },
 }

@@ -1,0 +1,25 @@
+import { invalidArgument, native } from '../native/index.js'
+import type { Device } from './dtype.js'
+import { ops } from './ops.js'
+import { Tensor } from './tensor.js'
+
+/** libtorch's default generators: {@link manualSeed} seeds them. */
+export const rng = {
+  /** Resolves when no queued operator is going to draw random numbers any more. */
+  async ready(): Promise<void> {
+    await native.randomReady()
+  },
+  /**
+   * The state of a device's default generator, as `torch.get_rng_state()` and `torch.cuda.get_rng_state()`.
+   * @param device default `cpu`
+   */
+  getState(device: Device = 'cpu'): Tensor {
+    return device === 'cpu' ? new Tensor(native.randomState()) : (ops.torch_learner.rng_state(device) as Tensor)
+  },
+  /** Puts a state back, as `torch.set_rng_state` and `torch.cuda.set_rng_state`. */
+  setState(state: Tensor, device: Device = 'cpu'): void {
+    if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
+    if (device === 'cpu') native.setRandomState(state.handle)
+    else ops.torch_learner.set_rng_state(device, state)
+  },
+}
