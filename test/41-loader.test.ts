@@ -270,6 +270,6 @@ test('bad input', async t => {
     t,
     () => Reflect.construct(DataLoader, [[3]]).oneBatch(),
     'ERR_INVALID_ARG',
-    /an array \[input, target\] for sample 0 but received 3/,
+    /an array \[input, target\] or an object { x, y } for sample 0 but received 3/,
   )
 })

@@ -47,3 +47,67 @@ test('bad input', async t => {
     /an array of class names for DataLoaders's vocab/,
   )
 })
+
+test('from data in any form', async t => {
+  const rows = Array.from({ length: 10 }, (_, i) => ({ x: [i, i + 1], y: i % 2 }))
+  const dls = await DataLoaders.from(rows, rows.slice(0, 3), { bs: 4, valBs: 2, seed: 1, c: 2, path: 'here' })
+  t.deepEqual([dls.c, dls.path, dls.loaders.map(({ length }) => length)], [2, 'here', [2, 2]])
+  const train = dls.train as DataLoader
+  t.deepEqual([train.shuffle, train.dropLast, train.training], [true, true, true])
+  const dataset = { length: 4, get: (i: number) => [i, i] }
+  t.is((await DataLoaders.from(dataset, undefined, { bs: 4, shuffle: false })).valid, undefined)
+  const made = await DataLoaders.from(train, dataset, { bs: 2 })
+  t.is(made.train, train)
+  const balanced = await DataLoaders.from(rows, rows, { bs: 2, weights: 'balanced', numSamples: 6 })
+  t.deepEqual(
+    balanced.loaders.map(({ n }) => n),
+    [6, 10],
+  )
+})
+
+test('the same data with other options', async t => {
+  const set = new TensorDataset(arange(10), arange(10))
+  const dls = new DataLoaders(
+    new DataLoader(set, { bs: 4, shuffle: true, dropLast: true }),
+    new DataLoader(set, { bs: 4 }),
+    {
+      vocab: ['a', 'b'],
+      path: 'here',
+    },
+  )
+  const small = dls.new({ bs: 3, shuffle: false })
+  t.deepEqual([small.vocab, small.path, small.loaders.map(({ length }) => length)], [['a', 'b'], 'here', [3, 4]])
+  t.deepEqual(Array.from(await (await small.oneBatch())[0].data(), Number), [0, 1, 2])
+  t.deepEqual(
+    dls.new().loaders.map(({ length }) => length),
+    [2, 3],
+  )
+  await coded(t, () => new DataLoaders([[tensor([1])]]).new(), 'ERR_STATE', /make them with DataLoader/)
+})
+
+test('testDl: inputs, or with labels', async t => {
+  const set = new TensorDataset(arange(4), arange(4))
+  const dls = new DataLoaders(new DataLoader(set, { bs: 4, shuffle: true }))
+  const read = async (items: unknown[], options = {}) => {
+    for await (const batch of dls.testDl(items, options)) return await Promise.all(batch.map(part => part.toArray()))
+    return []
+  }
+  t.deepEqual(await read([7, 8]), [[7, 8]])
+  t.deepEqual(await read([7, 8], { bs: 1 }), [[7]])
+  const labelled = [
+    [7, 8],
+    [1, 0],
+  ]
+  t.deepEqual(await read([[7, 1], { x: 8, y: 0 }], { withLabels: true }), labelled)
+  t.deepEqual(await read([7, 8], { withLabels: [1, 0] }), labelled)
+  const rows = await DataLoaders.from([{ x: [1], y: 0 }], undefined, { bs: 1 })
+  for await (const [x, y] of rows.testDl([[5]], { withLabels: [1] })) t.deepEqual([x.shape, y.dtype], [[1, 1], 'int64'])
+  await coded(
+    t,
+    () => dls.testDl([7], { withLabels: [1, 2] }),
+    'ERR_INVALID_ARG',
+    /1 labels, one an item, for withLabels/,
+  )
+  await coded(t, () => dls.testDl([]), 'ERR_INVALID_ARG', /an array of items/)
+  await coded(t, () => Reflect.apply(dls.testDl, dls, [[1], { labels: 1 }]), 'ERR_INVALID_ARG', /only withLabels, bs/)
+})

@@ -260,3 +260,34 @@ test('labels that do not fit', async t => {
   )
   t.is((await getImageFiles(folder)).length, 1)
 })
+
+test('testDl with labels: found by the path, or given', async t => {
+  const { folder, names } = await files(t)
+  const paths = names.map(name => join(folder, name))
+  const options = { bs: 2, seed: 1 }
+  const named = await ImageDataLoaders.fromNameFunc(folder, paths, name => (name < '3' ? 'low' : 'high'), options)
+  t.deepEqual(await targets(named.testDl(paths.slice(2, 5), { withLabels: true })), [1, 0, 0])
+  t.deepEqual(await targets(named.testDl(paths.slice(0, 2), { withLabels: ['high', 'low'] })), [0, 1])
+  for await (const batch of named.testDl(paths.slice(0, 2))) t.is(batch.length, 1)
+  const listed = await ImageDataLoaders.fromLists(
+    folder,
+    names,
+    names.map(name => String(name < '3')),
+    options,
+  )
+  await coded(
+    t,
+    () => listed.testDl(paths, { withLabels: true }),
+    'ERR_STATE',
+    /pass an array of labels instead of true/,
+  )
+  await coded(
+    t,
+    () => named.testDl(paths.slice(0, 1), { withLabels: ['top'] }),
+    'ERR_INVALID_ARG',
+    /Label "top" of .*0.png was not/,
+  )
+  const fewer = named.new({ bs: 1 })
+  t.true(fewer instanceof ImageDataLoaders)
+  t.deepEqual([fewer.vocab, fewer.train.length, fewer.badFiles], [named.vocab, 5, named.badFiles])
+})

@@ -10,19 +10,31 @@ export {
   TargetBlock,
   type TargetEncoder,
 } from './blocks.js'
-export type { NumberArray, Sample } from './collate.js'
+export type { Sample, Value } from './collate.js'
 export { parseCsv } from './csv.js'
 export { getImageFiles, type ImageFilesOptions, imageExtensions } from './files.js'
+export { IterableDataset, type IterableDatasetOptions } from './iterable.js'
 export { type Labeller, parentLabel, RegexLabeller } from './labellers.js'
 export { DataLoader } from './loader.js'
-export type { DataLoaderOptions } from './loader-options.js'
-export { DataLoaders, type DataLoadersOptions, type Loader } from './loaders.js'
+export type { DataLoaderOptions, TestDlOptions } from './loader-options.js'
+export { DataLoaders, type Loader } from './loaders.js'
+export type { DataLoadersFromOptions, DataSource } from './loaders-from.js'
+export type { DataLoadersOptions } from './loaders-options.js'
 export { checkOptions } from './options.js'
 export type { ShowBatchOptions } from './show.js'
-export { type BatchSource, type Dataset, type LoadContext, type PreparedBatch, TensorDataset } from './source.js'
+export {
+  type BatchPass,
+  type BatchSource,
+  type Dataset,
+  type LoadContext,
+  type PreparedBatch,
+  TensorDataset,
+} from './source.js'
 export { GrandparentSplitter, type ItemSplitter, RandomSplitter } from './splitters.js'
+export type { SampleIterable, SampleStream } from './stream.js'
 export type { Targets } from './targets.js'
 export { BatchTransform, type SplitIdx } from './transform.js'
 export { type UntarDataOptions, untarData } from './untar.js'
 export { URLs } from './urls.js'
+export type { NumberArray, ShapedArray } from './values.js'
 export { Vocab } from './vocab.js'

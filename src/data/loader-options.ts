@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Label } from './blocks.js'
 import { BatchTransform } from './transform.js'
 
 const whole = (from: number) => {
@@ -11,7 +12,7 @@ const transforms = z.array(z.instanceof(BatchTransform, { error: 'a BatchTransfo
 })
 
 export const Options = z.strictObject({
-  bs: whole(1).default(64),
+  bs: whole(1).optional(),
   shuffle: flag.optional(),
   weights: z
     .custom<ArrayLike<number> | 'balanced'>(isWeights, { error: "'balanced' or an array of numbers, one a sample," })
@@ -35,7 +36,7 @@ function isWeights(value: unknown): boolean {
 
 /** How a `DataLoader` makes batches. */
 export interface DataLoaderOptions {
-  /** Samples a batch. Default 64. */
+  /** Samples a batch. Default 64; none where batches come ready. */
   bs?: number
   /** A new random order for every pass, from libtorch's CPU generator (see `manualSeed`) or `seed`. Default false. */
   shuffle?: boolean
@@ -62,6 +63,24 @@ export interface DataLoaderOptions {
   nInp?: number
   /** Where batches end up. Default `cpu`. */
   device?: string
+}
+
+export const TestOptions = z.strictObject({
+  withLabels: z
+    .union([z.boolean(), z.custom<readonly Label[]>(Array.isArray)], { error: 'true, false or an array of labels' })
+    .default(false),
+  bs: whole(1).optional(),
+})
+
+/** Options of `testDl`. */
+export interface TestDlOptions {
+  /**
+   * Batches have targets too. `true`: the items' own (`[input, target]` or `{ x, y }` each), for pictures those that the data loaders'
+   * function or folders give; or an array of labels, one an item. Default false.
+   */
+  withLabels?: boolean | readonly Label[]
+  /** Items a batch. Default: as the loader has. */
+  bs?: number
 }
 
 /** Every sample once, as it comes. */

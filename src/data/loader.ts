@@ -2,12 +2,14 @@ import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
 import type { Sample } from './collate.js'
-import { type DataLoaderOptions, IN_ORDER, Options } from './loader-options.js'
+import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
 import { checkOptions } from './options.js'
 import { PrefetchIterator } from './prefetch.js'
 import { Mt19937 } from './random.js'
 import { balancedWeights, checkWeights, drawByWeight } from './sampling.js'
-import { type BatchSource, type Dataset, toSource } from './source.js'
+import { type BatchPass, type BatchSource, type Dataset, samplesOf } from './source.js'
+import type { SampleStream } from './stream.js'
+import { toSource } from './to-source.js'
 import { BatchTransform, pipeline } from './transform.js'
 
 /**
@@ -32,17 +34,25 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   #weights?: Float64Array
 
   /**
-   * @param dataset an array of samples `[input, target]`, a {@link Dataset}, a {@link TensorDataset} or another {@link BatchSource}
+   * @param dataset an array of samples `[input, target]` or `{ x, y }`, a {@link Dataset}, a {@link TensorDataset}, something to iterate
+   * over ({@link IterableDataset}) or another {@link BatchSource}
    * @param options see {@link DataLoaderOptions}
    * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong option; `ERR_NO_DATA` for a dataset without samples, and for one with
    * fewer samples than a batch when the last batch is dropped
    */
-  constructor(dataset: BatchSource | Dataset | readonly Sample[], options: DataLoaderOptions = {}) {
+  constructor(dataset: BatchSource | Dataset | readonly Sample[] | SampleStream, options: DataLoaderOptions = {}) {
     const checked = checkOptions(Options, options, 'DataLoader')
     this.#options = checked
-    this.dataset = toSource(dataset)
-    this.bs = checked.bs
+    this.dataset = toSource(dataset, checked.nInp)
+    const { batched = false, sequential = false } = this.dataset
+    if (batched && checked.bs !== undefined && checked.bs !== 1) {
+      throw invalidArgument('bs', 'nothing where batches come ready', checked.bs)
+    }
+    this.bs = checked.bs ?? (batched ? 1 : 64)
     const weighted = checked.weights !== undefined
+    if (weighted && sequential) {
+      throw invalidArgument('weights', 'nothing for samples that come in their own order', checked.weights)
+    }
     if (weighted && checked.shuffle === false) {
       throw invalidArgument('shuffle', 'nothing or true together with weights, which draw at random,', false)
     }
@@ -100,18 +110,27 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   }
 
   /**
-   * Batches of other items, without targets, that are prepared like this loader's in validation: for predictions.
+   * Batches of other items that are prepared like this loader's in validation: for predictions.
    *
    * @param items what the dataset is made of: pictures' paths for `ImageDataLoaders`, else inputs (arrays of numbers, tensors)
+   * @param options see {@link TestDlOptions}
    */
-  forItems(items: readonly unknown[]): DataLoader {
+  forItems(items: readonly unknown[], options: TestDlOptions = {}): DataLoader {
     if (!Array.isArray(items) || items.length === 0) throw invalidArgument('items', 'an array of items', items)
-    const source = this.dataset.forItems?.(items) ?? items.map((item): Sample => [item])
-    return new DataLoader(source, { ...this.#options, ...IN_ORDER, dropLast: false, training: false })
+    const { withLabels, bs } = checkOptions(TestOptions, options, 'testDl')
+    if (typeof withLabels !== 'boolean' && withLabels.length !== items.length) {
+      throw invalidArgument('withLabels', `${items.length} labels, one an item,`, withLabels)
+    }
+    const source = this.dataset.forItems?.(items, withLabels) ?? samplesOf(items, withLabels)
+    const size = bs ?? (this.dataset.batched ? undefined : this.bs)
+    return new DataLoader(source, { ...this.#options, ...IN_ORDER, bs: size, dropLast: false, training: false })
   }
 
   [Symbol.asyncIterator](): PrefetchIterator {
     let seed = 0
+    const pass: BatchPass = this.dataset.open?.(this.shuffle) ?? {
+      load: async (...args) => await this.dataset.load(...args),
+    }
     return new PrefetchIterator(
       {
         plan: async () => {
@@ -122,9 +141,10 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
         load: async (indices, position, signal) => {
           const generator = new Mt19937(seed + position)
           const random = () => generator.uniform()
-          return await this.dataset.load(indices, { random, signal, training: this.training })
+          return await pass.load(indices, { random, signal, training: this.training })
         },
         finish: make => scope(() => this.#finish(make())),
+        close: async () => await pass.close?.(),
       },
       this.#options.prefetch,
     )
@@ -159,6 +179,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   }
 
   async #order(): Promise<Int32Array> {
+    if (this.dataset.sequential) return new Int32Array(this.n)
     if (!this.shuffle) return Int32Array.from({ length: this.n }, (_, i) => i)
     const { weights, replacement } = this.#options
     if (weights !== undefined) {
@@ -181,7 +202,8 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   // Drawn only where it is used, so that loaders without random transforms take nothing but their order from the generator.
   async #passSeed(): Promise<number> {
-    if (!(this.training && this.dataset.usesRandom)) return 0
+    const used = (this.training && this.dataset.usesRandom) || (this.shuffle && this.dataset.sequential)
+    if (!used) return 0
     if (this.#generator) return this.#generator.integer()
     await rng.ready()
     return hostRandom.integer(2 ** 31)

@@ -1,7 +1,9 @@
-import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
+import type { DataLoaderOptions, TestDlOptions } from './loader-options.js'
+import { type DataLoadersFromOptions, type DataSource, loadersFrom } from './loaders-from.js'
+import { type DataLoadersOptions, Options } from './loaders-options.js'
 import { checkOptions } from './options.js'
 import { type ShowBatchOptions, showBatch } from './show.js'
 
@@ -17,35 +19,9 @@ export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tenso
   /** Undoes the batch transforms, for showing. */
   decode?(batch: readonly Tensor[]): Tensor[]
   /** Batches of other items, prepared alike: see {@link DataLoaders.testDl}. */
-  forItems?(items: readonly unknown[]): Loader
-}
-
-const Options = z.strictObject({
-  path: z.string({ error: "a folder's path" }).default('.'),
-  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
-  vocab: z
-    .array(z.string({ error: 'a class name' }), { error: 'an array of class names' })
-    .readonly()
-    .optional(),
-  c: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
-  nInp: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
-  lossFunc: z.custom<Loss>(value => typeof value === 'function', { error: 'a loss function' }).optional(),
-})
-
-/** What is known of the data besides the batches. */
-export interface DataLoadersOptions {
-  /** Where models are saved. Default `.`. */
-  path?: string
-  /** Where to compute. Default `cpu`. */
-  device?: string
-  /** The classes by number. */
-  vocab?: readonly string[]
-  /** How many outputs a model needs. Default: the size of the vocab. */
-  c?: number
-  /** How many tensors of a batch are inputs. Default: all but the last, or the only one. */
-  nInp?: number
-  /** The loss that suits the targets. */
-  lossFunc?: Loss
+  forItems?(items: readonly unknown[], options?: TestDlOptions): Loader
+  /** The same data with other options. */
+  new?(options: DataLoaderOptions): Loader
 }
 
 /**
@@ -89,6 +65,44 @@ export class DataLoaders {
     return this.loaders[1]
   }
 
+  /**
+   * From data in any form: arrays of samples, datasets, anything to iterate over (generator functions, streams; see
+   * {@link IterableDataset}), DataLoaders. Samples are `{ x, y }` or `[x, y]`. Arrays and datasets are shuffled for training.
+   *
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for what can't be read, and for a generator or stream without `n`
+   * @example const dls = await DataLoaders.from(() => readRows('train'), () => readRows('valid'), { bs: 64, n: 50_000 })
+   */
+  static async from(train: DataSource, valid?: DataSource, options: DataLoadersFromOptions = {}): Promise<DataLoaders> {
+    const { loaders, about } = await loadersFrom(train, valid, options)
+    return new DataLoaders(loaders[0], loaders[1], about)
+  }
+
+  /**
+   * The same data with other options: `dls.new({ bs: 16 })`. `shuffle`, `dropLast`, `weights` and `numSamples` concern training only.
+   *
+   * @throws TorchLearnerError `ERR_STATE` when the loaders are not DataLoaders
+   */
+  new(options: DataLoaderOptions = {}): DataLoaders {
+    const [train, valid] = this.renewed(options)
+    return new DataLoaders(train, valid, this.about)
+  }
+
+  /** What is known of the data besides the batches. */
+  protected get about(): DataLoadersOptions {
+    const { path, device, vocab, c, nInp, lossFunc } = this
+    return { path, device, vocab, c, nInp, lossFunc }
+  }
+
+  /** The loaders with other options. */
+  protected renewed(options: DataLoaderOptions): [train: Loader, valid?: Loader] {
+    const { shuffle, dropLast, weights, numSamples, ...both } = options
+    const made = this.loaders.map((loader, i) => {
+      if (loader.new) return loader.new(i === 0 ? options : both)
+      throw new TorchLearnerError('ERR_STATE', 'Loaders of ready batches take no options: make them with DataLoader')
+    })
+    return [made[0], made[1]]
+  }
+
   /** The first training batch. */
   async oneBatch(): Promise<Tensor[]> {
     for await (const batch of this.train) return [...batch]
@@ -96,14 +110,15 @@ export class DataLoaders {
   }
 
   /**
-   * Batches of new items, without targets, prepared like those of validation: fastai's `test_dl`.
+   * Batches of new items, prepared like those of validation: fastai's `test_dl`.
    *
    * @param items what the dataset is made of: pictures' paths for `ImageDataLoaders`, else inputs (arrays of numbers, tensors)
+   * @param options `withLabels`: with targets too. See {@link TestDlOptions}
    * @throws TorchLearnerError `ERR_INVALID_ARG` for something else; `ERR_STATE` when the loaders are not DataLoaders
    * @example const { preds } = await learn.getPreds({ dl: dls.testDl(['a.jpg', 'b.jpg']) })
    */
-  testDl(items: readonly unknown[]): Loader {
-    const made = (this.valid ?? this.train).forItems?.(items)
+  testDl(items: readonly unknown[], options: TestDlOptions = {}): Loader {
+    const made = (this.valid ?? this.train).forItems?.(items, options)
     if (made) return made
     throw new TorchLearnerError(
       'ERR_STATE',

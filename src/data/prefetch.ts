@@ -3,15 +3,18 @@ import type { Tensor } from '../tensor/index.js'
 import type { PreparedBatch } from './source.js'
 
 /** One batch on its way; it never rejects, since it may be dropped before anyone looks. */
-type Pending = Promise<{ make: PreparedBatch } | { error: unknown }>
+type Pending = Promise<{ make?: PreparedBatch } | { error: unknown }>
 
 /** What the iterator needs of its loader. */
 export interface Feed {
   /** The batches of this pass, as indices into the dataset; asked once, when the first batch is. */
   plan(): Promise<Int32Array[]>
-  load(indices: Int32Array, position: number, signal: AbortSignal): Promise<PreparedBatch>
+  /** Nothing: the pass is over, earlier than planned. */
+  load(indices: Int32Array, position: number, signal: AbortSignal): Promise<PreparedBatch | undefined>
   /** The last steps, on the tensors: device, transforms. */
   finish(make: PreparedBatch): Tensor[]
+  /** The pass is over, or nobody wants more of it. */
+  close?(): Promise<void>
 }
 
 /**
@@ -28,6 +31,7 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
   #plan?: Int32Array[]
   #started = 0
   #turn: Promise<unknown> = Promise.resolve()
+  #closing?: Promise<void>
 
   constructor(feed: Feed, ahead: number) {
     this.#feed = feed
@@ -51,6 +55,9 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#abort.abort()
     for (const batch of this.#pending.splice(0)) void drop(batch)
+    const closing = this.#closing ?? this.#feed.close?.()
+    this.#closing = closing
+    await closing
     return { done: true, value: undefined }
   }
 
@@ -67,11 +74,12 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
     }
     try {
       if ('error' in outcome) throw outcome.error
-      return { done: false, value: this.#feed.finish(outcome.make) }
+      if (outcome.make) return { done: false, value: this.#feed.finish(outcome.make) }
     } catch (error) {
       await this.return()
       throw error
     }
+    return await this.return()
   }
 
   #fill(wanted: number): void {
@@ -94,5 +102,5 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
 /** Frees what a batch that nobody wants holds, once it is there. */
 async function drop(pending: Pending): Promise<void> {
   const outcome = await pending
-  if ('make' in outcome) outcome.make.drop?.()
+  if ('make' in outcome) outcome.make?.drop?.()
 }

@@ -1,6 +1,8 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument } from '../native/index.js'
 import { asTensor, scope, Tensor } from '../tensor/index.js'
-import { collate, type NumberArray, type Sample } from './collate.js'
+import type { Label } from './blocks.js'
+import { Collator, columnsOf, type Sample, type Value } from './collate.js'
+import { isNumberArray, type ShapedArray } from './values.js'
 
 /** What a {@link BatchSource} is told about the batch that it prepares. */
 export interface LoadContext {
@@ -31,14 +33,32 @@ export interface BatchSource {
   readonly usesRandom?: boolean
   /** Its batches lie in memory of their own, not in that of stored data: CutMix then works in place. Default false. */
   readonly writable?: boolean
-  /** Other items without targets, prepared alike: for predictions. Default: items are inputs as they are. */
-  forItems?(items: readonly unknown[]): BatchSource
+  /**
+   * Other items, prepared alike: for predictions. Default: items are inputs as they are.
+   *
+   * @param withLabels with targets too: `true` for those that the items have or that can be found out, else one label an item
+   */
+  forItems?(items: readonly unknown[], withLabels?: boolean | readonly Label[]): BatchSource
   /** Each sample's class number, where it has one, for balanced sampling. */
   classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>
+  /** Samples come in their own order, by {@link BatchSource.open}, and have no index: weights can't choose them. Default false. */
+  readonly sequential?: boolean
+  /** What counts as one sample is a batch. Default false. */
+  readonly batched?: boolean
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
+  /** Begins a pass whose batches are asked for in order, where a pass has a state of its own: then `load` isn't called. */
+  open?(shuffle: boolean): BatchPass
 }
 
-/** Samples by index: `[input, target]` each, of numbers, typed arrays, nested arrays or tensors. */
+/** One pass over a {@link BatchSource}. */
+export interface BatchPass {
+  /** As {@link BatchSource.load}; only the number of indices counts. Nothing: there are no more samples. */
+  load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch | undefined>
+  /** The pass is over, or nobody wants more of it. */
+  close?(): Promise<void>
+}
+
+/** Samples by index: `[input, target]` or `{ x, y }` each, of numbers, typed arrays, nested arrays or tensors. */
 export interface Dataset {
   readonly length: number
   get(index: number): Sample | Promise<Sample>
@@ -73,10 +93,12 @@ export class TensorDataset implements BatchSource {
     this.length = sizes[0]
   }
 
-  /** Arrays of numbers or tensors, in the dtype of this dataset's inputs. */
-  forItems(items: readonly unknown[]): TensorDataset {
-    const [rows] = collate(items.map(item => [checkItem(item)]))
-    return new TensorDataset(rows.to({ dtype: this.tensors[0].dtype }))
+  /** Arrays of numbers or tensors, in the dtypes of this dataset; with labels `[input, target]` each, or `{ x, y }`. */
+  forItems(items: readonly unknown[], withLabels: boolean | readonly Label[] = false): TensorDataset {
+    const columns = new Collator().stack(samplesOf(items, withLabels))
+    return new TensorDataset(
+      ...columns.map((column, i) => column.to({ dtype: this.tensors[i]?.dtype ?? column.dtype })),
+    )
   }
 
   /** The last tensor's numbers, if they are whole and one a sample. */
@@ -96,9 +118,16 @@ export class TensorDataset implements BatchSource {
   }
 }
 
-function checkItem(item: unknown): Sample[number] {
-  if (typeof item === 'number' || item instanceof Tensor || Array.isArray(item)) return item
-  if (ArrayBuffer.isView(item) && 'length' in item) return item as NumberArray
+/** Items as samples: inputs alone, or with what `withLabels` says. */
+export function samplesOf(items: readonly unknown[], withLabels: boolean | readonly Label[]): Sample[] {
+  if (withLabels === true) return items.map((item, i) => columnsOf(item, `item ${i}`))
+  const inputs = items.map(checkItem)
+  return withLabels === false ? inputs.map(x => [x]) : inputs.map((x, i) => [x, withLabels[i] as Value])
+}
+
+function checkItem(item: unknown): Value {
+  if (typeof item === 'number' || item instanceof Tensor || Array.isArray(item) || isNumberArray(item)) return item
+  if (typeof item === 'object' && item !== null && 'shape' in item && 'data' in item) return item as ShapedArray
   throw invalidArgument('item', 'a number, an array of numbers or a tensor', item)
 }
 
@@ -106,9 +135,17 @@ function checkItem(item: unknown): Sample[number] {
 export class SampleSource implements BatchSource {
   readonly writable = true
   readonly #dataset: Dataset
+  readonly #collator: Collator
+  #survey?: () => void
 
-  constructor(dataset: Dataset) {
+  /**
+   * @param nInp how many values of a sample are inputs
+   * @param samples all of them, where they are at hand: then a column has one dtype in all batches
+   */
+  constructor(dataset: Dataset, nInp?: number, samples?: readonly Sample[]) {
     this.#dataset = dataset
+    this.#collator = new Collator(nInp)
+    if (samples) this.#survey = () => this.#collator.survey(samples)
   }
 
   get length(): number {
@@ -120,8 +157,12 @@ export class SampleSource implements BatchSource {
   }
 
   async load(indices: Int32Array): Promise<PreparedBatch> {
+    this.#survey?.()
+    this.#survey = undefined
     // what the dataset makes for the samples is freed as soon as the batch holds it
-    const batch = await scope(async () => collate(await Promise.all(Array.from(indices, index => this.#sample(index)))))
+    const batch = await scope(async () =>
+      this.#collator.stack(await Promise.all(Array.from(indices, index => this.#sample(index)))),
+    )
     const drop = () => {
       for (const tensor of batch) tensor.dispose()
     }
@@ -129,33 +170,6 @@ export class SampleSource implements BatchSource {
   }
 
   async #sample(index: number): Promise<Sample> {
-    const sample: unknown = await this.#dataset.get(index)
-    if (Array.isArray(sample) && sample.length > 0) return sample
-    throw new TorchLearnerError(
-      'ERR_INVALID_ARG',
-      `${invalidArgument(`sample ${index}`, 'an array [input, target]', sample).message}`,
-    )
+    return columnsOf(await this.#dataset.get(index), `sample ${index}`)
   }
-}
-
-/** The last values of all samples, if they are whole numbers behind others. */
-function lastNumbers(samples: readonly Sample[]): number[] | undefined {
-  const last = samples.map(sample => (sample.length > 1 ? sample[sample.length - 1] : undefined))
-  return last.every(value => typeof value === 'number' && Number.isInteger(value)) ? last.map(Number) : undefined
-}
-
-/** A dataset in any of its forms as a source of batches. */
-export function toSource(dataset: BatchSource | Dataset | readonly Sample[]): BatchSource {
-  if (Array.isArray(dataset)) {
-    return new SampleSource({
-      length: dataset.length,
-      get: index => dataset[index],
-      classes: () => lastNumbers(dataset),
-    })
-  }
-  if (typeof dataset === 'object' && dataset !== null && 'length' in dataset) {
-    if ('load' in dataset) return dataset
-    if ('get' in dataset) return new SampleSource(dataset)
-  }
-  throw invalidArgument('dataset', 'a dataset: an array of samples, or an object with length and get(index)', dataset)
 }

@@ -13,6 +13,8 @@ import type { Item } from './table.js'
 export interface Parts {
   readonly train: readonly Item[]
   readonly valid: readonly Item[]
+  /** A picture's label by its path, where that is how the items got theirs. */
+  readonly label?: LabelFunction
 }
 
 /** What `ImageDataLoaders` are made of. */
@@ -50,7 +52,7 @@ export function splitItems(path: string, items: readonly Item[], { validPct = 0.
 }
 
 /** Learns the targets from the training items and makes both loaders. */
-export async function build(path: string, { train, valid }: Parts, checked: Checked): Promise<Built> {
+export async function build(path: string, { train, valid, label }: Parts, checked: Checked): Promise<Built> {
   const { vocab, c, lossFunc, encode } = encoderOf(path, train, checked)
   const request = await pictureRequest(train, checked)
   const workers = checked.numWorkers ?? Math.min(4, availableParallelism())
@@ -62,6 +64,8 @@ export async function build(path: string, { train, valid }: Parts, checked: Chec
         items.map(({ label }) => label),
         i => items[i].file,
       ),
+      encode,
+      label,
       request,
       workers,
       badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,

@@ -1,6 +1,7 @@
 import { basename, isAbsolute, join } from 'node:path'
 import {
   checkOptions,
+  type DataLoaderOptions,
   DataLoaders,
   type DataLoadersOptions,
   getImageFiles,
@@ -33,6 +34,11 @@ export class ImageDataLoaders extends DataLoaders {
     this.badFiles = badFiles
   }
 
+  override new(options: DataLoaderOptions = {}): ImageDataLoaders {
+    const [train, valid] = this.renewed(options)
+    return new ImageDataLoaders(train, valid, this.about, this.badFiles)
+  }
+
   /**
    * From a folder with a subfolder for each class: `path/train/cat/1.png`, `path/valid/cat/2.png`; or `path/cat/1.png` together with
    * `validPct`.
@@ -44,14 +50,15 @@ export class ImageDataLoaders extends DataLoaders {
   static async fromFolder(path: string, options: ImageDataLoadersOptions = {}): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders.fromFolder')
     if (checked.validPct !== undefined) {
-      return await fromItems(path, labelled(await getImageFiles(path), parentLabel), checked)
+      return await fromItems(path, labelled(await getImageFiles(path), parentLabel), checked, parentLabel)
     }
     await checkSubfolders(path, checked)
     const train = await getImageFiles(join(path, checked.train))
     const valid = await getImageFiles(join(path, checked.valid))
     if (train.length === 0) throw noPictures(join(path, checked.train))
     if (valid.length === 0) throw noPictures(join(path, checked.valid))
-    return await fromParts(path, { train: labelled(train, parentLabel), valid: labelled(valid, parentLabel) }, checked)
+    const parts = { train: labelled(train, parentLabel), valid: labelled(valid, parentLabel), label: parentLabel }
+    return await fromParts(path, parts, checked)
   }
 
   /**
@@ -102,7 +109,7 @@ export class ImageDataLoaders extends DataLoaders {
     options: ImageDataLoadersOptions = {},
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
-    return await fromItems(path, labelled(files, label), checked)
+    return await fromItems(path, labelled(files, label), checked, label)
   }
 
   /**
@@ -170,8 +177,8 @@ export class ImageDataLoaders extends DataLoaders {
   }
 }
 
-async function fromItems(path: string, items: readonly Item[], checked: Checked): Promise<ImageDataLoaders> {
-  return await fromParts(path, splitItems(path, items, checked), checked)
+async function fromItems(path: string, items: readonly Item[], checked: Checked, label?: LabelFunction) {
+  return await fromParts(path, { ...splitItems(path, items, checked), label }, checked)
 }
 
 async function fromParts(path: string, parts: Parts, checked: Checked): Promise<ImageDataLoaders> {

@@ -1,4 +1,4 @@
-import type { BatchSource, LoadContext, PreparedBatch, Targets } from '../data/index.js'
+import type { BatchSource, Label, LoadContext, PreparedBatch, TargetEncoder, Targets } from '../data/index.js'
 import { invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
 import { asTensor } from '../tensor/index.js'
 import { decodeInto } from './decode.js'
@@ -11,6 +11,9 @@ export interface ImageSourceOptions {
   readonly files: readonly string[]
   /** What they show, where that is known. */
   readonly targets?: Targets
+  /** How labels of other pictures become targets, and what a picture's label is by its path. */
+  readonly encode?: TargetEncoder['encode']
+  readonly label?: (file: string) => Label
   /** What becomes of each picture. */
   readonly request: PictureRequest
   /** Into how many pieces a batch is cut, to be decoded at the same time. */
@@ -29,10 +32,13 @@ export class ImageSource implements BatchSource {
   readonly files: readonly string[]
   readonly targets?: Targets
   readonly request: PictureRequest
+  readonly #options: ImageSourceOptions
   readonly #workers: number
   readonly #badFiles?: Map<string, string>
 
-  constructor({ files, targets, request, workers, badFiles }: ImageSourceOptions) {
+  constructor(options: ImageSourceOptions) {
+    const { files, targets, request, workers, badFiles } = options
+    this.#options = options
     this.#badFiles = badFiles
     this.files = files
     this.targets = targets
@@ -53,12 +59,22 @@ export class ImageSource implements BatchSource {
   }
 
   /** Other pictures, prepared alike. */
-  forItems(items: readonly unknown[]): ImageSource {
+  forItems(items: readonly unknown[], withLabels: boolean | readonly Label[] = false): ImageSource {
     const files = items.map(item => {
       if (typeof item === 'string') return item
       throw invalidArgument('item', "a picture's path", item)
     })
-    return new ImageSource({ files, request: this.request, workers: this.#workers })
+    const labels = withLabels === true ? files.map(file => this.#labelOf(file)) : withLabels
+    const targets = labels === false ? undefined : this.#options.encode?.(labels, i => files[i])
+    return new ImageSource({ ...this.#options, files, targets, badFiles: undefined })
+  }
+
+  #labelOf(file: string): Label {
+    if (this.#options.label) return this.#options.label(file)
+    throw new TorchLearnerError(
+      'ERR_STATE',
+      'withLabels: the labels of these data came from a list or table, not from paths: pass an array of labels instead of true',
+    )
   }
 
   async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<PreparedBatch> {
