@@ -220,11 +220,15 @@ function draw(curve: { lrs: number[]; losses: number[] }, found: (readonly [stri
     xLabel: 'learning rate',
     yLabel: 'smoothed loss',
     xScale: 'log',
-    series: [{ name: 'loss', x: curve.lrs, y: curve.losses }],
-    marks: found.map(([name, { lr, point }]) => ({
-      name: `${name} ${lr.toExponential(1)}`,
-      x: point[0],
-      y: point[1],
-    })),
+    series: [{ name: 'loss', x: curve.lrs, y: curve.losses, dots: false }],
+    marks: found.map(([name, { lr }]) => ({ name: `${name} ${lr.toExponential(1)}`, x: lr, y: lossAt(lr, curve) })),
   })
+}
+
+/** Where the curve is at a learning rate, between two of its points too: `minimum` is a tenth of one. */
+function lossAt(lr: number, { lrs, losses }: { lrs: number[]; losses: number[] }): number {
+  const next = lrs.findIndex(value => value >= lr)
+  if (next <= 0) return losses[next < 0 ? losses.length - 1 : 0]
+  const share = Math.log(lr / lrs[next - 1]) / Math.log(lrs[next] / lrs[next - 1])
+  return losses[next - 1] + share * (losses[next] - losses[next - 1])
 }

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../native/index.js'
+import { setOpenLine } from '../plot/index.js'
 import { formatTime } from './format.js'
 
 /** How far a pass over the data has come. */
@@ -71,7 +72,10 @@ class Table {
   }
 }
 
-/** A bar that is redrawn in place, above it the table. */
+/** The widest and the narrowest bar, in characters. */
+const BAR = { most: 24, least: 8 }
+
+/** A bar that is redrawn in place, above it the table. Pictures that are drawn meanwhile come above it too. */
 export class LiveRenderer implements Renderer {
   readonly interval = 100
   readonly #sink: TextSink
@@ -86,47 +90,70 @@ export class LiveRenderer implements Renderer {
   }
 
   progress(state: PassState): void {
-    const width = 24
-    const filled = Math.round((width * state.done) / Math.max(state.total, 1))
-    const bar = '█'.repeat(filled) + '░'.repeat(width - filled)
-    this.#redraw(`${title(state)} ${bar} ${state.done}/${state.total}  ${figures(state)}`)
+    // a character is left free at the end, where some terminals would go on to the next line
+    const line = liveLine(state, (this.#sink.columns ?? 120) - 1)
+    this.#sink.write(`\r${line}\x1b[K`)
+    setOpenLine(this.#sink, line)
   }
 
   row(cells: readonly string[]): void {
-    this.#redraw(this.#table.line(cells))
+    this.#clear(this.#table.line(cells))
   }
 
   end(): void {
-    this.#redraw('')
+    this.#clear('')
   }
 
-  #redraw(text: string): void {
-    const room = (this.#sink.columns ?? 120) - 1
-    this.#sink.write(`\r\x1b[2K${text.endsWith('\n') ? text : text.slice(0, room)}`)
+  #clear(text: string): void {
+    this.#sink.write(`\r\x1b[2K${text}`)
+    setOpenLine(this.#sink, '')
   }
 }
 
-/** Lines for logs and pipes: one now and then, and the table's head anew after them. */
+/** Where it is narrow the bar is shorter, then the figures are fewer. */
+function liveLine(state: PassState, room: number): string {
+  const head = `${title(state)} `
+  const { loss, rate, eta } = figures(state)
+  for (const shown of [[loss, rate, eta], [loss, eta], [eta], []]) {
+    const tail = [` ${String(state.done).padStart(String(state.total).length)}/${state.total}`, ...shown].filter(part => part !== '').join('  ')
+    const width = Math.min(BAR.most, room - head.length - tail.length)
+    if (width < BAR.least) continue
+    const filled = Math.round((width * state.done) / Math.max(state.total, 1))
+    return `${head}${'█'.repeat(filled)}${'░'.repeat(width - filled)}${tail}`
+  }
+  return `${head}${state.done}/${state.total}`.slice(0, room)
+}
+
+/** Lines for logs and pipes: one now and then, less often the longer it takes, and the table's head anew after them. */
 export class PlainRenderer implements Renderer {
-  readonly interval = 5000
   readonly #sink: TextSink
   readonly #table = new Table()
   #columns: readonly string[] = []
   #headed = false
+  #lines = 0
 
   constructor(sink: TextSink) {
     this.#sink = checkSink(sink)
   }
 
+  /** 5 seconds, then 10, 20, 40, and from there on a minute. */
+  get interval(): number {
+    return Math.min(60_000, 5000 * 2 ** this.#lines)
+  }
+
   begin(columns: readonly string[]): void {
     this.#columns = columns
     this.#headed = false
+    this.#lines = 0
   }
 
   progress(state: PassState): void {
+    const { loss, rate, eta } = figures(state)
+    const shown = [loss, rate, eta].filter(part => part !== '')
     const percent = Math.floor((100 * state.done) / Math.max(state.total, 1))
-    this.#sink.write(`${title(state)} ${String(percent).padStart(3)} %  ${figures(state)}\n`)
+    this.#sink.write(`${title(state)} ${String(percent).padStart(3)} %  ${shown.join('  ')}\n`)
     this.#headed = false
+    this.#lines++
   }
 
   row(cells: readonly string[]): void {
@@ -144,7 +171,10 @@ function title({ epoch, nEpoch, part }: PassState): string {
   return `epoch ${epoch + 1}/${nEpoch} ${part}`
 }
 
-function figures({ loss, rate, eta }: PassState): string {
-  const shown = loss === null ? '' : `loss ${loss.toFixed(4)}  `
-  return `${shown}${Math.round(rate)} images/s  ETA ${formatTime(eta)}`
+function figures({ loss, rate, eta }: PassState): { loss: string; rate: string; eta: string } {
+  return {
+    loss: loss === null ? '' : `loss ${loss.toFixed(4)}`,
+    rate: `${String(Math.round(rate)).padStart(3)} images/s`,
+    eta: `ETA ${formatTime(Math.ceil(eta))}`,
+  }
 }

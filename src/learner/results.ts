@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkOptions, type ShowBatchOptions } from '../data/index.js'
-import { labelsOf, showBatch } from '../data/show.js'
+import { areClasses, labelsOf, showBatch } from '../data/show.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
@@ -24,7 +24,8 @@ declare module './learner.js' {
   interface Learner {
     /**
      * Draws pictures with what they are and what the model takes them for to a PNG or SVG file: each title is the target
-     * and below it the prediction, green where they agree and red where they don't.
+     * and below it the prediction, green where they agree and red where they don't. Several labels a picture are compared
+     * as a whole; numbers, which are never quite equal, keep the plain colour.
      *
      * @returns the file's path; default `results.png`
      * @throws TorchLearnerError `ERR_INVALID_ARG` when the inputs aren't pictures; `ERR_NO_DATA` when there are none
@@ -46,7 +47,7 @@ const schema = validateSchema.pick({ dsIdx: true, dl: true }).extend({
 
 Learner.prototype.showResults = async function (this: Learner, options = {}) {
   checkOptions(schema, options, 'showResults')
-  const { dsIdx = 1, dl, maxN = 9, shuffle = true, file = 'results.png', ...layout } = options
+  const { dsIdx = 1, dl, maxN = 9, shuffle = true, file = 'results.png', title, ...layout } = options
   const { dls } = this
   const loader = dl ?? (dsIdx === 0 ? dls.train : dls.valid)
   if (!loader) throw invalidArgument('dsIdx', '0: there is no validation set', dsIdx)
@@ -58,10 +59,12 @@ Learner.prototype.showResults = async function (this: Learner, options = {}) {
     const names = await labelsOf(decoded ?? preds, n, dls.vocab)
     const truth = targs ? await labelsOf(targs, n, dls.vocab) : null
     const titles = names.map((name, i) => (truth ? `${truth[i]}\n${name}` : name))
-    // numbers are never quite equal: their titles keep the plain colour
-    const tones = dls.vocab && truth?.map((name, i): 'good' | 'bad' => (name === names[i] ? 'good' : 'bad'))
+    // numbers are never quite equal: they keep the plain colour
+    const judged = targs && areClasses(targs, dls.vocab) ? truth : null
+    const tones = judged?.map((name, i): 'good' | 'bad' => (name === names[i] ? 'good' : 'bad'))
     const origin = { vocab: dls.vocab, train: { decode: (part: readonly Tensor[]) => decode(loader, part) } }
-    return showBatch(batch, origin, { ...layout, maxN, file, titles, tones })
+    const heading = title ?? (truth ? 'Actual / predicted' : 'Predicted')
+    return showBatch(batch, origin, { ...layout, title: heading, maxN, file, titles, tones })
   })
 }
 

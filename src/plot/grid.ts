@@ -1,24 +1,8 @@
 import { invalidArgument } from '../native/index.js'
-import { encodePng } from './png.js'
-import { document, element, label, textWidth } from './svg.js'
+import { document, element, label } from './svg.js'
+import { textWidth, wrapText } from './text.js'
 import { checkTheme, styleSheet, type Theme } from './theme.js'
-
-/** A picture in memory: rows of pixels, `channels` bytes each. */
-export interface Pixels {
-  data: Uint8Array
-  width: number
-  height: number
-  /** 1 grey, 3 RGB, 4 RGB and alpha. */
-  channels: 1 | 3 | 4
-}
-
-/** One picture of an {@link imageGrid}. */
-export interface Tile extends Pixels {
-  /** Above the picture; `\n` starts a new line. */
-  title?: string
-  /** The title's colour: green for `good`, red for `bad`. */
-  tone?: 'good' | 'bad'
-}
+import { checkTile, displayScale, imageElement, type Tile } from './tile.js'
 
 export interface GridOptions {
   /** Default: floor(sqrt(n)), and as many columns as it then takes. */
@@ -26,19 +10,40 @@ export interface GridOptions {
   cols?: number
   /** Above everything. */
   title?: string
-  /** The longer side of a picture on the page, about, in pixels. Default 150. */
+  /** Above each row, at its left. */
+  rowTitles?: readonly string[]
+  /** The longer side of a picture on the page, about, in pixels. Default 150, less for more than six columns. */
   size?: number
   /** Default `light`. */
   theme?: Theme
 }
 
-const GAP = 14
+const GAP = 12
 const FONT = 13
-const LINE = Math.ceil(FONT * 1.25)
+const LINE = 17
+const HEAD = { 'font-size': 16, 'font-weight': 'bold', class: 'ink' }
+const ROW_HEAD = { 'font-size': FONT, 'font-weight': 'bold', class: 'ink' }
+/** A page isn't wider than about this, nor its pictures smaller than {@link SMALLEST}. */
+const PAGE = 940
+const SMALLEST = 64
+/** Even below narrow pictures there is room for a title so wide. */
+const TITLE_ROOM = 96
+/** And for a heading. */
+const NARROWEST = 174
+
+interface Row {
+  readonly tiles: readonly Tile[]
+  readonly titles: readonly (readonly string[])[]
+  readonly heading: string
+  /** Heights: of the heading, of the titles, of the pictures. */
+  readonly head: number
+  readonly titled: number
+  readonly pictures: number
+}
 
 /**
  * Pictures in rows and columns with their titles, as SVG. Small ones are enlarged by a whole factor without smoothing, so that their
- * pixels can be seen.
+ * pixels can be seen. A title that is too wide for its column continues on a second line; what is longer still is cut.
  *
  * @throws TorchLearnerError `ERR_INVALID_ARG` without pictures or when a picture's data doesn't fit its size
  */
@@ -47,39 +52,65 @@ export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {
   checkOptions(options)
   const { rows, cols } = gridShape(tiles.length, options.rows, options.cols)
   const shown = tiles.slice(0, rows * cols)
-  for (const tile of shown) checkPixels(tile)
-  const scales = shown.map(tile => displayScale(tile, options.size ?? 150))
-  const widest = Math.max(...shown.map(({ width }, i) => width * scales[i]))
-  const tallest = Math.ceil(Math.max(...shown.map(({ height }, i) => height * scales[i])))
-  const titles = shown.map(({ title }) => title ?? '')
-  // a long title may widen its column to one and a half pictures; what is longer still is cut
-  const cellWidth = Math.ceil(
-    Math.min(Math.max(widest, ...titles.map(title => textWidth(title, FONT))), Math.max(1.5 * widest, 120)),
-  )
-  const titleLines = Math.max(...titles.map(title => (title === '' ? 0 : title.split('\n').length)))
-  const titleHeight = titleLines === 0 ? 0 : titleLines * LINE + 5
-  const top = options.title ? 44 : GAP
-  const cells = await Promise.all(
-    shown.map(async (tile, i) => {
-      const x = GAP + (i % cols) * (cellWidth + GAP)
-      const y = top + Math.floor(i / cols) * (tallest + titleHeight + GAP)
-      const center = x + cellWidth / 2
-      const left = Math.round(center - (tile.width * scales[i]) / 2) // between pixels it would be blurred
-      const picture = await image(tile, left, y + titleHeight, scales[i])
-      const text = { 'font-size': FONT, class: tile.tone ?? 'ink', 'text-anchor': 'middle' }
-      return titles[i] === '' ? picture : label(clip(titles[i], cellWidth), center, y + FONT, text) + picture
-    }),
-  )
-  const width = GAP + cols * (cellWidth + GAP)
-  const height = top + rows * (tallest + titleHeight + GAP)
+  for (const tile of shown) checkTile(tile)
+  const size = options.size ?? Math.max(SMALLEST, Math.min(150, PAGE / cols - GAP))
+  const cell = cellWidth(shown, size)
+  const width = Math.max(GAP + cols * (cell + GAP), NARROWEST)
+  const left = Math.round((width - (cols * (cell + GAP) - GAP)) / 2)
+  const heading = options.title ? wrapText(options.title, width - 2 * left, 16, 3, true) : []
+  let y = heading.length > 0 ? GAP + heading.length * 20 + 6 : GAP
+  const drawn: Promise<string>[] = []
+  for (let r = 0; r < rows; r++) {
+    const row = layRow(shown.slice(r * cols, (r + 1) * cols), options.rowTitles?.[r] ?? '', cell, size)
+    drawn.push(drawRow(row, left, y, cell, size))
+    y += row.head + row.titled + row.pictures + GAP
+  }
   return document(
     width,
-    height,
+    y,
     styleSheet(options.theme ?? 'light'),
-    element('rect', { class: 'background', width, height }),
-    ...(options.title ? [label(options.title, GAP, 27, { 'font-size': 16, 'font-weight': 'bold', class: 'ink' })] : []),
-    ...cells,
+    element('rect', { class: 'background', width, height: y }),
+    ...(heading.length > 0 ? [label(heading.join('\n'), left, GAP + 15, HEAD)] : []),
+    ...(await Promise.all(drawn)),
   )
+}
+
+/** As wide as the widest picture; titles may make it a third wider. */
+function cellWidth(tiles: readonly Tile[], size: number): number {
+  const widest = Math.max(...tiles.map(tile => tile.width * displayScale(tile, size)))
+  const longest = Math.max(...tiles.map(({ title = '' }) => textWidth(title, FONT)))
+  return Math.ceil(Math.max(widest, Math.min(longest, Math.max(1.3 * widest, TITLE_ROOM))))
+}
+
+function layRow(tiles: readonly Tile[], heading: string, cell: number, size: number): Row {
+  const titles = tiles.map(({ title = '' }) => (title === '' ? [] : wrapText(title, cell + 2, FONT, 2)))
+  const lines = Math.max(0, ...titles.map(({ length }) => length))
+  return {
+    tiles,
+    titles,
+    heading,
+    head: heading === '' ? 0 : 22,
+    titled: lines === 0 ? 0 : lines * LINE + 4,
+    pictures: Math.ceil(Math.max(0, ...tiles.map(tile => tile.height * displayScale(tile, size)))),
+  }
+}
+
+async function drawRow(row: Row, left: number, y: number, cell: number, size: number): Promise<string> {
+  const top = y + row.head + row.titled
+  const cells = row.tiles.map(async (tile, c) => {
+    const scale = displayScale(tile, size)
+    const center = left + c * (cell + GAP) + cell / 2
+    // on whole pixels of the PNG: between them it would be blurred
+    const x = Math.round(2 * (center - (tile.width * scale) / 2)) / 2
+    const picture = await imageElement(tile, x, top, scale)
+    const lines = row.titles[c]
+    if (lines.length === 0) return picture
+    const text = { 'font-size': FONT, class: tile.tone ?? 'ink', 'text-anchor': 'middle' }
+    // right above the picture, however many lines its neighbours have
+    return label(lines.join('\n'), center, top - 7 - (lines.length - 1) * LINE, text) + picture
+  })
+  const heading = row.heading === '' ? '' : label(row.heading, left, y + FONT + 1, ROW_HEAD)
+  return heading + (await Promise.all(cells)).join('')
 }
 
 /** fastai's grid: floor(sqrt(n)) rows. One given number decides the other. */
@@ -95,53 +126,13 @@ export function gridShape(n: number, rows?: number, cols?: number): { rows: numb
   return { rows: height, cols: Math.ceil(n / height) }
 }
 
-function displayScale({ width, height }: Pixels, size: number): number {
-  const longer = Math.max(width, height)
-  return longer <= size ? Math.max(1, Math.round(size / longer)) : Math.min(1, (1.5 * size) / longer)
-}
-
 function checkOptions(options: GridOptions): void {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { title, size, theme } = options
+  const { title, rowTitles, size, theme } = options
   if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
+  if (rowTitles !== undefined && !(Array.isArray(rowTitles) && rowTitles.every(text => typeof text === 'string')))
+    throw invalidArgument('rowTitles', 'an array of text', rowTitles)
   if (size !== undefined && !(Number.isFinite(size) && size > 0))
     throw invalidArgument('size', 'a number above 0', size)
   checkTheme(theme)
-}
-
-function checkPixels(tile: Tile): void {
-  if (typeof tile !== 'object' || tile === null) throw invalidArgument('tiles', 'pictures', tile)
-  const { data, width, height, channels, title } = tile
-  if (!(data instanceof Uint8Array)) throw invalidArgument('data', 'a Uint8Array of pixels', data)
-  if (![1, 3, 4].includes(channels)) throw invalidArgument('channels', '1, 3 or 4', channels)
-  if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
-  if (!(width > 0 && height > 0) || data.length !== width * height * channels) {
-    throw invalidArgument('pixels', `${width} x ${height} x ${channels} bytes`, data)
-  }
-}
-
-async function image(pixels: Pixels, x: number, y: number, scale: number): Promise<string> {
-  const png = await encodePng(pixels)
-  const crisp = scale > 1 ? { 'image-rendering': 'optimizeSpeed' } : {}
-  const href = `data:image/png;base64,${png.toString('base64')}`
-  // the older spelling of href: viewers of SVG 1.1 know only that
-  return element('image', {
-    x,
-    y,
-    width: pixels.width * scale,
-    height: pixels.height * scale,
-    ...crisp,
-    'xlink:href': href,
-  })
-}
-
-function clip(title: string, width: number): string {
-  return title
-    .split('\n')
-    .map(line => {
-      let end = line.length
-      while (end > 3 && textWidth(line.slice(0, end), FONT) > width + GAP / 2) end--
-      return end < line.length ? `${line.slice(0, end - 1)}…` : line
-    })
-    .join('\n')
 }

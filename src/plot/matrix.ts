@@ -1,5 +1,6 @@
 import { invalidArgument } from '../native/index.js'
-import { document, element, label, textWidth } from './svg.js'
+import { document, element, fixed, label } from './svg.js'
+import { clipText, textWidth, wrapText } from './text.js'
 import { checkTheme, styleSheet, type Theme } from './theme.js'
 
 /** A {@link matrixChart}. */
@@ -18,96 +19,116 @@ export interface MatrixChartOptions {
   theme?: Theme
 }
 
-const FONT = 12
-const MARGIN = 16
+const FONT = 13
+/** The least that can be read: smaller numbers are left out. */
+const LEAST_FONT = 6.5
+const MARGIN = 12
+/** The longest name of a class, on the page. */
+const NAME_ROOM = 170
 
 /**
- * A square table of numbers as shades, as SVG: confusion matrices.
+ * A square table of numbers as shades, as SVG: confusion matrices. The diagonal is blue, all else orange; shades grow with the square
+ * root, so that a few mistakes among many hits can be seen.
  *
  * @throws TorchLearnerError `ERR_INVALID_ARG` when the matrix isn't square or the labels are not as many
  */
 export function matrixChart(options: MatrixChartOptions): string {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument('options', 'an object with matrix', options)
+  check(options)
   const { matrix, labels, title, xLabel, yLabel, theme = 'light' } = options
-  if (!Array.isArray(labels) || !labels.every(label => typeof label === 'string')) {
-    throw invalidArgument('labels', 'an array of text', labels)
-  }
-  if (!Array.isArray(matrix) || !matrix.every(Array.isArray)) throw invalidArgument('matrix', 'rows of numbers', matrix)
-  checkTheme(theme)
-  const n = labels.length
-  if (n === 0 || matrix.length !== n || matrix.some(row => row.length !== n)) {
-    throw invalidArgument('matrix', `${n} rows of ${n} numbers, one a label,`, matrix)
-  }
   const text = options.text ?? (value => (value === 0 ? '' : String(value)))
-  // many classes: smaller cells, without numbers below the size that can be read
-  const cell = Math.max(14, Math.min(56, Math.floor(640 / n)))
-  const font = Math.min(FONT, cell * 0.36)
-  const room = Math.min(180, Math.max(...labels.map(name => textWidth(name, FONT))) + 10)
-  const left = MARGIN + (yLabel ? 22 : 0) + room
-  const top = title ? 48 : MARGIN
+  const n = labels.length
+  const cell = Math.max(17, Math.min(n < 4 ? 84 : 60, Math.floor(430 / n)))
+  const names = labels.map(name => clipText(name, NAME_ROOM, FONT))
+  const longest = Math.max(...names.map(name => textWidth(name, FONT)))
+  const place = placing(longest, cell)
+  const left = MARGIN + (yLabel ? 22 : 0) + longest + 8
   const side = n * cell
-  const slant = labels.some(name => textWidth(name, FONT) > cell - 4)
-  const below = top + side + (slant ? room * 0.75 : 20)
-  const width = left + side + MARGIN + (slant ? 12 : 0)
-  const height = below + (xLabel ? 26 : 8) + 6
-  const largest = Math.max(...matrix.flat(), Number.MIN_VALUE)
-  const cells = matrix.flatMap((row, r) =>
-    row.map((value, c) => {
-      const [x, y, share] = [left + c * cell, top + r * cell, Math.max(0, value) / largest]
-      const shade = element('rect', {
-        x,
-        y,
-        width: cell,
-        height: cell,
-        class: 'swatch0',
-        'fill-opacity': fixedShare(share),
-      })
-      const written = cell < 22 ? '' : text(value)
-      if (written === '') return shade
-      const ink = share > 0.65 ? 'background' : 'ink'
-      const place = { 'font-size': font, class: ink, 'text-anchor': 'middle' }
-      return shade + label(written, x + cell / 2, y + cell / 2 + font * 0.36, place)
-    }),
-  )
-  const rowNames = labels.map((name, i) =>
-    label(clip(name, room - 6), left - 7, top + (i + 0.5) * cell + 4, {
-      'font-size': FONT,
-      class: 'ink',
-      'text-anchor': 'end',
-    }),
-  )
-  const columnNames = labels.map((name, i) => {
-    const [x, y] = [left + (i + 0.5) * cell, top + side + 15]
-    if (!slant) return label(name, x, y, { 'font-size': FONT, class: 'ink', 'text-anchor': 'middle' })
-    const turned = { 'text-anchor': 'end', transform: `rotate(-45 ${x + 4} ${y - 2})` }
-    return label(clip(name, room - 6), x + 4, y - 2, { 'font-size': FONT, class: 'ink', ...turned })
-  })
-  const frame = { x: left, y: top, width: side, height: side, fill: 'none', class: 'frame', 'stroke-width': 1 }
+  const width = Math.max(left + side + MARGIN, 190)
+  const heading = title ? wrapText(title, width - 2 * MARGIN, 16, 3, true) : []
+  const top = heading.length > 0 ? MARGIN + 8 + heading.length * 20 : MARGIN
+  const below = top + side + place.height
+  const height = below + (xLabel ? 28 : 8)
   const middle = top + side / 2
-  const faint = { 'font-size': FONT, class: 'faint', 'text-anchor': 'middle' }
+  const axis = { 'font-size': FONT, class: 'faint', 'text-anchor': 'middle' }
+  const rowNames = names.map((name, i) =>
+    label(name, left - 7, top + (i + 0.5) * cell + 4.5, { 'font-size': FONT, class: 'ink', 'text-anchor': 'end' }),
+  )
   return document(
     width,
     height,
     styleSheet(theme),
     element('rect', { class: 'background', width, height }),
-    ...(title ? [label(title, MARGIN, 28, { 'font-size': 16, 'font-weight': 'bold', class: 'ink' })] : []),
-    ...cells,
-    element('rect', frame),
+    ...(heading.length > 0 ? [label(heading.join('\n'), MARGIN, MARGIN + 15, HEAD)] : []),
+    ...cells(matrix, text, cell, left, top),
+    element('rect', { x: left, y: top, width: side, height: side, fill: 'none', class: 'frame' }),
     ...rowNames,
-    ...columnNames,
-    ...(xLabel ? [label(xLabel, left + side / 2, below + 18, faint)] : []),
-    ...(yLabel
-      ? [label(yLabel, MARGIN + 6, middle, { ...faint, transform: `rotate(-90 ${MARGIN + 6} ${middle})` })]
-      : []),
+    ...names.map((name, i) => place.draw(name, left + (i + 0.5) * cell, top + side)),
+    ...(xLabel ? [label(xLabel, left + side / 2, below + 18, axis)] : []),
+    ...(yLabel ? [label(yLabel, 21, middle, { ...axis, transform: `rotate(-90 21 ${fixed(middle)})` })] : []),
   )
 }
 
-/** 0 stays faintly visible as part of the table. */
-const fixedShare = (share: number) => (0.03 + 0.97 * share).toFixed(3)
+const HEAD = { 'font-size': 16, 'font-weight': 'bold', class: 'ink' }
 
-function clip(name: string, width: number): string {
-  let end = name.length
-  while (end > 3 && textWidth(name.slice(0, end), FONT) > width) end--
-  return end < name.length ? `${name.slice(0, end - 1)}…` : name
+/** The squares and their numbers. Background colour shows between them. */
+function cells(
+  matrix: readonly (readonly number[])[],
+  text: (value: number) => string,
+  cell: number,
+  left: number,
+  top: number,
+): string[] {
+  const largest = Math.max(...matrix.flat(), Number.MIN_VALUE)
+  const texts = matrix.map(row => row.map(text))
+  const widest = Math.max(...texts.flat().map(written => textWidth(written, 1)))
+  const font = Math.min(FONT, 0.45 * cell, (cell - 4) / Math.max(widest, 0.1))
+  const gap = cell > 24 ? 1 : 0.5
+  return matrix.flatMap((row, r) =>
+    row.map((value, c) => {
+      const [x, y] = [left + c * cell, top + r * cell]
+      const share = Math.sqrt(Math.max(0, value) / largest)
+      const square = { x: x + gap, y: y + gap, width: cell - 2 * gap, height: cell - 2 * gap }
+      const opacity = (0.05 + 0.95 * share).toFixed(3) // 0 stays faintly visible as part of the table
+      const shade = element('rect', { ...square, class: r === c ? 'swatch0' : 'swatch1', 'fill-opacity': opacity })
+      if (texts[r][c] === '' || font < LEAST_FONT) return shade
+      const style = { 'font-size': font, class: share > (r === c ? 0.7 : 0.85) ? 'ground' : 'ink', 'text-anchor': 'middle' }
+      return shade + label(texts[r][c], x + cell / 2, y + cell / 2 + font * 0.36, style)
+    }),
+  )
+}
+
+/** How the columns' names are written: level where all fit, else slanted, upright where they stand closer than slanted lines can. */
+function placing(longest: number, cell: number): { height: number; draw(name: string, x: number, y: number): string } {
+  const style = { 'font-size': FONT, class: 'ink' }
+  if (longest <= cell - 4) {
+    return { height: 20, draw: (name, x, y) => label(name, x, y + 17, { ...style, 'text-anchor': 'middle' }) }
+  }
+  const angle = cell >= 22 ? -45 : -90
+  const [dx, dy] = angle === -45 ? [4, 13] : [4.5, 7]
+  return {
+    height: longest * Math.sin((-angle * Math.PI) / 180) + 14,
+    draw: (name, x, y) => {
+      const transform = `rotate(${angle} ${fixed(x + dx)} ${fixed(y + dy)})`
+      return label(name, x + dx, y + dy, { ...style, 'text-anchor': 'end', transform })
+    },
+  }
+}
+
+function check(options: MatrixChartOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument('options', 'an object with matrix', options)
+  const { matrix, labels, theme, text, ...texts } = options
+  if (!Array.isArray(labels) || !labels.every(label => typeof label === 'string')) {
+    throw invalidArgument('labels', 'an array of text', labels)
+  }
+  if (!Array.isArray(matrix) || !matrix.every(Array.isArray)) throw invalidArgument('matrix', 'rows of numbers', matrix)
+  checkTheme(theme)
+  if (text !== undefined && typeof text !== 'function') throw invalidArgument('text', 'a function', text)
+  for (const name of ['title', 'xLabel', 'yLabel'] as const) {
+    if (texts[name] !== undefined && typeof texts[name] !== 'string') throw invalidArgument(name, 'text', texts[name])
+  }
+  const n = labels.length
+  if (n === 0 || matrix.length !== n || matrix.some(row => row.length !== n)) {
+    throw invalidArgument('matrix', `${n} rows of ${n} numbers, one a label,`, matrix)
+  }
 }

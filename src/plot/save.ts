@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { invalidArgument } from '../native/index.js'
-import { renderPng } from './png.js'
+import { renderPng, ZOOM } from './png.js'
+import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink, writeAbove } from './terminal.js'
 
 /**
  * Writes a file so that nobody ever sees half of it: aside, then renamed. Its folder is made when it isn't there.
@@ -19,17 +20,34 @@ export async function writeAtomically(file: string, content: string | Uint8Array
   }
 }
 
+/** How {@link saveFigure} goes about it. */
+export interface SaveOptions {
+  /** Show the picture in the terminal too. Default: if stdout is one that can, see {@link inlineProtocol}. */
+  inline?: boolean
+  /** Which terminal. Default `process.stdout`. */
+  sink?: PictureSink
+}
+
 /**
- * Writes a drawing as SVG or PNG, by the file's extension.
+ * Writes a drawing as SVG or PNG, by the file's extension, and shows it in terminals that can: kitty, Ghostty, Konsole, iTerm2,
+ * WezTerm (`TORCH_LEARNER_INLINE=0` keeps them from it).
  *
  * @param file ends in `.svg` or `.png`
  * @returns `file`
  * @throws TorchLearnerError `ERR_INVALID_ARG` for another extension
  */
-export async function saveFigure(file: string, svg: string): Promise<string> {
+export async function saveFigure(file: string, svg: string, options: SaveOptions = {}): Promise<string> {
   const kind = typeof file === 'string' ? extname(file).toLowerCase() : ''
   if (kind !== '.svg' && kind !== '.png') throw invalidArgument('file', 'a path that ends in .png or .svg', file)
   if (typeof svg !== 'string' || !/<svg[\s>]/.test(svg)) throw invalidArgument('svg', 'the text of an SVG picture', svg)
-  await writeAtomically(file, kind === '.svg' ? svg : await renderPng(svg))
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  const { inline = true, sink = process.stdout } = options
+  const protocol = inline ? inlineProtocol(sink) : null
+  const png = kind === '.png' || protocol !== null ? await renderPng(svg) : null
+  await writeAtomically(file, kind === '.svg' || png === null ? svg : png)
+  if (protocol !== null && png !== null) {
+    const [width, height] = [png.readUInt32BE(16) / ZOOM, png.readUInt32BE(20) / ZOOM]
+    writeAbove(sink, inlinePicture(png, protocol, inlineColumns(width, height, sink)))
+  }
   return file
 }

@@ -31,19 +31,6 @@ export function label(text: string, x: number, y: number, attributes: Attributes
   return element('text', { x, y, ...attributes }, ...spans)
 }
 
-const NARROW = new Set(" .,:;'|!()[]{}iIjlt1fr/-")
-const WIDE = new Set('mwMW@%+=<>')
-
-/** How wide text is in DejaVu Sans, about: enough to place things by. The widest line counts. */
-export function textWidth(text: string, size: number): number {
-  const widths = text.split('\n').map(line => {
-    let width = 0
-    for (const char of line) width += NARROW.has(char) ? 0.4 : WIDE.has(char) ? 0.9 : 0.64
-    return width
-  })
-  return Math.max(...widths) * size
-}
-
 /** A whole drawing. */
 export function document(width: number, height: number, ...children: readonly string[]): string {
   return element(

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { escapeText } from './svg.js'
 
-/** Colours of a drawing. `auto` follows the viewer's own setting, which only an SVG can. */
+/** Colours of a drawing. `auto` follows the viewer's own setting, which only an SVG can: in a PNG it is light. */
 export type Theme = 'light' | 'dark' | 'auto'
 
 interface Palette {
@@ -38,7 +38,7 @@ const PALETTES: Readonly<Record<'light' | 'dark', Palette>> = {
 
 function rules({ background, ink, faint, grid, good, bad, series }: Palette): string {
   const lines = series.map((color, i) => `.line${i}{stroke:${color}}.swatch${i}{fill:${color}}`).join('')
-  return `.background{fill:${background}}.ink{fill:${ink}}.faint{fill:${faint}}.grid{stroke:${grid}}.frame{stroke:${faint}}.good{fill:${good}}.bad{fill:${bad}}${lines}`
+  return `.background{fill:${background}}.ink{fill:${ink}}.faint{fill:${faint}}.grid{stroke:${grid}}.frame{stroke:${faint}}.halo{stroke:${background}}.ground{fill:${background}}.good{fill:${good}}.bad{fill:${bad}}${lines}`
 }
 
 /** How many series have colours of their own. */
@@ -50,11 +50,14 @@ export function checkTheme(theme: unknown): void {
   throw invalidArgument('theme', "'auto', 'light' or 'dark'", theme)
 }
 
-/** The style sheet of a theme, for the classes background, ink, faint, grid, frame, good, bad, line0..., swatch0... */
+// browsers know this spelling; resvg, which doesn't, passes over it
+const CRISP = '@supports (image-rendering:pixelated){.crisp{image-rendering:pixelated}}'
+
+/** The style sheet of a theme, for the classes background, ink, faint, grid, frame, halo, ground, good, bad, line0..., swatch0..., crisp */
 export function styleSheet(theme: Theme): string {
   const sheet =
     theme === 'auto'
       ? `${rules(PALETTES.light)}@media (prefers-color-scheme:dark){${rules(PALETTES.dark)}}`
       : rules(PALETTES[theme])
-  return `<style>${escapeText(sheet)}</style>`
+  return `<style>${escapeText(sheet + CRISP)}</style>`
 }
