@@ -136,13 +136,17 @@ export {
 } from './optim/index.js'
 export {
   type GridOptions,
+  type InlineProtocol,
   imageGrid,
+  inlineProtocol,
   type LineChartOptions,
   lineChart,
   type Mark,
   type MatrixChartOptions,
   matrixChart,
+  type PictureSink,
   type Pixels,
+  type SaveFigureOptions,
   type Series,
   saveFigure,
   type Theme,
@@ -183,6 +187,7 @@ export { type VisionData, type VisionLearnerOptions, visionLearner } from './vis
 export { ImageDataLoaders } from './vision/loaders.js'
 export type { ImageDataLoadersOptions, LabelFunction, WeightFunction, YBlock } from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
+export type { ClassScores } from './vision/report.js'
 export { Resize, type ResizeOptions } from './vision/resize.js'
 export {
   type Arch,

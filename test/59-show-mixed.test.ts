@@ -76,12 +76,28 @@ test.serial('of a Learner, whose loss and callbacks stay', async t => {
   }
 })
 
+test.serial('several callbacks: a row each, of the same pictures', async t => {
+  manualSeed(2)
+  const mixers = [new MixUp(1), new CutMix(1), new MixChoice([new FMix(1), new ResizeMix()])]
+  const file = await showMixed(makeDls(), mixers, { file: join(folder, 'rows.svg'), cols: 4 })
+  const svg = readFileSync(file, 'utf8')
+  t.is(svg.match(/<image/g)?.length, 12)
+  t.deepEqual(
+    [...svg.matchAll(/font-weight="bold"[^>]*>([^<]*)</g)].map(([, text]) => text),
+    ['MixUp', 'CutMix', 'MixChoice'],
+  )
+  const own = [...svg.matchAll(/>(?:\d\.\d\d )?(cat|dog|owl)</g)].map(([, text]) => text)
+  t.true(own.length >= 12)
+})
+
 test('what it can’t show', async t => {
   const code = 'ERR_INVALID_ARG'
   const call = (...args: unknown[]) => Reflect.apply(showMixed, null, args) as Promise<string>
   await t.throwsAsync(call({}, new MixUp()), { code, message: /a Learner or DataLoaders for from/ })
   await t.throwsAsync(call(makeDls(), 3), { code, message: /a callback that mixes/ })
   await t.throwsAsync(call(makeDls(), new MixUp(), { rows: 0 }), { code, message: /showMixed's rows/ })
+  await t.throwsAsync(call(makeDls(), []), { code, message: /several in an array/ })
+  await t.throwsAsync(call(makeDls(), [new MixUp()], { rows: 2 }), { code, message: /which get a row each/ })
   const rows = new DataLoaders([[rand([4, 5]), randint(0, 2, [4])]])
   await t.throwsAsync(showMixed(rows, new MixUp(), { file: join(folder, 'no.png') }), {
     code,

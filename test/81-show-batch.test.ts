@@ -9,6 +9,8 @@ import {
   IntToFloatTensor,
   imagenetStats,
   Normalize,
+  rand,
+  type Tensor,
   TensorDataset,
   tensor,
 } from 'torch-learner'
@@ -91,6 +93,61 @@ test("a batch of one's own: mixed labels, plain numbers, none, one channel", asy
   t.deepEqual(await texts({ b: [two, tensor([1.5, 0.25])] }), ['1.5', '0.25'])
   t.deepEqual(await texts({ b: [[two]] }), [])
   t.deepEqual(await texts({ b: [two.narrow(1, 0, 1), tensor([0, 1])] }), ['red', 'green'])
+})
+
+test('several labels, numbers, masks', async t => {
+  const file = await target(t, 'batch.svg')
+  const dls = colors()
+  const [x] = await dls.oneBatch()
+  const texts = async (y: Tensor, loaders = dls) => {
+    await loaders.showBatch({ file, b: [x.narrow(0, 0, y.shape[0]), y] })
+    return [...(await readFile(file, 'utf8')).matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
+  }
+  const several = tensor([
+    [1, 0, 1],
+    [0, 0, 0],
+    [0, 1, 0],
+  ])
+  t.deepEqual(await texts(several), ['red, blue', 'none', 'green'])
+  const pairs = tensor([
+    [0.123456, -11.5],
+    [1e-5, 123456],
+  ])
+  t.deepEqual(await texts(pairs), ['0.1235, -11.5', '1e-5, 123500'])
+  t.deepEqual(await texts(tensor([[1, 2, 3, 4, 5]])), ['1, 2, 3, 4, …'])
+  t.deepEqual(
+    await texts(
+      tensor([
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ]),
+    ),
+    ['1, 2, 3, 4'],
+  )
+  t.deepEqual(await texts(rand([2, 6, 6])), [], 'a mask')
+  const one = new DataLoaders([[x]], undefined, { vocab: ['cat'] })
+  t.deepEqual(await texts(tensor([[1], [0]]), one), ['cat', 'none'], 'several labels of one class')
+})
+
+test('grey pictures that three channels’ statistics normalised', async t => {
+  const grey = tensor(
+    Uint8Array.from({ length: 36 }, () => 100),
+    { shape: [1, 1, 6, 6] },
+  )
+  const tfms = [new IntToFloatTensor(), Normalize.fromStats(imagenetStats)]
+  const loader = new DataLoader(new TensorDataset(grey), { bs: 1, batchTfms: tfms })
+  const file = await target(t)
+  await new DataLoaders(loader).showBatch({ file })
+  t.is((await shades(file)).get('100,100,100'), 300 ** 2)
+})
+
+test('the pictures of a theme: an SVG follows the viewer, unless told', async t => {
+  const file = await target(t, 'batch.svg')
+  const text = async (options = {}) => readFile(await colors().showBatch({ file, ...options }), 'utf8')
+  t.true((await text()).includes('prefers-color-scheme:dark'))
+  t.false((await text({ theme: 'dark' })).includes('prefers-color-scheme:dark'))
 })
 
 test('the folder is made, an older file replaced', async t => {

@@ -220,8 +220,10 @@ function draw(curve: { lrs: number[]; losses: number[] }, found: (readonly [stri
     xLabel: 'learning rate',
     yLabel: 'smoothed loss',
     xScale: 'log',
-    series: [{ name: 'loss', x: curve.lrs, y: curve.losses, dots: false }],
-    marks: found.map(([name, { lr }]) => ({ name: `${name} ${lr.toExponential(1)}`, x: lr, y: lossAt(lr, curve) })),
+    series: [{ name: '', x: curve.lrs, y: curve.losses, dots: false }],
+    marks: found
+      .toSorted(([, a], [, b]) => a.lr - b.lr)
+      .map(([name, { lr }]) => ({ name: `${name} ${lr.toExponential(1)}`, x: lr, y: lossAt(lr, curve) })),
   })
 }
 

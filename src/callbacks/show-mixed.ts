@@ -70,7 +70,10 @@ export async function showMixed(
     })
     const shown = several
       ? { rowTitles: callbacks.map(({ name }) => titled(name)), cols: tiles.length / callbacks.length, title }
-      : { ...gridShape(tiles.length, rows, cols), title: title ?? `${titled(callbacks[0].name)}: labels and their shares` }
+      : {
+          ...gridShape(tiles.length, rows, cols),
+          title: title ?? `${titled(callbacks[0].name)}: labels and their shares`,
+        }
     return await saveFigure(file, await imageGrid(tiles, { ...shown, theme }))
   } finally {
     rng.setState(state)

@@ -101,7 +101,8 @@ async function pixelsOf(x: Tensor, n: number, decode: (x: Tensor) => Tensor): Pr
   return await noGrad(() =>
     scope(async () => {
       const chosen = x.detach().narrow(0, 0, n)
-      const decoded = x.dtype === 'uint8' ? chosen : decode(chosen).to({ dtype: 'float32' }).clamp(0, 1).mul(255).round()
+      const decoded =
+        x.dtype === 'uint8' ? chosen : decode(chosen).to({ dtype: 'float32' }).clamp(0, 1).mul(255).round()
       const bytes = decoded.permute([0, 2, 3, 1]).contiguous().to({ device: 'cpu', dtype: 'uint8' })
       const data = await bytes.data()
       // statistics of three channels make three of one

@@ -115,7 +115,9 @@ function liveLine(state: PassState, room: number): string {
   const head = `${title(state)} `
   const { loss, rate, eta } = figures(state)
   for (const shown of [[loss, rate, eta], [loss, eta], [eta], []]) {
-    const tail = [` ${String(state.done).padStart(String(state.total).length)}/${state.total}`, ...shown].filter(part => part !== '').join('  ')
+    const tail = [` ${String(state.done).padStart(String(state.total).length)}/${state.total}`, ...shown]
+      .filter(part => part !== '')
+      .join('  ')
     const width = Math.min(BAR.most, room - head.length - tail.length)
     if (width < BAR.least) continue
     const filled = Math.round((width * state.done) / Math.max(state.total, 1))

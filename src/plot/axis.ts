@@ -62,7 +62,10 @@ export function logAxis(values: Iterable<number>, wanted: number): Axis {
   const powers: number[] = []
   for (let power = Math.floor(low); power <= Math.ceil(high); power++) powers.push(power)
   const times = (factors: readonly number[], every = 1) =>
-    powers.filter(power => power % every === 0).flatMap(power => factors.map(f => Number(`${f}e${power}`))).filter(inside)
+    powers
+      .filter(power => power % every === 0)
+      .flatMap(power => factors.map(f => Number(`${f}e${power}`)))
+      .filter(inside)
   const every = Math.max(1, Math.ceil((high - low) / wanted))
   const whole = times([1], every)
   const chosen = whole.length > 2 ? whole : times([1, 2, 5])

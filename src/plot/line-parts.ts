@@ -114,6 +114,7 @@ export function legend(
   let [x, y] = [left, top]
   const right = left + length
   const drawn = entries.flatMap((entry, i) => {
+    if (entry.name === '') return []
     const room = typeof entry.y === 'number' ? 18 : 27
     const width = room + textWidth(entry.name, NAME)
     if (x > left && x + width > right) [x, y] = [left, y + 19]

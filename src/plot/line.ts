@@ -7,7 +7,7 @@ import { checkTheme, styleSheet, type Theme } from './theme.js'
 
 /** One line of a {@link lineChart}. */
 export interface Series {
-  /** Its name in the legend. */
+  /** Its name in the legend; `''` leaves it out there. */
   name: string
   /** Its values; a gap where one isn't finite. */
   y: ArrayLike<number>
@@ -67,7 +67,7 @@ export function lineChart(options: LineChartOptions): string {
   const heading = title === '' ? [] : wrapText(title, width - 2 * SIDE, 16, 2, true)
   const named = heading.length === 0 ? 22 : 31 + heading.length * 20
   const names = legend([...series, ...marks], SIDE, named, width - 2 * SIDE)
-  const top = named + names.height + 18
+  const top = names.drawn.length === 0 ? named - 8 : named + names.height + 18
   const bottom = height - (xLabel ? 46 : 28)
   const on = (axis: 'left' | 'right') => series.filter(one => (one.axis === 'right') === (axis === 'right'))
   const upward = (lines: readonly Series[], make: typeof linearAxis) =>

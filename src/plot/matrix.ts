@@ -91,7 +91,11 @@ function cells(
       const opacity = (0.05 + 0.95 * share).toFixed(3) // 0 stays faintly visible as part of the table
       const shade = element('rect', { ...square, class: r === c ? 'swatch0' : 'swatch1', 'fill-opacity': opacity })
       if (texts[r][c] === '' || font < LEAST_FONT) return shade
-      const style = { 'font-size': font, class: share > (r === c ? 0.7 : 0.85) ? 'ground' : 'ink', 'text-anchor': 'middle' }
+      const style = {
+        'font-size': font,
+        class: share > (r === c ? 0.7 : 0.85) ? 'ground' : 'ink',
+        'text-anchor': 'middle',
+      }
       return shade + label(texts[r][c], x + cell / 2, y + cell / 2 + font * 0.36, style)
     }),
   )

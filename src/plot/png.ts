@@ -25,7 +25,10 @@ export interface PngOptions {
 }
 
 /** Pixels as a PNG file's bytes, compressed off the JavaScript thread. */
-export async function encodePng(pixels: Pixels, { resize, palette = false, opaque = false }: PngOptions = {}): Promise<Buffer> {
+export async function encodePng(
+  pixels: Pixels,
+  { resize, palette = false, opaque = false }: PngOptions = {},
+): Promise<Buffer> {
   const { default: sharp } = await import('sharp')
   const { data, width, height, channels } = pixels
   const picture = sharp(data, { raw: { width, height, channels } })

@@ -21,7 +21,7 @@ export async function writeAtomically(file: string, content: string | Uint8Array
 }
 
 /** How {@link saveFigure} goes about it. */
-export interface SaveOptions {
+export interface SaveFigureOptions {
   /** Show the picture in the terminal too. Default: if stdout is one that can, see {@link inlineProtocol}. */
   inline?: boolean
   /** Which terminal. Default `process.stdout`. */
@@ -36,7 +36,7 @@ export interface SaveOptions {
  * @returns `file`
  * @throws TorchLearnerError `ERR_INVALID_ARG` for another extension
  */
-export async function saveFigure(file: string, svg: string, options: SaveOptions = {}): Promise<string> {
+export async function saveFigure(file: string, svg: string, options: SaveFigureOptions = {}): Promise<string> {
   const kind = typeof file === 'string' ? extname(file).toLowerCase() : ''
   if (kind !== '.svg' && kind !== '.png') throw invalidArgument('file', 'a path that ends in .png or .svg', file)
   if (typeof svg !== 'string' || !/<svg[\s>]/.test(svg)) throw invalidArgument('svg', 'the text of an SVG picture', svg)

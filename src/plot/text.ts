@@ -21,7 +21,9 @@ const BY_ADVANCE: Readonly<Record<number, string>> = {
   98: '%mW@',
 }
 
-const ADVANCES = new Map(Object.entries(BY_ADVANCE).flatMap(([width, chars]) => [...chars].map(c => [c, Number(width)])))
+const ADVANCES = new Map(
+  Object.entries(BY_ADVANCE).flatMap(([width, chars]) => [...chars].map(c => [c, Number(width)])),
+)
 
 /** How wide text is in DejaVu Sans, within some percent: enough to place things by. The widest line counts. */
 export function textWidth(text: string, size: number, bold = false): number {

@@ -31,7 +31,14 @@ export async function imageElement(tile: Pixels, x: number, y: number, scale: nu
   const png = await encodePng(tile, { resize: shrunk })
   // two spellings each: resvg and viewers of SVG 1.1 know the older, browsers the newer (styleSheet has it)
   const crisp = scale * ZOOM > 1 ? { class: 'crisp', 'image-rendering': 'optimizeSpeed' } : {}
-  return element('image', { x, y, width, height, ...crisp, 'xlink:href': `data:image/png;base64,${png.toString('base64')}` })
+  return element('image', {
+    x,
+    y,
+    width,
+    height,
+    ...crisp,
+    'xlink:href': `data:image/png;base64,${png.toString('base64')}`,
+  })
 }
 
 /** Complains of what is no picture. */

@@ -1,24 +1,46 @@
-import { DataLoader } from '../data/index.js'
+import { z } from 'zod'
+import { checkOptions, DataLoader } from '../data/index.js'
 import { showBatch } from '../data/show.js'
 import type { BatchLoader, Learner } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { matrixChart, saveFigure, type Theme } from '../plot/index.js'
-import { scope, type Tensor } from '../tensor/index.js'
+import { mark, scope, type Tensor } from '../tensor/index.js'
+import { type ClassScores, classScores, ratio, reportTable, sum } from './report.js'
 
 /** What {@link ClassificationInterpretation} is made from. */
 export interface InterpretationOptions {
   /** 0 for the training set, 1 (default) for the validation set. */
   dsIdx?: 0 | 1
-  /** A loader of your own instead. */
+  /** A loader of your own instead, with targets. */
   dl?: BatchLoader
+  /** Which output and which target, where a model has several. Default 0, the first. */
+  output?: number
+  /** The classes by number. Default: those of `learn.dls`, or the numbers. */
+  vocab?: readonly string[]
 }
+
+const NAMES = { error: 'an array of class names' }
+const Options = z.strictObject({
+  dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).default(1),
+  dl: z.custom<BatchLoader>().optional(), // getPreds looks at it
+  output: z.int({ error: 'a whole number from 0' }).min(0, { error: 'a whole number from 0' }).default(0),
+  vocab: z.array(z.string(NAMES), NAMES).readonly().optional(),
+})
+const figure = {
+  file: z.string({ error: 'a path that ends in .png or .svg' }).optional(),
+  title: z.string({ error: 'a string' }).optional(),
+  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
+}
+const flag = z.boolean({ error: 'true or false' }).optional()
+const MatrixOptions = z.strictObject({ ...figure, normalize: flag })
+const LossesOptions = z.strictObject({ ...figure, largest: flag })
 
 /** Where and how a picture is drawn. */
 export interface FigureOptions {
   /** Where to write, `.png` or `.svg`. */
   file?: string
   title?: string
-  /** Default `light`. */
+  /** Default `auto`: as the viewer's settings say, which an SVG can follow; a PNG is light. */
   theme?: Theme
 }
 
@@ -65,35 +87,46 @@ export class ClassificationInterpretation {
    * @throws TorchLearnerError `ERR_INVALID_ARG` when there is no such set, or its targets aren't one class number a sample
    */
   static async fromLearner(learn: Learner, options: InterpretationOptions = {}): Promise<ClassificationInterpretation> {
-    const { dsIdx = 1, dl } = options
+    const { dsIdx, dl, output, vocab: given } = checkOptions(Options, options, 'ClassificationInterpretation')
     const loader = dl ?? (dsIdx === 0 ? learn.dls.train : learn.dls.valid)
     if (!loader) throw invalidArgument('dsIdx', '0: there is no validation set', dsIdx)
     return await scope(async () => {
-      const { preds, targs, losses } = await learn.getPreds({ dl: loader, withLoss: true })
-      if (preds.ndim !== 2 || targs?.ndim !== 1 || !losses) {
-        throw invalidArgument('learn', 'a classifier: one class number a sample', targs?.shape)
-      }
+      const results = await learn.getPreds({ dl: loader, withLoss: true })
+      const preds = [results.preds, ...(results.otherPreds ?? [])][output]
+      const targs = [results.targs, ...(results.otherTargs ?? [])][output]
+      const { losses } = results
+      if (!preds) throw invalidArgument('output', 'the number of an output that the model has', output)
+      await mark() // from here on shapes are known
+      if (!targs || !losses) throw invalidArgument('dl', 'batches with targets', 'batches without targets')
+      if (preds.ndim !== 2 || targs.ndim !== 1) throw noClassifier(preds, targs)
       const [n, c] = preds.shape
       const numbers = async (x: Tensor) => Float64Array.from(await x.to({ dtype: 'float64' }).data(), Number)
-      const vocab = learn.dls.vocab ?? Array.from({ length: c }, (_, i) => String(i))
-      if (vocab.length !== c || n === 0) throw invalidArgument('learn', `${c} outputs for a vocab as large`, vocab)
+      const vocab = given ?? learn.dls.vocab ?? Array.from({ length: c }, (_, i) => String(i))
+      if (vocab.length !== c) throw invalidArgument('vocab', `${c} classes, as many as the model has outputs,`, vocab)
+      const actual = await numbers(targs)
+      const odd = actual.find(value => !(Number.isInteger(value) && value >= 0 && value < c))
+      if (odd !== undefined) throw invalidArgument('targets', `class numbers from 0 to ${c - 1}`, odd)
       return new ClassificationInterpretation({
         vocab,
         loader,
         probabilities: await numbers(preds),
-        actual: Int32Array.from(await numbers(targs)),
-        predicted: Int32Array.from(await numbers(preds.argmax(1))),
+        actual: Int32Array.from(actual),
+        predicted: Int32Array.from(n === 0 ? [] : await numbers(preds.argmax(1))),
         losses: await numbers(losses),
       })
     })
   }
 
-  /** How often each class (row) was taken for each (column). */
-  confusionMatrix(): number[][] {
+  /**
+   * How often each class (row) was taken for each (column).
+   *
+   * @param options `normalize`: shares of each row instead of counts; default false
+   */
+  confusionMatrix(options: { normalize?: boolean } = {}): number[][] {
     const { actual, predicted } = this.#results
     const matrix = this.vocab.map(() => this.vocab.map(() => 0))
     for (const [i, row] of actual.entries()) matrix[row][predicted[i]]++
-    return matrix
+    return options.normalize ? matrix.map(row => row.map(count => ratio(count, sum(row)))) : matrix
   }
 
   /** Pairs of classes that were mistaken for each other, most often first. @param minVal at least so often; default 1 */
@@ -125,34 +158,29 @@ export class ClassificationInterpretation {
     }))
   }
 
-  /** Precision, recall, F1 and number of samples of each class, their means and the accuracy, as a table in text. */
-  perClass(): string {
-    const matrix = this.confusionMatrix()
-    const rows = this.vocab.map((name, c) => {
-      const support = sum(matrix[c])
-      const recall = ratio(matrix[c][c], support)
-      const precision = ratio(matrix[c][c], sum(matrix.map(row => row[c])))
-      return { name, precision, recall, f1: ratio(2 * precision * recall, precision + recall), support }
-    })
-    const total = sum(rows.map(({ support }) => support))
-    const mean = (key: 'precision' | 'recall' | 'f1', weight: (support: number) => number) =>
-      sum(rows.map(row => row[key] * weight(row.support)))
-    const average = (name: string, weight: (support: number) => number) => [
-      name,
-      ...(['precision', 'recall', 'f1'] as const).map(key => mean(key, weight).toFixed(3)),
-      String(total),
-    ]
-    return table([
-      ['', 'precision', 'recall', 'f1', 'support'],
-      ...rows.map(({ name, precision, recall, f1, support }) => [
-        name,
-        ...[precision, recall, f1].map(value => value.toFixed(3)),
-        String(support),
-      ]),
-      average('mean', () => 1 / rows.length),
-      average('weighted mean', support => support / total),
-      ['accuracy', '', '', ratio(sum(matrix.map((row, c) => row[c])), total).toFixed(3), String(total)],
-    ])
+  /** Precision, recall, F1 and number of samples of each class. */
+  scores(): ClassScores[] {
+    return classScores(this.confusionMatrix(), this.vocab)
+  }
+
+  /**
+   * The same as a table in text, with the accuracy and the means, laid out like scikit-learn's `classification_report`.
+   *
+   * @param options `digits` behind the point; default 2
+   */
+  perClass(options: { digits?: number } = {}): string {
+    const { digits = 2 } = options
+    if (!(Number.isInteger(digits) && digits >= 0 && digits <= 6)) {
+      throw invalidArgument('digits', 'a whole number from 0 to 6', digits)
+    }
+    const { actual, predicted } = this.#results
+    const right = actual.reduce((count, value, i) => count + Number(value === predicted[i]), 0)
+    return reportTable(this.scores(), ratio(right, actual.length), digits)
+  }
+
+  /** Prints {@link perClass} to the console. */
+  printClassificationReport(options: { digits?: number } = {}): void {
+    console.log(this.perClass(options))
   }
 
   /**
@@ -162,12 +190,12 @@ export class ClassificationInterpretation {
    * @returns the file's path
    */
   async plotConfusionMatrix(options: FigureOptions & { normalize?: boolean } = {}): Promise<string> {
+    checkOptions(MatrixOptions, options, 'plotConfusionMatrix')
     const { file = 'confusion.png', title = 'Confusion matrix', theme, normalize = false } = options
-    const counts = this.confusionMatrix()
-    const matrix = normalize ? counts.map(row => row.map(count => ratio(count, sum(row)))) : counts
+    const matrix = this.confusionMatrix({ normalize })
     const text = normalize ? (value: number) => (value === 0 ? '' : value.toFixed(2)) : undefined
-    const chart = matrixChart({ matrix, labels: this.vocab, text, title, xLabel: 'Predicted', yLabel: 'Actual', theme })
-    return await saveFigure(file, chart)
+    const look = { text, title, xLabel: 'Predicted', yLabel: 'Actual', theme: theme ?? 'auto' }
+    return await saveFigure(file, matrixChart({ matrix, labels: this.vocab, ...look }))
   }
 
   /**
@@ -179,6 +207,7 @@ export class ClassificationInterpretation {
    * @throws TorchLearnerError `ERR_UNSUPPORTED` when the set isn't a `DataLoader`, whose pictures can be had by number
    */
   async plotTopLosses(k = 9, options: FigureOptions & { largest?: boolean } = {}): Promise<string> {
+    checkOptions(LossesOptions, options, 'plotTopLosses')
     const { file = 'top-losses.png', title = 'Predicted / actual / loss / probability', theme, largest } = options
     const { loader } = this.#results
     if (!(loader instanceof DataLoader)) {
@@ -207,18 +236,10 @@ export class ClassificationInterpretation {
   }
 }
 
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
-const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole)
-
-/** The first column to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, c) => Math.max(...rows.map(row => row[c].length)))
-  return rows
-    .map(row =>
-      row
-        .map((text, c) => (c === 0 ? text.padEnd(widths[c]) : text.padStart(widths[c])))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+function noClassifier(preds: Tensor, targs: Tensor): TorchLearnerError {
+  const shapes = `outputs of shape [${preds.shape}] and targets of shape [${targs.shape}]`
+  return new TorchLearnerError(
+    'ERR_INVALID_ARG',
+    `Expected a classifier with one class number a sample, outputs (N, C) and targets (N), but it has ${shapes}`,
+  )
 }
