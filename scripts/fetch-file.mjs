@@ -14,7 +14,7 @@ import { withLock } from './libtorch/lock.mjs'
  * @param {string} file
  * @param {string | ((file: string) => Promise<void>)} expected SHA-256, or its first digits (8 at least), or a check that
  * throws
- * @param {import('./libtorch/request.mjs').RequestOptions & { title?: string }} [options]
+ * @param {import('./libtorch/download.mjs').DownloadOptions} [options]
  */
 export async function fetchFile(url, file, expected, options = {}) {
   mkdirSync(dirname(file), { recursive: true })

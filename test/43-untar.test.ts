@@ -154,12 +154,12 @@ test('known archives are checked', async t => {
 })
 
 test('wrong input', async t => {
-  for (const url of ['pets', 'ftp://a.b/c.tgz', 'http://a.b/c.zip', 'http://a.b/..%2f.tgz', 5]) {
+  for (const url of ['pets', 'ftp://a.b/c.tgz', 'http://a.b/c.rar', 'http://a.b/..%2f.tgz', 5]) {
     await coded(
       t,
       () => Reflect.apply(untarData, null, [url]),
       'ERR_INVALID_ARG',
-      /URL of a .tgz, .tar.gz or .tar archive for url/,
+      /URL of a .tgz, .tar.gz, .tar or .zip archive for url/,
     )
   }
   await coded(t, () => Reflect.apply(untarData, null, [URLs.PETS, { hom: 1 }]), 'ERR_INVALID_ARG', /only home, force/)

@@ -7,6 +7,13 @@ import { open } from 'node:fs/promises'
 import { progress } from './progress.mjs'
 import { get } from './request.mjs'
 
+/**
+ * `onProgress`: told of the bytes so far and of all bytes (null when the server doesn't say), instead of stderr
+ * @typedef {import('./request.mjs').RequestOptions & {
+ *   title?: string, onProgress?: (bytes: number, total: number | null) => void
+ * }} DownloadOptions
+ */
+
 /** A line that is cut goes on where it was, but not for ever. */
 const MAX_ATTEMPTS = 20
 
@@ -32,7 +39,7 @@ export async function verify(file, expected, source) {
  * @param {URL} url http: or https:
  * @param {string} part file to fill
  * @param {string | ((file: string) => Promise<void>)} expected as for {@link verify}, or a check that throws
- * @param {import('./request.mjs').RequestOptions & { title?: string }} [options]
+ * @param {DownloadOptions} [options]
  */
 export async function download(url, part, expected, options = {}) {
   const resumed = existsSync(part)
@@ -59,7 +66,7 @@ const tagFile = part => `${part}.etag`
 /** @param {string} file */
 const sizeOf = file => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-/** @param {URL} url @param {string} part @param {import('./request.mjs').RequestOptions & { title?: string }} options */
+/** @param {URL} url @param {string} part @param {DownloadOptions} options */
 async function fill(url, part, options) {
   for (let left = MAX_ATTEMPTS; ; left--) {
     const before = sizeOf(part)
@@ -76,7 +83,7 @@ async function fill(url, part, options) {
 /**
  * One request, from where the part ends. True when the file is complete.
  * @param {URL} url @param {string} part @param {number} from
- * @param {import('./request.mjs').RequestOptions & { title?: string }} options
+ * @param {DownloadOptions} options
  */
 async function attempt(url, part, from, options) {
   const tag = existsSync(tagFile(part)) ? readFileSync(tagFile(part), 'utf8') : ''
@@ -97,11 +104,13 @@ async function attempt(url, part, from, options) {
     discard(part)
     return false
   }
-  const etag = headers.etag
-  if (etag && !etag.startsWith('W/')) writeFileSync(tagFile(part), etag)
+  const strong = headers.etag?.startsWith('W/') ? undefined : headers.etag
+  const version = strong ?? headers['last-modified']
+  if (version) writeFileSync(tagFile(part), version)
+  else rmSync(tagFile(part), { force: true })
   const length = Number(headers['content-length'] ?? Number.NaN)
   const total = Number.isFinite(length) ? start + length : null
-  await save(response, part, start, total, options.title ?? url.href)
+  await save(response, part, start, total, url, options)
   return total === null || sizeOf(part) === total
 }
 
@@ -110,10 +119,12 @@ const rangeStart = header => Number(/^bytes (\d+)-/.exec(header ?? '')?.[1] ?? N
 
 /**
  * @param {import('node:http').IncomingMessage} response @param {string} part @param {number} start
- * @param {number | null} total @param {string} title
+ * @param {number | null} total @param {URL} url @param {DownloadOptions} options
  */
-async function save(response, part, start, total, title) {
-  const bar = progress(title, total)
+async function save(response, part, start, total, url, { title = url.href, onProgress }) {
+  const bar = onProgress
+    ? { update: (/** @type {number} */ bytes) => onProgress(bytes, total), end: () => undefined }
+    : progress(title, total)
   const file = await open(part, start > 0 ? 'a' : 'w')
   let bytes = start
   try {

@@ -1,9 +1,11 @@
-// The part of yauzl that unpack.mjs uses; the package has no types of its own.
+// The part of yauzl that unpack.mjs and unzip.mjs use; the package has no types of its own.
 declare module 'yauzl' {
   import type { Readable } from 'node:stream'
 
   interface Entry {
     fileName: string
+    versionMadeBy: number
+    externalFileAttributes: number
   }
   interface ZipFile {
     eachEntry(): AsyncIterable<Entry>

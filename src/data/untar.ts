@@ -1,20 +1,32 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
-import * as tar from 'tar'
 import { z } from 'zod'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
+import { withLock } from '../../scripts/libtorch/lock.mjs'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { checkOptions } from './options.js'
+import { exists, isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
 
 const milliseconds = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional()
+const SHA = 'a SHA-256 in hexadecimal, or 8 of its first digits or more,'
 const Options = z.strictObject({
   home: z.string({ error: "a folder's path" }).min(1, { error: "a folder's path" }).optional(),
   force: z.boolean({ error: 'true or false' }).default(false),
+  sha256: z
+    .string({ error: SHA })
+    .regex(/^[0-9a-f]{8,64}$/i, { error: SHA })
+    .optional(),
   connectTimeout: milliseconds,
   idleTimeout: milliseconds,
+  onProgress: z
+    .custom<(bytes: number, total: number | null) => void>(value => typeof value === 'function', {
+      error: 'a function',
+    })
+    .optional(),
 })
 
 /** Where {@link untarData} puts what it fetches, and how long it waits. */
@@ -23,72 +35,75 @@ export interface UntarDataOptions {
   home?: string
   /** Fetch and unpack again what is there already. Default false. */
   force?: boolean
+  /** What the archive's SHA-256 must be, or its first digits (8 at least). Those of {@link URLs} are known. */
+  sha256?: string
   /** Milliseconds until the server has answered, and without a byte from it. Default 10,000 and 30,000. */
   connectTimeout?: number
   idleTimeout?: number
+  /** Told of the bytes so far and of all bytes (null when the server doesn't say). Default: lines on stderr. */
+  onProgress?: (bytes: number, total: number | null) => void
 }
 
 /**
  * Fetches a data set and unpacks it, unless that has been done before; as fastai's `untar_data`, whose folders it shares. The
  * progress goes to stderr. A broken download is gone on with by the next call; known archives ({@link URLs}) are checked; the folder
- * is there whole or not at all.
+ * is there whole or not at all, however many processes ask for it at the same time.
  *
- * @param url of a `.tgz`, `.tar.gz` or `.tar` archive
+ * @param url of a `.tgz`, `.tar.gz`, `.tar` or `.zip` archive
  * @returns the data set's folder
- * @throws TorchLearnerError `ERR_DOWNLOAD` when it can't be fetched or isn't what it should be; `ERR_FILE_FORMAT` for a damaged
+ * @throws TorchLearnerError `ERR_DOWNLOAD` when it can't be fetched or stored or isn't what it should be; `ERR_FILE_FORMAT` for a damaged
  * archive and for one with paths or links that lead out of it
  * @example const path = await untarData(URLs.PETS)
  */
 export async function untarData(url: string, options: UntarDataOptions = {}): Promise<string> {
   const name = archiveName(url)
-  const { home = dataHome(process.env), force, ...timeouts } = checkOptions(Options, options, 'untarData')
-  const stem = name.replace(/\.(tgz|tar\.gz|tar)$/i, '')
+  const { home = dataHome(process.env), force, ...fetching } = checkOptions(Options, options, 'untarData')
+  const stem = name.replace(ENDING, '')
   const folder = join(home, 'data', stem)
   const archive = join(home, 'archive', name)
-  if (force) await rm(archive, { force: true })
-  else if (await exists(folder)) return folder
-  await fetchArchive(url, archive, { ...timeouts, title: stem })
-  await unpack(archive, folder, url)
-  return folder
+  if (!force && (await exists(folder))) return folder
+  await mkdir(join(home, 'data'), { recursive: true }).catch(cause => {
+    throw new TorchLearnerError('ERR_DOWNLOAD', `${stem} can't be stored in ${home}: ${cause.message}`, { cause })
+  })
+  return await withLock(`${folder}.lock`, async () => {
+    if (force) await rm(archive, { force: true })
+    else if (await exists(folder)) return folder // another process has just made it
+    await fetchArchive(url, archive, { ...fetching, title: stem })
+    await unpack(archive, folder, url)
+    return folder
+  })
 }
+
+const ENDING = /\.(tgz|tar\.gz|tar|zip)$/i
 
 function archiveName(url: string): string {
   const valid = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
   const name = valid ? basename(decodeURIComponent(new URL(url).pathname)) : ''
-  if (/^[^\\/\0]+\.(tgz|tar\.gz|tar)$/i.test(name) && !name.startsWith('.')) return name
-  throw invalidArgument('url', 'the http or https URL of a .tgz, .tar.gz or .tar archive', url)
+  if (ENDING.test(name) && !/[\\/\0]/.test(name) && !name.startsWith('.')) return name
+  throw invalidArgument('url', 'the http or https URL of a .tgz, .tar.gz, .tar or .zip archive', url)
 }
 
 function dataHome(env: NodeJS.ProcessEnv): string {
   return (env.FASTAI_HOME || '~/.fastai').replace(/^~(?=\/|$)/, homedir())
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false
-      throw error
-    },
-  )
-}
+type FetchOptions = Omit<UntarDataOptions, 'home' | 'force'> & { title: string }
 
-interface FetchOptions {
-  title: string
-  connectTimeout?: number
-  idleTimeout?: number
-}
-
-async function fetchArchive(url: string, archive: string, options: FetchOptions): Promise<void> {
+async function fetchArchive(url: string, archive: string, { sha256, ...options }: FetchOptions): Promise<void> {
   try {
-    await fetchFile(url, archive, file => checkArchive(file, url), options)
+    // one that was put there by hand is taken as it is, unless the caller knows better
+    if (await exists(archive)) return await checkSha256(archive, sha256)
+    const check = async (file: string) => {
+      await checkArchive(file, url)
+      await checkSha256(file, sha256)
+    }
+    await fetchFile(url, archive, check, options)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new TorchLearnerError(
-      'ERR_DOWNLOAD',
-      `${options.title} could not be fetched from ${url}: ${reason}. Without a network, put the archive there by hand: ${archive}`,
-      { cause },
-    )
+    const message = isDisk(cause)
+      ? `${options.title} can't be stored as ${archive}: ${reason}`
+      : `${options.title} could not be fetched from ${url}: ${reason}. Without a network, put the archive there by hand: ${archive}`
+    throw new TorchLearnerError('ERR_DOWNLOAD', message, { cause })
   }
 }
 
@@ -108,74 +123,11 @@ export async function checkArchive(file: string, url: string): Promise<void> {
   }
 }
 
-/** Aside, then renamed: whoever sees the folder sees all of it. */
-async function unpack(archive: string, folder: string, url: string): Promise<void> {
-  const prefix = `${folder}.unpacking-`
-  await removeRemains(prefix)
-  const aside = `${prefix}${process.pid}-${randomUUID().slice(0, 8)}`
-  await mkdir(aside, { recursive: true })
-  try {
-    await extract(archive, aside, url)
-    await replace(await contentOf(aside), folder)
-  } finally {
-    await rm(aside, { recursive: true, force: true })
-  }
-}
-
-async function extract(archive: string, into: string, url: string): Promise<void> {
-  const refused: string[] = []
-  const filter = (path: string, entry: object) => {
-    const kind = 'type' in entry ? entry.type : 'unknown'
-    const plain = kind === 'File' || kind === 'OldFile' || kind === 'ContiguousFile' || kind === 'Directory'
-    const inside = !/^([\\/]|[a-z]:)/i.test(path) && !path.split(/[\\/]/).includes('..')
-    if (!plain || !inside) refused.push(inside ? `${path}, which is a ${kind}` : path)
-    return plain && inside && refused.length === 0
-  }
-  try {
-    // modes and owners of the archive's maker mean nothing here
-    await tar.extract({ file: archive, cwd: into, strict: true, filter, noChmod: true, preserveOwner: false })
-    if (refused.length > 0) throw new Error(`it holds ${refused[0]}: neither links nor paths out of it are unpacked`)
-    if ((await readdir(into)).length === 0) throw new Error('it is empty')
-  } catch (cause) {
-    // else the next call would meet it again
-    await rm(archive, { force: true })
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new TorchLearnerError('ERR_FILE_FORMAT', `The archive of ${url} can't be unpacked: ${reason}`, { cause })
-  }
-}
-
-/** The archive's one folder at the top, or what it unpacked to when it has not just that. */
-async function contentOf(aside: string): Promise<string> {
-  const entries = await readdir(aside, { withFileTypes: true })
-  return entries.length === 1 && entries[0].isDirectory() ? join(aside, entries[0].name) : aside
-}
-
-async function replace(content: string, folder: string): Promise<void> {
-  const old = `${content}-old`
-  await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-  })
-  await rename(content, folder).catch((error: NodeJS.ErrnoException) => {
-    // another process has just done the same
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-  })
-  await rm(old, { recursive: true, force: true })
-}
-
-/** What processes that were killed while unpacking left. */
-async function removeRemains(prefix: string): Promise<void> {
-  const parent = join(prefix, '..')
-  const start = basename(prefix)
-  for (const name of (await exists(parent)) ? await readdir(parent) : []) {
-    const pid = name.startsWith(start) ? Number.parseInt(name.slice(start.length), 10) : Number.NaN
-    if (Number.isInteger(pid) && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+async function checkSha256(file: string, expected?: string): Promise<void> {
+  if (expected === undefined) return
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file)) hash.update(chunk)
+  const actual = hash.digest('hex')
+  if (!actual.startsWith(expected.toLowerCase()))
+    throw new Error(`the SHA-256 of ${file} is ${actual} instead of ${expected}`)
 }

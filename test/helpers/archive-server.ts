@@ -46,6 +46,8 @@ export interface ServerOptions {
   noRange?: boolean
   /** ms before the answer */
   delay?: number
+  /** name the version of the file by its date instead of an ETag */
+  modified?: string
 }
 
 export interface TestServer extends AsyncDisposable {
@@ -54,16 +56,18 @@ export interface TestServer extends AsyncDisposable {
 }
 
 /** Serves `archive` under every path, with ranges as a static file server does it. */
-export async function serveArchive(archive: Buffer, options: ServerOptions = {}): Promise<TestServer> {
+export async function serveArchive(archive: Buffer | (() => Buffer), options: ServerOptions = {}): Promise<TestServer> {
   const seen: Seen[] = []
   const server = createServer(async (request, response) => {
     note(seen, request)
     if (options.delay) await new Promise(resolve => setTimeout(resolve, options.delay))
     if (options.status) return void response.writeHead(options.status).end()
-    answer(archive, request, response, options, seen.length)
+    answer(typeof archive === 'function' ? archive() : archive, request, response, options, seen.length)
   })
   return { ...(await start(server)), seen }
 }
+
+const tagOf = (archive: Buffer) => `"${sha256(archive).slice(0, 8)}"`
 
 function answer(
   archive: Buffer,
@@ -72,7 +76,9 @@ function answer(
   options: ServerOptions,
   nth: number,
 ) {
-  const from = options.noRange ? 0 : Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+  const version = request.headers['if-range']
+  const changed = version !== undefined && version !== (options.modified ?? tagOf(archive))
+  const from = options.noRange || changed ? 0 : Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
   if (from >= archive.length) {
     response.writeHead(416, { 'content-range': `bytes */${archive.length}` }).end()
     return
@@ -81,7 +87,7 @@ function answer(
   const range = { 'content-range': `bytes ${from}-${archive.length - 1}/${archive.length}` }
   const headers = {
     'content-length': body.length,
-    etag: `"${sha256(archive).slice(0, 8)}"`,
+    ...(options.modified ? { 'last-modified': options.modified } : { etag: tagOf(archive) }),
     ...(from > 0 ? range : {}),
   }
   response.writeHead(from > 0 ? 206 : 200, headers)
