@@ -8,12 +8,6 @@
 #include <cstdlib>
 #endif
 
-#if __has_include("image.h")
-#include "image.h"
-#else
-static void initImage(Napi::Env, Napi::Object) {}
-#endif
-
 namespace torch_learner {
 
 namespace {
@@ -43,11 +37,12 @@ bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 std::atomic<Environment*> main_environment{nullptr};
 
-// Runs in exit(). If an operator is still running, leaves before the libraries it uses are torn down under it.
+// Runs in exit(). If an operator or a picture is still under way, leaves before the libraries it uses are torn down
+// under it.
 void leave(int status, void*) {
   Environment* environment = main_environment.load();
   if (environment == nullptr) return;
-  if (!environment->abandoned && environment->stream.stop(kPatience)) {
+  if (!environment->abandoned && stop_pictures(*environment, kPatience) && environment->stream.stop(kPatience)) {
     tell_unheard(*environment);
     return;
   }
@@ -66,13 +61,15 @@ bool on_main_thread() { return false; }
 napi_value at_exit(Environment&, napi_env, napi_callback_info) { return nullptr; }
 #endif
 
-// Runs while JavaScript can no longer: what is left in the queue is dropped, what failed unheard is said once. A worker
-// waits for the operator that is running, since the process goes on; the process itself does not.
+// Runs while JavaScript can no longer: what is left in the queues is dropped, what failed unheard is said once. A
+// worker waits for the operator and the pictures under way, since the process goes on; the process itself does not.
 void close(void* data) {
   auto* environment = static_cast<Environment*>(data);
   if (on_main_thread()) {
-    environment->abandoned = !environment->stream.stop(kPatience);
+    const bool decoded = stop_pictures(*environment, kPatience);
+    environment->abandoned = !environment->stream.stop(kPatience) || !decoded;
   } else {
+    stop_pictures(*environment);
     environment->stream.stop();
   }
   environment->mailbox->close();
@@ -110,7 +107,7 @@ napi_value init(napi_env env, napi_value exports) {
     init_device(env, exports);
     init_allocator(env, exports);
     init_serialize(env, exports);
-    initImage(Napi::Env(env), Napi::Object(env, exports));
+    init_image(env, exports);
   } catch (const Misuse& e) {
     napi_throw_error(env, e.code.c_str(), e.what());
   } catch (const std::exception& e) {

@@ -5,6 +5,10 @@
 
 namespace torch_learner {
 
+namespace image {
+class Pool;
+}
+
 // Work to be done on the JavaScript thread: settle a promise, release a reference.
 struct Completion {
   napi_deferred deferred = nullptr;
@@ -61,6 +65,7 @@ struct Environment {
   napi_env env;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
   Stream stream;
+  std::shared_ptr<image::Pool> pictures;  // made by init_image
   Modes modes;
   uint64_t random_seq = 0;   // the last recorded task that draws random numbers
   bool synchronous = false;  // TORCH_LEARNER_SYNC=1
@@ -109,5 +114,9 @@ void init_random(napi_env env, napi_value exports);
 void init_device(napi_env env, napi_value exports);
 void init_allocator(napi_env env, napi_value exports);
 void init_serialize(napi_env env, napi_value exports);
+void init_image(napi_env env, napi_value exports);
+
+// Drops what hasn't begun of decoding and waits for the rest; see image::Pool::stop.
+bool stop_pictures(Environment& environment, std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
 }  // namespace torch_learner

@@ -1,336 +1,298 @@
-#include "image.h"
+// Pictures for JavaScript: files and pixels to batches, on threads of the addon's own (image_pool.h).
+#include <algorithm>
 
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "image_decode.h"
+#include "image_convert.h"
+#include "image_pool.h"
 
 namespace torch_learner {
 
 namespace {
 
-using image::DecodeError;
-using image::Method;
-using image::Padding;
-using image::Problem;
+using image::Decoder;
 using image::Request;
 using image::Size;
+using image::Step;
 
-struct Failure {
-  size_t index;
-  Problem problem;
-  std::string reason;
-};
-
-const char* name_of(Problem problem) {
-  switch (problem) {
-    case Problem::missing:
-      return "missing";
-    case Problem::unreadable:
-      return "unreadable";
-    case Problem::empty:
-      return "empty";
-    case Problem::unsupported:
-      return "unsupported";
-    case Problem::damaged:
-      return "damaged";
-    case Problem::too_large:
-      return "too-large";
-    case Problem::wrong_size:
-      return "wrong-size";
-  }
-  return "unreadable";
-}
-
-// One file's trouble is that file's: the others of its chunk are decoded all the same.
-template <typename Work>
-std::optional<Failure> attempt(size_t index, Work&& work) {
-  try {
-    work();
-    return std::nullopt;
-  } catch (const DecodeError& error) {
-    return Failure{index, error.problem, error.reason};
-  } catch (const std::bad_alloc&) {
-    return Failure{index, Problem::too_large, "there isn't enough memory for it"};
-  } catch (const std::exception& error) {
-    return Failure{index, Problem::damaged, error.what()};
-  }
-}
-
-// Values are made with the plain C interface, whose calls only return a status: when a worker is terminated, jobs end
-// in an environment that runs no JavaScript any more, and an exception there would take the process with it.
-napi_value make_number(napi_env env, double value) {
-  napi_value result = nullptr;
-  napi_create_double(env, value, &result);
-  return result;
-}
-
-napi_value make_string(napi_env env, const std::string& value) {
-  napi_value result = nullptr;
-  napi_create_string_utf8(env, value.data(), value.size(), &result);
-  return result;
-}
-
-napi_value make_failure(napi_env env, const Failure& failure) {
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  napi_set_named_property(env, object, "index", make_number(env, static_cast<double>(failure.index)));
-  napi_set_named_property(env, object, "problem", make_string(env, name_of(failure.problem)));
-  napi_set_named_property(env, object, "reason", make_string(env, failure.reason));
-  return object;
-}
-
-// Something done on a thread of libuv's pool, with a promise for its result.
-class Job {
+// A work with a promise for its result.
+class Job : public image::Work, public std::enable_shared_from_this<Job> {
  public:
-  virtual ~Job() = default;
+  using Work::Work;
 
-  // Takes ownership of the job; returns its promise.
-  static Napi::Value start(Napi::Env env, std::unique_ptr<Job> job) {
-    napi_value promise = nullptr;
-    const Napi::String name = Napi::String::New(env, "torch_learner.image");
-    const auto run = [](napi_env, void* data) { static_cast<Job*>(data)->execute(); };
-    bool queued = napi_create_promise(env, &job->deferred_, &promise) == napi_ok &&
-                  napi_create_async_work(env, nullptr, name, run, complete, job.get(), &job->work_) == napi_ok &&
-                  napi_queue_async_work(env, job->work_) == napi_ok;
-    if (!queued) throw Napi::Error::New(env, "Node can't queue the work");
-    job.release();
-    return Napi::Value(env, promise);
+  static napi_value start(Environment& environment, napi_env env, std::shared_ptr<Job> job, size_t items) {
+    job->mailbox_ = environment.mailbox;
+    job->completion_ = new Completion;
+    job->completion_->cleanup = [references = job->references_](napi_env e) {
+      for (napi_ref reference : references) napi_delete_reference(e, reference);
+    };
+    napi_value promise = environment.promise(job->completion_);
+    if (items == 0) {
+      job->done();
+      return promise;
+    }
+    try {
+      environment.pictures->add(job);
+    } catch (const std::exception& error) {
+      job->completion_->error = std::make_shared<OpError>();
+      job->completion_->error->code = "ERR_OUT_OF_MEMORY";
+      job->completion_->error->message = std::string("No thread can be started to decode pictures: ") + error.what();
+      job->done();
+    }
+    return promise;
+  }
+
+  // The memory of a typed array, which stays alive until the promise is settled.
+  uint8_t* borrow(napi_env env, napi_value array, size_t& length) {
+    napi_typedarray_type type;
+    void* data = nullptr;
+    if (napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint8_array) {
+      throw Misuse("ERR_INVALID_ARG", "Expected a Uint8Array for pixels but received another type.");
+    }
+    napi_ref reference;
+    check(napi_create_reference(env, array, 1, &reference));
+    references_.push_back(reference);
+    return static_cast<uint8_t*>(data);
+  }
+
+  // Where pictures of `bytes` each go: the memory of a tensor handle or of a Uint8Array.
+  uint8_t* target(Environment& environment, napi_env env, napi_value out, size_t bytes, size_t pictures) {
+    napi_valuetype type;
+    check(napi_typeof(env, out, &type));
+    size_t length = 0;
+    uint8_t* data = nullptr;
+    if (type == napi_number) {
+      tensor_ = environment.get(read_number(env, out, "out"))->value;
+      length =
+          tensor_.defined() && tensor_.scalar_type() == at::kByte && tensor_.is_contiguous() ? tensor_.nbytes() : 0;
+      data = length == 0 ? nullptr : tensor_.data_ptr<uint8_t>();
+    } else {
+      data = borrow(env, out, length);
+    }
+    if (length / bytes < pictures) throw Misuse("ERR_INVALID_ARG", "Expected more room in out for the pictures.");
+    return data;
   }
 
  protected:
-  virtual void execute() = 0;
   virtual napi_value result(napi_env env) = 0;
 
- private:
-  static void complete(napi_env env, napi_status, void* data) {
-    const std::unique_ptr<Job> job(static_cast<Job*>(data));
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(env, &scope) == napi_ok) {
-      napi_resolve_deferred(env, job->deferred_, job->result(env));
-      napi_close_handle_scope(env, scope);
-    }
-    napi_delete_async_work(env, job->work_);
+  void done() noexcept override {
+    completion_->build = [self = shared_from_this()](napi_env env) { return self->result(env); };
+    mailbox_->post(completion_);
   }
 
-  napi_deferred deferred_ = nullptr;
-  napi_async_work work_ = nullptr;
+ private:
+  std::shared_ptr<Mailbox> mailbox_;
+  Completion* completion_ = nullptr;
+  std::vector<napi_ref> references_;
+  at::Tensor tensor_;
 };
 
-// A chunk of a batch: picture k goes to out + k * picture bytes.
+// The files of a batch: file k becomes picture slots[k] of the target.
 class DecodeJob : public Job {
  public:
-  DecodeJob(std::vector<std::string> paths, std::vector<double> places, Request request, Napi::Uint8Array out,
-            size_t offset)
-      : paths_(std::move(paths)),
-        places_(std::move(places)),
-        request_(request),
-        keep_(Napi::Persistent(out.As<Napi::Object>())),
-        out_(out.Data() + offset) {}
+  DecodeJob(std::vector<std::string> paths, std::vector<double> draws, std::vector<int64_t> slots, Request request,
+            int threads, double ticket)
+      : Job(paths.size(), threads, ticket),
+        paths_(std::move(paths)),
+        draws_(std::move(draws)),
+        slots_(std::move(slots)),
+        request_(std::move(request)) {}
+
+  uint8_t* out = nullptr;
 
  protected:
-  void execute() override {
-    image::Decoder decoder;
-    const size_t bytes = static_cast<size_t>(request_.to.width) * request_.to.height * 3;
-    for (size_t i = 0; i < paths_.size(); i++) {
-      auto failure = attempt(
-          i, [&] { decoder.decode(paths_[i], request_, places_[2 * i], places_[2 * i + 1], out_ + i * bytes); });
-      if (failure) failures_.push_back(std::move(*failure));
-    }
+  void run(size_t item, Decoder& decoder) noexcept override {
+    const size_t bytes = static_cast<size_t>(request_.to().width) * request_.to().height * 3;
+    const double* draws = draws_.data() + item * request_.draws();
+    auto failure = attempt(
+        item, [&] { decoder.decode(paths_[item], request_, draws, out + static_cast<size_t>(slots_[item]) * bytes); });
+    if (!failure) return;
+    std::lock_guard lock(mutex_);
+    failures_.push_back(std::move(*failure));
   }
 
   napi_value result(napi_env env) override {
-    napi_value list = nullptr;
-    napi_create_array_with_length(env, failures_.size(), &list);
+    std::sort(failures_.begin(), failures_.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
+    napi_value list;
+    check(napi_create_array_with_length(env, failures_.size(), &list));
     for (size_t i = 0; i < failures_.size(); i++) {
-      napi_set_element(env, list, static_cast<uint32_t>(i), make_failure(env, failures_[i]));
+      check(napi_set_element(env, list, static_cast<uint32_t>(i), make_failure(env, failures_[i])));
     }
     return list;
   }
 
  private:
-  std::vector<std::string> paths_;
-  std::vector<double> places_;
-  Request request_;
-  Napi::ObjectReference keep_;  // the buffer stays alive while a thread writes into it
-  uint8_t* out_;
+  const std::vector<std::string> paths_;
+  const std::vector<double> draws_;
+  const std::vector<int64_t> slots_;
+  const Request request_;
+  std::mutex mutex_;
   std::vector<Failure> failures_;
 };
 
-// Pixels that another decoder has read, cut and resized by the same code.
+// Pixels that another decoder has read.
 class FitJob : public Job {
  public:
-  FitJob(Napi::Uint8Array rgb, Size size, double pct_x, double pct_y, Request request, Napi::Uint8Array out,
-         size_t offset)
-      : view_{rgb.Data(), size, static_cast<ptrdiff_t>(size.width) * 3},
-        box_(image::choose_box(request.method, size, request.to, pct_x, pct_y)),
-        request_(request),
-        keep_in_(Napi::Persistent(rgb.As<Napi::Object>())),
-        keep_out_(Napi::Persistent(out.As<Napi::Object>())),
-        out_(out.Data() + offset) {}
+  FitJob(Size size, std::vector<double> draws, Request request)
+      : Job(1, 1, 0), size_(size), draws_(std::move(draws)), request_(std::move(request)) {}
+
+  const uint8_t* rgb = nullptr;
+  uint8_t* out = nullptr;
 
  protected:
-  void execute() override {
-    failure_ = attempt(0, [&] { image::Resampler().fit(view_, view_.size, box_, request_, out_); });
+  void run(size_t, Decoder& decoder) noexcept override {
+    const image::View view{rgb, size_, static_cast<ptrdiff_t>(size_.width) * 3};
+    failure_ = attempt(0, [&] { decoder.fit(view, request_, draws_.data(), out); });
   }
 
-  napi_value result(napi_env env) override {
-    napi_value undefined = nullptr;
-    if (failure_) return make_failure(env, *failure_);
-    napi_get_undefined(env, &undefined);
-    return undefined;
-  }
+  napi_value result(napi_env env) override { return failure_ ? make_failure(env, *failure_) : nullptr; }
 
  private:
-  image::View view_;
-  image::Box box_;
-  Request request_;
-  Napi::ObjectReference keep_in_, keep_out_;
-  uint8_t* out_;
+  const Size size_;
+  const std::vector<double> draws_;
+  const Request request_;
   std::optional<Failure> failure_;
 };
 
 class SizeJob : public Job {
  public:
-  explicit SizeJob(std::string path) : path_(std::move(path)) {}
+  explicit SizeJob(std::string path) : Job(1, 1, 0), path_(std::move(path)) {}
 
  protected:
-  void execute() override {
-    failure_ = attempt(0, [&] { size_ = image::Decoder().size(path_); });
+  void run(size_t, Decoder& decoder) noexcept override {
+    failure_ = attempt(0, [&] { size_ = decoder.size(path_); });
   }
 
   napi_value result(napi_env env) override {
     if (failure_) return make_failure(env, *failure_);
-    napi_value object = nullptr;
-    napi_create_object(env, &object);
-    napi_set_named_property(env, object, "width", make_number(env, size_.width));
-    napi_set_named_property(env, object, "height", make_number(env, size_.height));
-    return object;
+    return make_object(env, {{"width", to_js(env, static_cast<double>(size_.width))},
+                             {"height", to_js(env, static_cast<double>(size_.height))}});
   }
 
  private:
-  std::string path_;
+  const std::string path_;
   Size size_;
   std::optional<Failure> failure_;
 };
 
-// The callers are this package's own modules, which have checked the values: what is caught here is what would crash.
-void require(Napi::Env env, bool condition, const char* what) {
-  if (!condition) throw Napi::TypeError::New(env, what);
+// decodeImages(paths, draws, out, slots, request, threads, ticket) -> Promise<failures>
+napi_value decode_images(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<7> args(env, info);
+  require(args.count == 7, "(paths, draws, out, slots, request, threads, ticket)");
+  uint32_t count = 0;
+  check(napi_get_array_length(env, args[0], &count));
+  std::vector<std::string> paths(count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value path;
+    check(napi_get_element(env, args[0], i, &path));
+    paths[i] = read_string(env, path);
+  }
+  Request request = read_request(env, args[4]);
+  std::vector<double> draws = read_draws(env, args[1], request.draws() * count);
+  std::vector<int64_t> slots = read_shape(env, args[3]);
+  require(slots.size() == count, "a slot for each path");
+  int64_t last = -1;
+  for (int64_t slot : slots) {
+    require(slot >= 0, "slots from 0");
+    last = std::max(last, slot);
+  }
+  const double threads = read_number(env, args[5], "threads");
+  require(threads >= 1, "at least one thread");
+  const size_t bytes = static_cast<size_t>(request.to().width) * request.to().height * 3;
+  auto job =
+      std::make_shared<DecodeJob>(std::move(paths), std::move(draws), std::move(slots), std::move(request),
+                                  static_cast<int>(std::min(threads, 256.0)), read_number(env, args[6], "ticket"));
+  job->out = job->target(environment, env, args[2], bytes, static_cast<size_t>(last + 1));
+  return Job::start(environment, env, job, count);
 }
 
-double number(const Napi::Value& value) { return value.ToNumber().DoubleValue(); }
-
-Size read_size(Napi::Env env, const Napi::Value& width, const Napi::Value& height) {
-  const Size size{width.ToNumber().Int32Value(), height.ToNumber().Int32Value()};
-  require(env, size.width > 0 && size.height > 0, "width and height must be positive");
-  return size;
+// resizePixels(rgb, width, height, draws, out, slot, request) -> Promise<failure or undefined>
+napi_value resize_pixels(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<7> args(env, info);
+  require(args.count == 7, "(rgb, width, height, draws, out, slot, request)");
+  const Size size = make_size(read_number(env, args[1], "width"), read_number(env, args[2], "height"));
+  Request request = read_request(env, args[6]);
+  const int64_t slot = read_integer(env, args[5], "slot");
+  require(slot >= 0, "slots from 0");
+  const size_t bytes = static_cast<size_t>(request.to().width) * request.to().height * 3;
+  std::vector<double> draws = read_draws(env, args[3], request.draws());
+  auto job = std::make_shared<FitJob>(size, std::move(draws), std::move(request));
+  size_t length = 0;
+  job->rgb = job->borrow(env, args[0], length);
+  require(length / 3 / static_cast<size_t>(size.width) >= static_cast<size_t>(size.height), "more pixels in rgb");
+  job->out =
+      job->target(environment, env, args[4], bytes, static_cast<size_t>(slot) + 1) + static_cast<size_t>(slot) * bytes;
+  return Job::start(environment, env, job, 1);
 }
 
-Request read_request(Napi::Env env, const Napi::Object& options) {
-  Request request;
-  request.to = read_size(env, options.Get("width"), options.Get("height"));
-  request.max_pixels = number(options.Get("maxPixels"));
-  const std::string method = options.Get("method").ToString();
-  const std::string padding = options.Get("padMode").ToString();
-  request.method = method == "crop"     ? Method::crop
-                   : method == "pad"    ? Method::pad
-                   : method == "squish" ? Method::squish
-                                        : Method::exact;
-  request.padding = padding == "zeros" ? Padding::zeros : padding == "border" ? Padding::border : Padding::reflection;
-  return request;
+// stepBox(step, width, height, draws) -> [left, top, width, height]
+napi_value step_box(Environment&, napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  require(args.count == 4, "(step, width, height, draws)");
+  const Step step = read_step(env, args[0]);
+  const Size size = make_size(read_number(env, args[1], "width"), read_number(env, args[2], "height"));
+  const image::Box box = image::choose_box(step, size, read_draws(env, args[3], image::draws_of(step)).data());
+  const int64_t list[] = {box.left, box.top, box.size.width, box.size.height};
+  return to_js(env, at::IntArrayRef(list));
 }
 
-// decodeImages(paths, places, out, offset, {width, height, method, padMode, maxPixels})
-Napi::Value decode_images(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require(env,
-          info.Length() == 5 && info[0].IsArray() && info[1].IsTypedArray() && info[2].IsTypedArray() &&
-              info[3].IsNumber() && info[4].IsObject(),
-          "expected (paths, places, out, offset, options)");
-  const auto list = info[0].As<Napi::Array>();
-  const auto places = info[1].As<Napi::TypedArray>();
-  const auto out = info[2].As<Napi::TypedArray>();
-  const int64_t offset = info[3].As<Napi::Number>().Int64Value();
-  const Request request = read_request(env, info[4].As<Napi::Object>());
-  std::vector<std::string> paths(list.Length());
-  for (uint32_t i = 0; i < list.Length(); i++) paths[i] = list.Get(i).ToString();
-
-  require(env, places.TypedArrayType() == napi_float64_array && places.ElementLength() == 2 * paths.size(),
-          "places must be a Float64Array of two numbers a path");
-  require(env, out.TypedArrayType() == napi_uint8_array, "out must be a Uint8Array");
-  const double bytes = 3.0 * request.to.width * request.to.height * static_cast<double>(paths.size());
-  require(env, offset >= 0 && static_cast<double>(offset) + bytes <= static_cast<double>(out.ByteLength()),
-          "out is too small");
-  const auto numbers = places.As<Napi::Float64Array>();
-  auto job = std::make_unique<DecodeJob>(std::move(paths),
-                                         std::vector<double>(numbers.Data(), numbers.Data() + numbers.ElementLength()),
-                                         request, out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
-  return Job::start(env, std::move(job));
+// pictureBatch(n, height, width) -> handle of uint8 (n, height, width, 3), its memory not written yet
+napi_value picture_batch(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  require(args.count == 3, "(n, height, width)");
+  auto slot = std::make_unique<Slot>();
+  const int64_t n = read_integer(env, args[0], "n"), height = read_integer(env, args[1], "height"),
+                width = read_integer(env, args[2], "width");
+  slot->value = at::empty({n, height, width, 3}, at::kByte);
+  environment.account(env);
+  return to_js(env, environment.put(slot.release()));
 }
 
-// resizePixels(rgb, width, height, pctX, pctY, out, offset, {width, height, method, padMode, maxPixels})
-Napi::Value resize_pixels(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require(env, info.Length() == 8 && info[0].IsTypedArray() && info[5].IsTypedArray() && info[7].IsObject(),
-          "expected (rgb, width, height, pctX, pctY, out, offset, options)");
-  const auto rgb = info[0].As<Napi::TypedArray>();
-  const auto out = info[5].As<Napi::TypedArray>();
-  const Size size = read_size(env, info[1], info[2]);
-  const double offset = number(info[6]);
-  const Request request = read_request(env, info[7].As<Napi::Object>());
-  require(env, rgb.TypedArrayType() == napi_uint8_array && out.TypedArrayType() == napi_uint8_array,
-          "rgb and out must be Uint8Arrays");
-  require(env, static_cast<double>(rgb.ByteLength()) >= 3.0 * size.width * size.height, "rgb is too small");
-  require(env,
-          offset >= 0 && offset + 3.0 * request.to.width * request.to.height <= static_cast<double>(out.ByteLength()),
-          "out is too small");
-  auto job = std::make_unique<FitJob>(rgb.As<Napi::Uint8Array>(), size, number(info[3]), number(info[4]), request,
-                                      out.As<Napi::Uint8Array>(), static_cast<size_t>(offset));
-  return Job::start(env, std::move(job));
+// imageSize(path) -> Promise<{width, height} or failure>
+napi_value image_size(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  return Job::start(environment, env, std::make_shared<SizeJob>(read_string(env, args[0])), 1);
 }
 
-// resizeBox(width, height, pctX, pctY, {width, height, method...}) -> [left, top, width, height]
-Napi::Value resize_box(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require(env, info.Length() == 5 && info[4].IsObject(), "expected (width, height, pctX, pctY, options)");
-  const Request request = read_request(env, info[4].As<Napi::Object>());
-  const image::Box box =
-      image::choose_box(request.method, read_size(env, info[0], info[1]), request.to, number(info[2]), number(info[3]));
-  Napi::Array list = Napi::Array::New(env, 4);
-  list[0u] = box.left;
-  list[1u] = box.top;
-  list[2u] = box.size.width;
-  list[3u] = box.size.height;
-  return list;
+// dropImages(ticket): what hasn't begun of those files is left out, and their promises are settled.
+napi_value drop_images(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  environment.pictures->drop(read_number(env, args[0], "ticket"));
+  return nullptr;
 }
 
-// imageSize(path)
-Napi::Value image_size(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require(env, info.Length() == 1 && info[0].IsString(), "expected (path)");
-  auto job = std::make_unique<SizeJob>(info[0].As<Napi::String>());
-  return Job::start(env, std::move(job));
+// imageThreads() -> {threads, waiting}
+napi_value image_threads(Environment& environment, napi_env env, napi_callback_info) {
+  return make_object(env, {{"threads", to_js(env, static_cast<double>(environment.pictures->threads()))},
+                           {"waiting", to_js(env, static_cast<double>(environment.pictures->waiting()))}});
 }
 
-// imageCodecs()
-Napi::Value image_codecs(const Napi::CallbackInfo& info) {
+napi_value image_codecs(Environment&, napi_env env, napi_callback_info) {
   const std::vector<std::string> names = image::codecs();
-  Napi::Array list = Napi::Array::New(info.Env(), names.size());
-  for (size_t i = 0; i < names.size(); i++) list[static_cast<uint32_t>(i)] = names[i];
+  napi_value list;
+  check(napi_create_array_with_length(env, names.size(), &list));
+  for (size_t i = 0; i < names.size(); i++) {
+    check(napi_set_element(env, list, static_cast<uint32_t>(i), to_js(env, names[i])));
+  }
   return list;
 }
 
 }  // namespace
 
-void initImage(Napi::Env env, Napi::Object exports) {
-  exports["decodeImages"] = Napi::Function::New<decode_images>(env, "decodeImages");
-  exports["resizePixels"] = Napi::Function::New<resize_pixels>(env, "resizePixels");
-  exports["resizeBox"] = Napi::Function::New<resize_box>(env, "resizeBox");
-  exports["imageSize"] = Napi::Function::New<image_size>(env, "imageSize");
-  exports["imageCodecs"] = Napi::Function::New<image_codecs>(env, "imageCodecs");
+void init_image(napi_env env, napi_value exports) {
+  Environment::of(env).pictures = std::make_shared<image::Pool>();
+  define<decode_images>(env, exports, "decodeImages");
+  define<resize_pixels>(env, exports, "resizePixels");
+  define<step_box>(env, exports, "stepBox");
+  define<picture_batch>(env, exports, "pictureBatch");
+  define<image_size>(env, exports, "imageSize");
+  define<drop_images>(env, exports, "dropImages");
+  define<image_threads>(env, exports, "imageThreads");
+  define<image_codecs>(env, exports, "imageCodecs");
+}
+
+bool stop_pictures(Environment& environment, std::optional<std::chrono::milliseconds> patience) {
+  return environment.pictures == nullptr || environment.pictures->stop(patience);
 }
 
 }  // namespace torch_learner

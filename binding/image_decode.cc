@@ -170,14 +170,13 @@ Size Decoder::size(const std::string& path) {
 }
 
 // The pixels of the opened file; a JPEG may come smaller than it is when no more is needed.
-View Decoder::pixels([[maybe_unused]] const Box& box, [[maybe_unused]] const Request& request) {
+View Decoder::pixels([[maybe_unused]] const Box& box, [[maybe_unused]] const Step& step) {
   Size size = size_;
 #ifdef TORCH_LEARNER_HAVE_TURBOJPEG
   if (codec_->is_jpeg) {
-    const bool inside = request.method == Method::crop || request.method == Method::squish;
-    const double factor = std::max(static_cast<double>(request.to.width) / box.size.width,
-                                   static_cast<double>(request.to.height) / box.size.height);
-    if (inside) size = Codec::shrunk(size_, factor);
+    const double factor = std::max(static_cast<double>(step.to.width) / box.size.width,
+                                   static_cast<double>(step.to.height) / box.size.height);
+    if (step.method != Method::exact && box.inside(size_)) size = Codec::shrunk(size_, factor);
     rgb_.resize(static_cast<size_t>(size.width) * size.height * 3);
     codec_->decode_jpeg(file_, size, rgb_.data());
   }
@@ -193,18 +192,20 @@ View Decoder::pixels([[maybe_unused]] const Box& box, [[maybe_unused]] const Req
   return {rgb_.data(), size, static_cast<ptrdiff_t>(size.width) * 3};
 }
 
-void Decoder::decode(const std::string& path, const Request& request, double pct_x, double pct_y, uint8_t* out) {
+void Decoder::decode(const std::string& path, const Request& request, const double* draws, uint8_t* out) {
   open(path);
   check_size(size_, request.max_pixels);
-  if (request.method == Method::exact && (size_.width != request.to.width || size_.height != request.to.height)) {
-    throw DecodeError(Problem::wrong_size, "it is " + std::to_string(size_.width) + " x " +
-                                               std::to_string(size_.height) + " pixels where " +
-                                               std::to_string(request.to.width) + " x " +
-                                               std::to_string(request.to.height) + " are expected");
+  const Step& first = request.steps.front();
+  if (first.method == Method::exact && (size_.width != first.to.width || size_.height != first.to.height)) {
+    throw DecodeError(Problem::wrong_size,
+                      "it is " + std::to_string(size_.width) + " x " + std::to_string(size_.height) + " pixels where " +
+                          std::to_string(first.to.width) + " x " + std::to_string(first.to.height) + " are expected");
   }
-  const Box box = choose_box(request.method, size_, request.to, pct_x, pct_y);
-  if (request.method == Method::pad) check_size(box.size, request.max_pixels * 4);
-  resampler_.fit(pixels(box, request), size_, box, request, out);
+  resampler_.run(pixels(choose_box(first, size_, draws), first), size_, request, draws, out);
+}
+
+void Decoder::fit(View from, const Request& request, const double* draws, uint8_t* out) {
+  resampler_.run(from, from.size, request, draws, out);
 }
 
 std::vector<std::string> codecs() {

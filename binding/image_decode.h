@@ -40,12 +40,14 @@ class Decoder {
   Size size(const std::string& path);
   // The picture, cut and resized, as height x width x 3 bytes. Transparency is dropped, not composed; an orientation
   // tag is not obeyed (Pillow's behaviour, which the reference has).
-  void decode(const std::string& path, const Request& request, double pct_x, double pct_y, uint8_t* out);
+  void decode(const std::string& path, const Request& request, const double* draws, uint8_t* out);
+  // Pixels that another decoder has read, cut and resized by the same code.
+  void fit(View from, const Request& request, const double* draws, uint8_t* out);
 
  private:
   struct Codec;
   void open(const std::string& path);
-  View pixels(const Box& box, const Request& request);
+  View pixels(const Box& box, const Step& step);
 
   std::unique_ptr<Codec> codec_;
   std::vector<uint8_t> file_;

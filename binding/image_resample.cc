@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 
 namespace torch_learner::image {
 
@@ -40,17 +41,6 @@ void weigh_row(const uint8_t* row, int first, int count, const int32_t* weight, 
 }
 
 }  // namespace
-
-Box choose_box(Method method, Size from, Size to, double pct_x, double pct_y) {
-  if (method == Method::exact || method == Method::squish) return {0, 0, from};
-  const double across = static_cast<double>(from.width) / to.width;
-  const double down = static_cast<double>(from.height) / to.height;
-  const double ratio = method == Method::crop ? std::min(across, down) : std::max(across, down);
-  // At least one pixel: a 1000 x 1 strip has a crop too.
-  const Size size{std::max(1, static_cast<int>(ratio * to.width)), std::max(1, static_cast<int>(ratio * to.height))};
-  return {static_cast<int>(pct_x * (from.width - size.width)), static_cast<int>(pct_y * (from.height - size.height)),
-          size};
-}
 
 void Resampler::Weights::fill(double from, double to, int in_size, int out_size) {
   const double step = (to - from) / out_size;
@@ -120,9 +110,29 @@ void Resampler::resize(View from, double left, double top, double right, double 
   }
 }
 
-void Resampler::fit(View from, Size original, Box box, const Request& request, uint8_t* out) {
-  if (request.method == Method::pad) {
-    resize(padded(from, box, request.padding), 0, 0, box.size.width, box.size.height, out, request.to);
+void Resampler::run(View from, Size original, const Request& request, const double* draws, uint8_t* out) {
+  for (size_t i = 0; i < request.steps.size(); i++) {
+    const Step& step = request.steps[i];
+    const Box box = choose_box(step, original, draws);
+    if (!box.inside(original) && static_cast<double>(box.size.width) * box.size.height > request.max_pixels * 4) {
+      throw std::length_error("with its margin it has more than 4 times the pixels allowed");
+    }
+    uint8_t* target = out;
+    if (i + 1 < request.steps.size()) {
+      std::vector<uint8_t>& buffer = between_[i % 2];
+      buffer.resize(static_cast<size_t>(step.to.width) * step.to.height * kChannels);
+      target = buffer.data();
+    }
+    fit(from, original, box, step, target);
+    from = {target, step.to, static_cast<ptrdiff_t>(step.to.width) * kChannels};
+    original = step.to;
+    draws += draws_of(step);
+  }
+}
+
+void Resampler::fit(View from, Size original, Box box, const Step& step, uint8_t* out) {
+  if (!box.inside(original)) {
+    resize(padded(from, box, step.padding), 0, 0, box.size.width, box.size.height, out, step.to);
     return;
   }
   // The box in the pixels at hand, and the whole pixels around it: nothing from outside may bleed in.
@@ -135,7 +145,7 @@ void Resampler::fit(View from, Size original, Box box, const Request& request, u
                   std::min(static_cast<int>(std::ceil(bottom)), from.size.height) - y};
   const View part{from.rgb + y * from.stride + static_cast<ptrdiff_t>(x) * kChannels, hull, from.stride};
   resize(part, left - x, top - y, std::min(right - x, static_cast<double>(hull.width)),
-         std::min(bottom - y, static_cast<double>(hull.height)), out, request.to);
+         std::min(bottom - y, static_cast<double>(hull.height)), out, step.to);
 }
 
 View Resampler::padded(View from, Box box, Padding padding) {
