@@ -88,12 +88,27 @@ Png open_png(const std::vector<uint8_t>& file, Size& size) {
 }  // namespace
 
 struct Decoder::Codec {
+  // Nothing of the file before must reach the next: libjpeg-turbo keeps the tables of a file that it gave up.
+  void forget() {
+#ifdef TORCH_LEARNER_HAVE_SPNG
+    png.reset();
+#endif
+#ifdef TORCH_LEARNER_HAVE_TURBOJPEG
+    if (spoiled && jpeg != nullptr) {
+      tjDestroy(jpeg);
+      jpeg = nullptr;
+    }
+    spoiled = is_jpeg = false;
+#endif
+  }
+
 #ifdef TORCH_LEARNER_HAVE_SPNG
   Png png;
 #endif
 #ifdef TORCH_LEARNER_HAVE_TURBOJPEG
   tjhandle jpeg = nullptr;
   bool is_jpeg = false;
+  bool spoiled = false;
 
   ~Codec() {
     if (jpeg != nullptr) tjDestroy(jpeg);
@@ -102,6 +117,7 @@ struct Decoder::Codec {
   Size open_jpeg(const std::vector<uint8_t>& file) {
     if (jpeg == nullptr) jpeg = tjInitDecompress();
     if (jpeg == nullptr) throw std::bad_alloc();
+    spoiled = true;
     Size size;
     int subsampling = 0, colours = 0;
     tjDecompressHeader3(jpeg, file.data(), file.size(), &size.width, &size.height, &subsampling, &colours);
@@ -109,6 +125,7 @@ struct Decoder::Codec {
       throw DecodeError(Problem::damaged, std::string("the JPEG is damaged or cut off: ") + tjGetErrorStr2(jpeg));
     }
     if (colours == TJCS_CMYK || colours == TJCS_YCCK) throw DecodeError(Problem::unsupported, "it is a CMYK JPEG");
+    spoiled = false;
     is_jpeg = true;
     return size;
   }
@@ -133,6 +150,7 @@ struct Decoder::Codec {
     const int status =
         tjDecompress2(jpeg, file.data(), file.size(), rgb, size.width, size.width * 3, size.height, TJPF_RGB, flags);
     if (status == 0) return;
+    spoiled = true;
     const std::string reason = tjGetErrorStr2(jpeg);
     // A file that ends early has no lower half. Other warnings may be harmless (stray bytes between markers are
     // common), but this interface doesn't tell a warning from a failure after one: let another decoder judge.
@@ -146,16 +164,15 @@ Decoder::Decoder() : codec_(std::make_unique<Codec>()) {}
 Decoder::~Decoder() = default;
 
 void Decoder::open(const std::string& path) {
+  codec_->forget();
   read_file(path, file_);
 #ifdef TORCH_LEARNER_HAVE_SPNG
-  codec_->png.reset();
   if (starts_with(file_, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'})) {
     codec_->png = open_png(file_, size_);
     return;
   }
 #endif
 #ifdef TORCH_LEARNER_HAVE_TURBOJPEG
-  codec_->is_jpeg = false;
   if (starts_with(file_, {0xff, 0xd8, 0xff})) {
     size_ = codec_->open_jpeg(file_);
     return;

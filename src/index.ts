@@ -88,7 +88,7 @@ export {
   reduceLoss,
   resizeMix,
 } from './mix/index.js'
-export { doctor, type ErrorCode, TorchLearnerError } from './native/index.js'
+export { doctor, type ErrorCode, type PictureStep, TorchLearnerError } from './native/index.js'
 export * as nn from './nn/index.js'
 export {
   LabelSmoothingCrossEntropy,
@@ -167,6 +167,7 @@ export {
   RandomErasing,
   type RandomErasingOptions,
 } from './vision/augment-lighting.js'
+export { CropPad, type CropPadOptions, RandomCrop } from './vision/crop-pad.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
 export type { Draw } from './vision/draw.js'
 export {
@@ -183,12 +184,14 @@ export {
   type InterpretationOptions,
   type Judged,
 } from './vision/interpretation.js'
+export { ItemTransform } from './vision/item-transform.js'
 export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
 export { ImageDataLoaders } from './vision/loaders.js'
 export type { ImageDataLoadersOptions, LabelFunction, WeightFunction, YBlock } from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
+export { RandomResizedCrop, type RandomResizedCropOptions } from './vision/random-resized-crop.js'
 export type { ClassScores } from './vision/report.js'
-export { Resize, type ResizeOptions } from './vision/resize.js'
+export { type PictureBox, Resize, type ResizeOptions } from './vision/resize.js'
 export {
   type Arch,
   ResNet,

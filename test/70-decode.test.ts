@@ -169,18 +169,31 @@ test('damaged files of every kind end in an error or in pixels, never in a crash
 })
 
 test("the addon refuses arguments that don't fit together", async t => {
-  const request = { width: 4, height: 4, method: 'squish', padMode: 'zeros', maxPixels: 1e6 } as const
+  const step = { width: 4, height: 4, method: 'squish', padMode: 'zeros', random: false } as const
+  const request = { steps: [step], maxPixels: 1e6 }
   const out = new Uint8Array(48)
-  t.throws(() => native.decodeImages(['a'], new Float64Array(2), out, 1, request), { message: 'out is too small' })
-  t.throws(() => native.decodeImages(['a'], new Float64Array(1), out, 0, request), { message: /two numbers a path/ })
-  t.throws(() => native.decodeImages(['a'], new Float64Array(2), out, -1, request))
-  t.throws(() => native.decodeImages(['a'], new Float64Array(2), out, 0, { ...request, width: 0 }))
-  t.throws(() => Reflect.apply(native.decodeImages, native, []), { instanceOf: TypeError })
-  t.throws(() => Reflect.apply(native.imageSize, native, [5]), { instanceOf: TypeError })
-  t.throws(() => Reflect.apply(native.resizePixels, native, [out, 5, 5, 0, 0, out, 0, request]), {
-    message: 'rgb is too small',
-  })
+  const none = new Float64Array()
+  const decode = (...args: unknown[]) => {
+    const whole = [['a'], none, out, [0], request, 1, 0].map((value, i) => (i in args ? (args[i] ?? value) : value))
+    return () => Reflect.apply(native.decodeImages, native, whole)
+  }
+  await coded(t, decode(null, null, null, [1]), 'ERR_INVALID_ARG', /more room in out/)
+  await coded(t, decode(null, null, null, [-1]), 'ERR_INVALID_ARG', /non-negative/)
+  await coded(t, decode(null, null, null, [0, 1]), 'ERR_INVALID_ARG', /a slot for each path/)
+  await coded(t, decode(null, new Float64Array(1)), 'ERR_INVALID_ARG', /every draw of the steps/)
+  await coded(t, decode(null, null, new Float32Array(48)), 'ERR_INVALID_ARG', /a Uint8Array for pixels/)
+  await coded(t, decode(null, null, null, null, { ...request, steps: [] }), 'ERR_INVALID_ARG', /at least one step/)
+  const flat = { ...request, steps: [{ ...step, width: 0 }] }
+  await coded(t, decode(null, null, null, null, flat), 'ERR_INVALID_ARG', /positive numbers for width and height/)
+  const random = { ...request, steps: [{ ...step, method: 'crop', random: true }] }
+  await coded(t, decode(null, Float64Array.of(0.5, 1.5), null, null, random), 'ERR_INVALID_ARG', /from 0 to 1/)
+  await coded(t, decode(null, null, null, null, null, 0), 'ERR_INVALID_ARG', /at least one thread/)
+  await coded(t, () => Reflect.apply(native.decodeImages, native, []), 'ERR_INVALID_ARG', /\(paths, draws/)
+  await coded(t, () => Reflect.apply(native.imageSize, native, [5]), 'ERR_INVALID_ARG', /wrong type/)
+  const small = () => Reflect.apply(native.resizePixels, native, [out, 5, 5, none, out, 0, request])
+  await coded(t, small, 'ERR_INVALID_ARG', /more pixels in rgb/)
   const rgb = pattern(5, 5, 3)
-  await native.resizePixels(rgb, 5, 5, 0, 0, out, 0, request)
+  t.is(await native.resizePixels(rgb, 5, 5, none, out, 0, request), undefined)
   t.not(out[0], 0)
+  t.deepEqual(await native.decodeImages([], none, out, [], request, 1, 0), [])
 })

@@ -265,7 +265,7 @@ test('bad options', async t => {
     { validPct: 1 },
     /a number above 0 and below 1 for ImageDataLoaders.fromFolder's validPct but received 1/,
   )
-  await expect({ itemTfms: 32 }, /a Resize or an array with one .* but received 32/)
+  await expect({ itemTfms: 32 }, /an ItemTransform such as Resize, or an array of them .* but received 32/)
   await expect({ batchTfms: [Normalize] }, /a BatchTransform for ImageDataLoaders.fromFolder's batchTfms.0/)
   await expect(5, /ImageDataLoaders.fromFolder's options/)
   await coded(

@@ -128,20 +128,22 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   [Symbol.asyncIterator](): PrefetchIterator {
     let seed = 0
+    let order: Int32Array = new Int32Array()
+    const full = this.dropLast
     const pass: BatchPass = this.dataset.open?.(this.shuffle) ?? {
       load: async (...args) => await this.dataset.load(...args),
     }
     return new PrefetchIterator(
       {
         plan: async () => {
-          const order = await this.#order()
+          order = await this.#order()
           seed = await this.#passSeed()
           return Array.from({ length: this.length }, (_, i) => order.subarray(i * this.bs, (i + 1) * this.bs))
         },
         load: async (indices, position, signal) => {
           const generator = new Mt19937(seed + position)
           const random = () => generator.uniform()
-          return await pass.load(indices, { random, signal, training: this.training })
+          return await pass.load(indices, { random, signal, training: this.training, order, full })
         },
         finish: make => scope(() => this.#finish(make())),
         close: async () => await pass.close?.(),

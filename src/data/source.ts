@@ -12,6 +12,10 @@ export interface LoadContext {
   readonly training: boolean
   /** Aborts when nobody wants the batch any more. */
   readonly signal: AbortSignal
+  /** All samples of the pass in their order; the batch's are a part of it. */
+  readonly order: Int32Array
+  /** Every batch of the pass must have its size: what would make a smaller last one isn't used. */
+  readonly full: boolean
 }
 
 /** A batch that is ready but for its tensors. They must be new ones: the loader, or whoever gets them, disposes them. */
@@ -47,7 +51,7 @@ export interface BatchSource {
   readonly batched?: boolean
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
   /** Begins a pass whose batches are asked for in order, where a pass has a state of its own: then `load` isn't called. */
-  open?(shuffle: boolean): BatchPass
+  open?(shuffle: boolean): BatchPass | undefined
 }
 
 /** One pass over a {@link BatchSource}. */

@@ -4,7 +4,7 @@ import { loadAddon } from './load.js'
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
 export { doctor } from './doctor.js'
 export { describe, type ErrorCode, invalidArgument, TorchLearnerError, typeName } from './errors.js'
-export type { PictureFailure, PictureRequest } from './image.js'
+export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
 export const native: NativeAddon = loadAddon()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import {
+  type Handle,
   invalidArgument,
   native,
   type PictureFailure,
@@ -22,52 +23,72 @@ export interface RgbPicture {
   readonly height: number
 }
 
+/** How {@link decodeInto} goes about it. */
+export interface DecodeOptions {
+  /** How many files are decoded at the same time; default 1. */
+  readonly threads?: number
+  /** Aborts when the pictures aren't wanted any more: what hasn't begun is left out. */
+  readonly signal?: AbortSignal
+  /** Told of each file that can't be used, instead of throwing. */
+  readonly onBad?: (index: number, error: TorchLearnerError) => void
+}
+
+let tickets = 0
+
 /**
- * Decodes, cuts and resizes picture files into `out`, one behind the other from byte `offset`, each `(height, width, 3)`.
+ * Decodes, cuts and resizes picture files into `out`, each `(height, width, 3)`.
  *
  * PNG and JPEG are decoded by libspng and libjpeg-turbo where this build has them, everything else that sharp knows by sharp; all on
  * other threads than JavaScript's.
  *
- * @param places where the box of each sits, across and down in [0, 1]; two numbers a file
- * @param onBad told of each file that can't be used, instead of throwing
+ * @param draws the random numbers that the request's steps take, file after file
+ * @param out JavaScript's memory, or a handle of `pictureBatch`
+ * @param slots which picture of `out` each file becomes
  * @throws TorchLearnerError for the first file that can't be used: `ERR_NOT_FOUND` when it isn't there, else `ERR_DECODE`
  */
 export async function decodeInto(
-  paths: string[],
-  places: Float64Array,
-  out: Uint8Array,
-  offset: number,
+  paths: readonly string[],
+  draws: Float64Array,
+  out: Uint8Array | Handle,
+  slots: readonly number[],
   request: PictureRequest,
-  onBad?: (index: number, error: TorchLearnerError) => void,
+  { threads = 1, signal, onBad }: DecodeOptions = {},
 ): Promise<void> {
-  const failures = await native.decodeImages(paths, places, out, offset, request)
-  for (const failure of failures) {
-    try {
-      await retry(failure, paths, places, out, offset, request)
-    } catch (error) {
-      if (!(onBad && error instanceof TorchLearnerError)) throw error
-      onBad(failure.index, error)
+  if (signal?.aborted) return
+  const ticket = ++tickets
+  const drop = () => native.dropImages(ticket)
+  signal?.addEventListener('abort', drop)
+  const each = draws.length / paths.length
+  try {
+    const failures = await native.decodeImages(paths, draws, out, slots, request, threads, ticket)
+    for (const failure of failures) {
+      if (signal?.aborted) return
+      const { index } = failure
+      try {
+        await retry(failure, paths[index], draws.slice(index * each, (index + 1) * each), out, slots[index], request)
+      } catch (error) {
+        if (!(onBad && error instanceof TorchLearnerError)) throw error
+        onBad(index, error)
+      }
     }
+  } finally {
+    signal?.removeEventListener('abort', drop)
   }
 }
 
 /** What the addon doesn't know, sharp may. */
 async function retry(
   failure: PictureFailure,
-  paths: string[],
-  places: Float64Array,
-  out: Uint8Array,
-  offset: number,
+  path: string,
+  draws: Float64Array,
+  out: Uint8Array | Handle,
+  slot: number,
   request: PictureRequest,
 ): Promise<void> {
-  const { index } = failure
-  const path = paths[index]
   if (failure.problem !== 'unsupported') throw pictureError(path, failure)
   const { data, width, height } = await decodeBySharp(path, request.maxPixels)
   checkExact(path, width, height, request)
-  const at = offset + index * request.width * request.height * 3
-  const [x, y] = places.subarray(2 * index)
-  const trouble = await native.resizePixels(data, width, height, x, y, out, at, request)
+  const trouble = await native.resizePixels(data, width, height, draws, out, slot, request)
   if (trouble) throw pictureError(path, trouble)
 }
 
@@ -86,8 +107,11 @@ export async function openImage(path: string, options: { maxPixels?: number } = 
     throw pictureError(path, { index: 0, problem: 'too-large', reason })
   }
   const data = new Uint8Array(width * height * 3)
-  const request: PictureRequest = { width, height, method: 'exact', padMode: 'zeros', maxPixels }
-  await decodeInto([path], Float64Array.of(0.5, 0.5), data, 0, request)
+  const request: PictureRequest = {
+    steps: [{ width, height, method: 'exact', padMode: 'zeros', random: false }],
+    maxPixels,
+  }
+  await decodeInto([path], new Float64Array(), data, [0], request)
   return { data, width, height }
 }
 
@@ -125,8 +149,9 @@ async function decodeBySharp(path: string, maxPixels: number): Promise<RgbPictur
 }
 
 function checkExact(path: string, width: number, height: number, request: PictureRequest): void {
-  if (request.method !== 'exact' || (width === request.width && height === request.height)) return
-  const reason = `it is ${width} x ${height} pixels where ${request.width} x ${request.height} are expected`
+  const [first] = request.steps
+  if (first.method !== 'exact' || (width === first.width && height === first.height)) return
+  const reason = `it is ${width} x ${height} pixels where ${first.width} x ${first.height} are expected`
   throw pictureError(path, { index: 0, problem: 'wrong-size', reason })
 }
 

@@ -223,7 +223,8 @@ export class ClassificationInterpretation {
     const worst = this.topLosses(k, { largest })
     const indices = Int32Array.from(worst, ({ index }) => index)
     const { signal } = new AbortController()
-    const make = await loader.dataset.load(indices, { training: false, random: () => 0.5, signal })
+    const context = { training: false, random: () => 0.5, signal, order: indices, full: false }
+    const make = await loader.dataset.load(indices, context)
     const titles = worst.map(
       ({ predicted, actual, loss, probability }) =>
         `${predicted} / ${actual}\n${loss.toFixed(2)} / ${probability.toFixed(2)}`,

@@ -2,8 +2,10 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { blockFor, CategoryBlock, DataLoader, type DataLoadersOptions, RandomSplitter } from '../data/index.js'
-import { describe, invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { BadFiles } from './bad-files.js'
 import { imageSize } from './decode.js'
+import { bringToOneSize, type PicturePlan, planOf } from './item-transform.js'
 import { blockOf, type Checked, type LabelFunction, type WeightFunction } from './loaders-options.js'
 import { IntToFloatTensor } from './normalize.js'
 import { ImageSource } from './source.js'
@@ -54,9 +56,9 @@ export function splitItems(path: string, items: readonly Item[], { validPct = 0.
 /** Learns the targets from the training items and makes both loaders. */
 export async function build(path: string, { train, valid, label }: Parts, checked: Checked): Promise<Built> {
   const { vocab, c, lossFunc, encode } = encoderOf(path, train, checked)
-  const request = await pictureRequest(train, checked)
+  const plan = await picturePlan(train, checked)
   const workers = checked.numWorkers ?? Math.min(4, availableParallelism())
-  const badFiles = new Map<string, string>()
+  const badFiles = new BadFiles()
   const source = (items: readonly Item[]) =>
     new ImageSource({
       files: items.map(({ file }) => file),
@@ -66,7 +68,7 @@ export async function build(path: string, { train, valid, label }: Parts, checke
       ),
       encode,
       label,
-      request,
+      plan,
       workers,
       badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,
     })
@@ -79,7 +81,7 @@ export async function build(path: string, { train, valid, label }: Parts, checke
     train: new DataLoader(source(train), { ...common, ...sampling, bs, dropLast: shuffle, training: true }),
     valid: new DataLoader(source(valid), { ...common, bs: checked.valBs ?? bs }),
     about: { path, device, vocab, c, nInp: 1, lossFunc },
-    badFiles,
+    badFiles: badFiles.reasons,
   }
 }
 
@@ -108,15 +110,14 @@ function encoderOf(path: string, train: readonly Item[], checked: Checked) {
   return encoder
 }
 
-/** Without a Resize the first picture sets the size, or the first that can be read. */
-async function pictureRequest(items: readonly Item[], checked: Checked): Promise<PictureRequest> {
+/** Without a transform that sets the size the first picture does, or the first that can be read. */
+async function picturePlan(items: readonly Item[], checked: Checked): Promise<PicturePlan> {
   const { itemTfms, maxPixels, onBadFile } = checked
-  const transform = Array.isArray(itemTfms) ? itemTfms[0] : itemTfms
-  if (transform) return transform.request(maxPixels)
+  if (bringToOneSize(itemTfms)) return planOf(itemTfms, maxPixels, { width: 1, height: 1 })
   const last = onBadFile === 'skip' ? items.length - 1 : 0
   for (const [i, { file }] of items.entries()) {
     try {
-      return { ...(await imageSize(file)), method: 'exact', padMode: 'zeros', maxPixels }
+      return planOf(itemTfms, maxPixels, await imageSize(file))
     } catch (error) {
       if (i >= last || !(error instanceof TorchLearnerError)) throw error
     }

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { BatchTransform, CategoryBlock, type Label, TargetBlock } from '../data/index.js'
 import { MAX_PIXELS } from './decode.js'
-import { Resize } from './resize.js'
+import { ItemTransform } from './item-transform.js'
 
 const whole = (from: number) => {
   const error = `a whole number from ${from}`
   return z.int({ error }).min(from, { error })
 }
-const resize = z.instanceof(Resize, { error: 'a Resize' })
+const itemTransform = z.instanceof(ItemTransform, { error: 'an ItemTransform' })
 
 export const Options = z.strictObject({
   train: z.string({ error: "a subfolder's name" }).default('train'),
@@ -27,7 +27,11 @@ export const Options = z.strictObject({
     .array(z.string({ error: "a class's name" }), { error: 'an array of class names' })
     .readonly()
     .optional(),
-  itemTfms: z.union([resize, z.array(resize).max(1)], { error: 'a Resize or an array with one' }).optional(),
+  itemTfms: z
+    .union([itemTransform.transform(one => [one]), z.array(itemTransform)], {
+      error: 'an ItemTransform such as Resize, or an array of them',
+    })
+    .default([]),
   batchTfms: z
     .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of batch transforms' })
     .default([]),
@@ -86,8 +90,11 @@ export interface ImageDataLoadersOptions {
   yBlock?: YBlock
   /** All classes in the order of their numbers: short for `yBlock: new CategoryBlock({ vocab })`. */
   vocab?: readonly string[]
-  /** What is done to each picture: at present a {@link Resize}. Without it all pictures must have one size. */
-  itemTfms?: Resize | readonly Resize[]
+  /**
+   * What is done to each picture, by `order`: `Resize`, `RandomResizedCrop`, `RandomCrop`, `CropPad`, an {@link ItemTransform} of your
+   * own. Without one of the first four all pictures must have one size.
+   */
+  itemTfms?: ItemTransform | readonly ItemTransform[]
   /** What is done to each batch: `Normalize`... Bytes have become float32 in 0 to 1 by then. */
   batchTfms?: readonly BatchTransform[]
   /** Pictures in a training batch; default 64. */
@@ -107,15 +114,17 @@ export interface ImageDataLoadersOptions {
   replacement?: boolean
   /** Where batches end up. Default `cpu`. */
   device?: string
-  /** How many pieces of a batch are decoded at the same time. Default: as many as there are processors, at most 4. */
+  /** How many pictures are decoded at the same time, on threads of their own. Default: as many as there are processors, at most 4. */
   numWorkers?: number
   /** How many batches are prepared ahead of the one in use; default 2. */
   prefetch?: number
   /** Pictures with more pixels are refused. Default 100 million. */
   maxPixels?: number
   /**
-   * A file that can't be read ends the pass with an `error` (default) that names it; or is left out (`skip`) with a warning, and
-   * listed in `badFiles`: its batch is smaller then.
+   * A file that can't be read ends the pass with an `error` (default) that names it; or is left out (`skip`), and the next file of the
+   * pass takes its place, so that batches keep their size. Where that makes the files run out, the last batch is smaller or missing in
+   * validation, and filled with files from the start of the pass in training with `shuffle`. At the end of the pass one warning tells
+   * which files were left out; `badFiles` lists them all.
    */
   onBadFile?: 'error' | 'skip'
 }

@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { invalidArgument, native, type PictureRequest } from '../native/index.js'
-import { MAX_PIXELS } from './decode.js'
+import { native, type PictureStep } from '../native/index.js'
+import { ItemTransform, sidesOf } from './item-transform.js'
+
+export const padModes = z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' })
 
 const Options = z.strictObject({
   method: z.enum(['crop', 'pad', 'squish'], { error: 'crop, pad or squish' }).default('crop'),
-  padMode: z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' }).default('reflection'),
+  padMode: padModes.default('reflection'),
 })
 
 export interface ResizeOptions {
@@ -23,9 +25,7 @@ export interface ResizeOptions {
  *
  * @example new Resize(224), new Resize([128, 256], { method: 'pad', padMode: 'zeros' })
  */
-export class Resize {
-  /** Item transforms run in the order of this number. */
-  readonly order = 1
+export class Resize extends ItemTransform {
   readonly height: number
   readonly width: number
   readonly method: 'crop' | 'pad' | 'squish'
@@ -36,29 +36,16 @@ export class Resize {
    * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong size or option
    */
   constructor(size: number | readonly [height: number, width: number], options: ResizeOptions = {}) {
-    const sides: unknown[] = Array.isArray(size) ? size : [size, size]
-    if (
-      sides.length !== 2 ||
-      !sides.every(side => Number.isInteger(side) && Number(side) > 0 && Number(side) <= 16384)
-    ) {
-      throw invalidArgument('size', 'a whole number from 1 to 16384 or [height, width]', size)
-    }
+    super()
+    ;[this.height, this.width] = sidesOf(size)
     const { method, padMode } = checkOptions(Options, options, 'Resize')
-    this.height = Number(sides[0])
-    this.width = Number(sides[1])
     this.method = method
     this.padMode = padMode
   }
 
-  /** In training the box is anywhere, so the transform needs random numbers. */
-  get usesRandom(): boolean {
-    return this.method !== 'squish'
-  }
-
-  /** The order to the decoder. */
-  request(maxPixels = MAX_PIXELS): PictureRequest {
+  override steps(training: boolean): readonly PictureStep[] {
     const { width, height, method, padMode } = this
-    return { width, height, method, padMode, maxPixels }
+    return [{ width, height, method, padMode, random: training && method !== 'squish' }]
   }
 
   /**
@@ -66,8 +53,22 @@ export class Resize {
    *
    * @param place where the box sits, across and down in [0, 1]; default the middle
    */
-  box(width: number, height: number, place: readonly [number, number] = [0.5, 0.5]) {
-    const [left, top, boxWidth, boxHeight] = native.resizeBox(width, height, place[0], place[1], this.request())
-    return { left, top, width: boxWidth, height: boxHeight }
+  box(width: number, height: number, place: readonly [number, number] = [0.5, 0.5]): PictureBox {
+    const [step] = this.steps(true)
+    return boxOf(step, width, height, step.random ? place : [])
   }
+}
+
+/** A part of a picture, in its pixels. */
+export interface PictureBox {
+  left: number
+  top: number
+  width: number
+  height: number
+}
+
+/** The box that a step takes of a picture of this size. */
+export function boxOf(step: PictureStep, width: number, height: number, draws: readonly number[]): PictureBox {
+  const [left, top, boxWidth, boxHeight] = native.stepBox(step, width, height, Float64Array.from(draws))
+  return { left, top, width: boxWidth, height: boxHeight }
 }

@@ -1,10 +1,17 @@
-import type { BatchSource, Label, LoadContext, PreparedBatch, TargetEncoder, Targets } from '../data/index.js'
-import { invalidArgument, type PictureRequest, TorchLearnerError } from '../native/index.js'
-import { asTensor } from '../tensor/index.js'
-import { decodeInto } from './decode.js'
-
-/** Fewer pictures than this aren't worth a work item of their own. */
-const SMALLEST_CHUNK = 8
+import type {
+  BatchPass,
+  BatchSource,
+  Label,
+  LoadContext,
+  PreparedBatch,
+  TargetEncoder,
+  Targets,
+} from '../data/index.js'
+import { invalidArgument, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { asTensor, Tensor } from '../tensor/index.js'
+import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
+import { decodeInto, type RgbPicture } from './decode.js'
+import { drawCount, type ItemTransform, type PicturePlan, sizeOf } from './item-transform.js'
 
 export interface ImageSourceOptions {
   /** Paths. */
@@ -15,34 +22,37 @@ export interface ImageSourceOptions {
   readonly encode?: TargetEncoder['encode']
   readonly label?: (file: string) => Label
   /** What becomes of each picture. */
-  readonly request: PictureRequest
-  /** Into how many pieces a batch is cut, to be decoded at the same time. */
+  readonly plan: PicturePlan
+  /** How many pictures of a batch are decoded at the same time. */
   readonly workers: number
-  /** Bad files are left out, and named here with what is wrong with them. Default: they are errors. */
-  readonly badFiles?: Map<string, string>
+  /** Bad files are left out, and noted here. Default: they are errors. */
+  readonly badFiles?: BadFiles
 }
+
+/** The memory of a batch: a tensor, or JavaScript's where transforms written in JavaScript work on it. */
+type Pixels = Tensor | Uint8Array
 
 /**
  * Batches of pictures, uint8 `(N, 3, H, W)` in channels_last order, and targets; of pictures alone where those aren't known.
  *
- * The decoder writes into one buffer, which becomes the tensor without a copy.
+ * The decoder writes straight into the tensor, whose memory comes warm from the batches before.
  */
 export class ImageSource implements BatchSource {
   readonly writable = true
   readonly files: readonly string[]
   readonly targets?: Targets
-  readonly request: PictureRequest
+  readonly plan: PicturePlan
   readonly #options: ImageSourceOptions
   readonly #workers: number
-  readonly #badFiles?: Map<string, string>
+  readonly #badFiles?: BadFiles
 
   constructor(options: ImageSourceOptions) {
-    const { files, targets, request, workers, badFiles } = options
+    const { files, targets, plan, workers, badFiles } = options
     this.#options = options
     this.#badFiles = badFiles
     this.files = files
     this.targets = targets
-    this.request = request
+    this.plan = plan
     this.#workers = workers
   }
 
@@ -51,7 +61,7 @@ export class ImageSource implements BatchSource {
   }
 
   get usesRandom(): boolean {
-    return this.request.method === 'crop' || this.request.method === 'pad'
+    return drawCount(this.plan.train) > 0 || this.plan.encoders.length > 0
   }
 
   classes(): ArrayLike<number> | undefined {
@@ -77,70 +87,118 @@ export class ImageSource implements BatchSource {
     )
   }
 
-  async load(indices: Int32Array, { random, training, signal }: LoadContext): Promise<PreparedBatch> {
-    const { width, height } = this.request
-    const n = indices.length
-    const pixels = new Uint8Array(n * height * width * 3)
-    const places = new Float64Array(2 * n).fill(0.5)
-    if (training && this.usesRandom) for (let i = 0; i < places.length; i++) places[i] = random()
-    const bad = await this.#decode(indices, places, pixels, signal)
-    const kept = bad.size === 0 ? indices : this.#leaveOut(bad, indices, pixels)
-    const shown = pixels.subarray(0, kept.length * height * width * 3)
-    const pictures = () => asTensor(shown, { shape: [kept.length, height, width, 3] }).permute([0, 3, 1, 2])
-    const targets = this.targets?.rows(kept)
-    return () => (targets ? [pictures(), targets()] : [pictures()])
+  async load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> {
+    return await this.#prepare(indices.length, context, async decode => {
+      const rows = Array.from(indices, (index, slot) => ({ index, slot }))
+      await decode(rows)
+      return rows
+    })
   }
 
-  /** Moves the good pictures together. */
-  #leaveOut(bad: ReadonlySet<number>, indices: Int32Array, pixels: Uint8Array): Int32Array {
-    const bytes = this.request.height * this.request.width * 3
-    let next = 0
-    for (let i = 0; i < indices.length; i++) {
-      if (bad.has(i)) continue
-      if (next < i) pixels.copyWithin(next * bytes, i * bytes, (i + 1) * bytes)
-      next++
+  /** With bad files to be left out a pass has a state: how far it has come in its order. */
+  open(): BatchPass | undefined {
+    const bad = this.#badFiles
+    if (bad === undefined) return undefined
+    let reader: PassReader | undefined
+    return {
+      load: async (indices, context) => {
+        const { length } = indices
+        reader ??= new PassReader(this.files, context.order, context.full, bad)
+        const turn = reader
+        const batch = await this.#prepare(length, context, decode => turn.fill(length, decode))
+        if (batch.size > 0) return batch
+        batch.drop()
+        return undefined
+      },
+      close: async () => bad.warn(),
     }
-    if (next > 0) return indices.filter((_, i) => !bad.has(i))
-    const first = this.files[indices[0]]
-    const message = `None of the ${indices.length} pictures of a batch can be read, the first: ${this.#badFiles?.get(first)}`
-    throw new TorchLearnerError('ERR_NO_DATA', message)
   }
 
-  /** Told once a file. */
-  #note(path: string, { message }: TorchLearnerError): void {
-    if (!this.#badFiles?.has(path)) process.emitWarning(`${message}. It is skipped`, 'TorchLearnerWarning')
-    this.#badFiles?.set(path, message)
+  async #prepare(n: number, context: LoadContext, fill: (decode: Decode) => Promise<readonly Row[]>) {
+    const { training, random, signal } = context
+    const request = training ? this.plan.train : this.plan.valid
+    const { width, height } = sizeOf(request)
+    const draws = Float64Array.from({ length: n * drawCount(request) }, random)
+    const pixels: Pixels =
+      this.plan.encoders.length > 0
+        ? new Uint8Array(n * height * width * 3)
+        : new Tensor(native.pictureBatch(n, height, width), null)
+    const free = () => {
+      if (pixels instanceof Tensor) pixels.dispose()
+    }
+    // a decoder that is still at work holds the memory by itself
+    signal.addEventListener('abort', free, { once: true })
+    const forget = () => signal.removeEventListener('abort', free)
+    try {
+      const rows = await fill(this.#decoder(draws, pixels, request, signal))
+      if (pixels instanceof Uint8Array) await this.#encode(pixels, rows, request, context)
+      const targets = this.targets?.rows(Int32Array.from(rows, ({ index }) => index))
+      const pictures = picturesOf(pixels, rows, n, request)
+      const make = () => {
+        forget()
+        return targets ? [pictures(), targets()] : [pictures()]
+      }
+      return Object.assign(make, { drop: free, size: rows.length })
+    } catch (error) {
+      free()
+      throw error
+    }
   }
 
-  async #decode(
-    indices: Int32Array,
-    places: Float64Array,
-    pixels: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Set<number>> {
-    const bad = new Set<number>()
-    const n = indices.length
-    const chunk = Math.max(SMALLEST_CHUNK, Math.ceil(n / this.#workers))
-    const bytes = this.request.height * this.request.width * 3
-    const starts = Array.from({ length: Math.ceil(n / chunk) }, (_, i) => i * chunk)
-    await Promise.all(
-      starts.map(async start => {
-        if (signal.aborted) return
-        const paths = Array.from(indices.subarray(start, start + chunk), index => this.files[index])
-        await decodeInto(
-          paths,
-          places.slice(2 * start, 2 * (start + paths.length)),
-          pixels,
-          start * bytes,
-          this.request,
-          this.#badFiles &&
-            ((index, error) => {
-              bad.add(start + index)
-              this.#note(paths[index], error)
-            }),
-        )
-      }),
-    )
-    return bad
+  /** Decodes samples into their places of the batch. */
+  #decoder(draws: Float64Array, pixels: Pixels, request: PictureRequest, signal: AbortSignal): Decode {
+    const each = drawCount(request)
+    const out = pixels instanceof Tensor ? pixels.handle : pixels
+    return async (rows, onBad) => {
+      const chosen = new Float64Array(rows.length * each)
+      for (const [i, { slot }] of rows.entries()) {
+        chosen.set(draws.subarray(slot * each, (slot + 1) * each), i * each)
+      }
+      const paths = rows.map(({ index }) => this.files[index])
+      const slots = rows.map(({ slot }) => slot)
+      await decodeInto(paths, chosen, out, slots, request, { threads: this.#workers, signal, onBad })
+      return !signal.aborted
+    }
   }
+
+  async #encode(pixels: Uint8Array, rows: readonly Row[], request: PictureRequest, context: LoadContext) {
+    const { width, height } = sizeOf(request)
+    const bytes = width * height * 3
+    for (const { slot } of rows) {
+      const own = pixels.subarray(slot * bytes, (slot + 1) * bytes)
+      let picture: RgbPicture = { data: own, width, height }
+      for (const transform of this.plan.encoders) {
+        const made = await transform.encodes?.(picture, context.random, context.training)
+        picture = checkPicture(made, width, height, transform)
+      }
+      if (picture.data !== own) own.set(picture.data)
+    }
+  }
+}
+
+/** Makes the tensor `(N, 3, H, W)`: of all places, or of those that are filled, in the samples' order. */
+function picturesOf(pixels: Pixels, rows: readonly Row[], n: number, request: PictureRequest): () => Tensor {
+  const { width, height } = sizeOf(request)
+  const inPlace = rows.length === n && rows.every(({ slot }, i) => slot === i)
+  return () => {
+    const whole = pixels instanceof Tensor ? pixels : asTensor(pixels, { shape: [n, height, width, 3] })
+    const slots = inPlace ? undefined : asTensor(BigInt64Array.from(rows, ({ slot }) => BigInt(slot)))
+    const chosen = slots ? whole.indexSelect(0, slots) : whole
+    const pictures = chosen.permute([0, 3, 1, 2])
+    for (const part of new Set([whole, chosen, slots])) part?.dispose()
+    return pictures
+  }
+}
+
+function checkPicture(made: unknown, width: number, height: number, by: ItemTransform): RgbPicture {
+  const given = (typeof made === 'object' && made !== null ? made : {}) as Partial<RgbPicture>
+  const { data } = given
+  if (data instanceof Uint8Array && given.width === width && given.height === height) {
+    if (data.length === width * height * 3) return { data, width, height }
+  }
+  const wanted = `a picture { data, width: ${width}, height: ${height} } with 3 bytes a pixel`
+  throw new TorchLearnerError(
+    'ERR_INVALID_ARG',
+    invalidArgument(`${by.constructor.name}.encodes's result`, wanted, made).message,
+  )
 }

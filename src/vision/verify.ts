@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { invalidArgument, type PictureRequest } from '../native/index.js'
+import { invalidArgument, type PictureStep, type TorchLearnerError } from '../native/index.js'
 import { decodeInto, MAX_PIXELS } from './decode.js'
 
 /** A file that can't be used, and why. */
@@ -31,7 +31,8 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
     throw invalidArgument('files', 'an array of paths', files)
   }
   const { maxPixels = MAX_PIXELS, onProgress = progressLine } = options
-  const request: PictureRequest = { width: 8, height: 8, method: 'squish', padMode: 'zeros', maxPixels }
+  const step: PictureStep = { width: 8, height: 8, method: 'squish', padMode: 'zeros', random: false }
+  const request = { steps: [step], maxPixels }
   const bad = new Map<number, BadFile>()
   let next = 0
   let done = 0
@@ -41,9 +42,11 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
       const start = next
       next += CHUNK
       const paths = files.slice(start, next)
-      await decodeInto(paths, new Float64Array(2 * paths.length).fill(0.5), pixels, 0, request, (index, error) =>
-        bad.set(start + index, { file: paths[index], reason: error.message }),
-      )
+      const slots = Array.from(paths, (_, i) => i)
+      const onBad = (index: number, error: TorchLearnerError) => {
+        bad.set(start + index, { file: paths[index], reason: error.message })
+      }
+      await decodeInto(paths, new Float64Array(), pixels, slots, request, { onBad })
       done += paths.length
       onProgress(done, files.length)
     }
