@@ -132,7 +132,7 @@ struct Decoder::Codec {
 
   // The smallest size that the codec can decode to which is still twice the wanted one: the picture is then resized
   // from it to within a level of resizing the whole.
-  static Size shrunk(Size size, double factor) {
+  static Size shrunk(Size size, double factor, double& best_scale) {
     Size best = size;
     int count = 0;
     const tjscalingfactor* factors = tjGetScalingFactors(&count);
@@ -140,7 +140,9 @@ struct Decoder::Codec {
       const double scale = static_cast<double>(factors[i].num) / factors[i].denom;
       if (scale >= 1 || scale < 2 * factor) continue;
       const Size scaled{TJSCALED(size.width, factors[i]), TJSCALED(size.height, factors[i])};
-      if (scaled.width < best.width) best = scaled;
+      if (scale >= best_scale) continue;
+      best = scaled;
+      best_scale = scale;
     }
     return best;
   }
@@ -189,11 +191,12 @@ Size Decoder::size(const std::string& path) {
 // The pixels of the opened file; a JPEG may come smaller than it is when no more is needed.
 View Decoder::pixels([[maybe_unused]] const Box& box, [[maybe_unused]] const Step& step) {
   Size size = size_;
+  double scale = 1;
 #ifdef TORCH_LEARNER_HAVE_TURBOJPEG
   if (codec_->is_jpeg) {
     const double factor = std::max(static_cast<double>(step.to.width) / box.size.width,
                                    static_cast<double>(step.to.height) / box.size.height);
-    if (step.method != Method::exact && box.inside(size_)) size = Codec::shrunk(size_, factor);
+    if (step.method != Method::exact && box.inside(size_)) size = Codec::shrunk(size_, factor, scale);
     rgb_.resize(static_cast<size_t>(size.width) * size.height * 3);
     codec_->decode_jpeg(file_, size, rgb_.data());
   }
@@ -206,7 +209,7 @@ View Decoder::pixels([[maybe_unused]] const Box& box, [[maybe_unused]] const Ste
     check_png(status);
   }
 #endif
-  return {rgb_.data(), size, static_cast<ptrdiff_t>(size.width) * 3};
+  return {rgb_.data(), size, static_cast<ptrdiff_t>(size.width) * 3, scale};
 }
 
 void Decoder::decode(const std::string& path, const Request& request, const double* draws, uint8_t* out) {

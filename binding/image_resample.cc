@@ -136,10 +136,8 @@ void Resampler::fit(View from, Size original, Box box, const Step& step, uint8_t
     return;
   }
   // The box in the pixels at hand, and the whole pixels around it: nothing from outside may bleed in.
-  const double across = static_cast<double>(from.size.width) / original.width;
-  const double down = static_cast<double>(from.size.height) / original.height;
-  const double left = box.left * across, right = (box.left + box.size.width) * across;
-  const double top = box.top * down, bottom = (box.top + box.size.height) * down;
+  const double left = box.left * from.scale, right = (box.left + box.size.width) * from.scale;
+  const double top = box.top * from.scale, bottom = (box.top + box.size.height) * from.scale;
   const int x = static_cast<int>(left), y = static_cast<int>(top);
   const Size hull{std::min(static_cast<int>(std::ceil(right)), from.size.width) - x,
                   std::min(static_cast<int>(std::ceil(bottom)), from.size.height) - y};

@@ -10,11 +10,13 @@
 
 namespace torch_learner::image {
 
-// Somebody else's pixels: `stride` bytes from row to row.
+// Somebody else's pixels: `stride` bytes from row to row. They may show a picture at a smaller `scale`; its last pixels
+// then reach beyond the picture's edge, since sizes are whole.
 struct View {
   const uint8_t* rgb = nullptr;
   Size size;
   ptrdiff_t stride = 0;
+  double scale = 1;
 };
 
 // Makes pictures of one size out of others; keeps its buffers from call to call.
