@@ -167,17 +167,18 @@ export {
   RandomErasing,
   type RandomErasingOptions,
 } from './vision/augment-lighting.js'
+export {
+  type BodyOptions,
+  bodyHeadSplit,
+  type Cut,
+  createBody,
+  numFeatures,
+  resnetSplit,
+} from './vision/body.js'
 export { CropPad, type CropPadOptions, RandomCrop } from './vision/crop-pad.js'
 export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
 export type { Draw } from './vision/draw.js'
-export {
-  AdaptiveConcatPool2d,
-  type BodyOptions,
-  createBody,
-  createHead,
-  type HeadOptions,
-  resnetSplit,
-} from './vision/head.js'
+export { AdaptiveConcatPool2d, createHead, type HeadOptions } from './vision/head.js'
 export {
   ClassificationInterpretation,
   type FigureOptions,
@@ -185,7 +186,13 @@ export {
   type Judged,
 } from './vision/interpretation.js'
 export { ItemTransform } from './vision/item-transform.js'
-export { type VisionData, type VisionLearnerOptions, visionLearner } from './vision/learner.js'
+export {
+  type Arch,
+  type ArchOptions,
+  type VisionData,
+  type VisionLearnerOptions,
+  visionLearner,
+} from './vision/learner.js'
 export { ImageDataLoaders } from './vision/loaders.js'
 export type { ImageDataLoadersOptions, LabelFunction, WeightFunction, YBlock } from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
@@ -193,7 +200,9 @@ export { RandomResizedCrop, type RandomResizedCropOptions } from './vision/rando
 export type { ClassScores } from './vision/report.js'
 export { type PictureBox, Resize, type ResizeOptions } from './vision/resize.js'
 export {
-  type Arch,
+  BasicBlock,
+  Bottleneck,
+  type BottleneckShape,
   ResNet,
   type ResNetOptions,
   resnet18,
@@ -201,7 +210,12 @@ export {
   resnet50,
   resnet101,
   resnet152,
+  resnext50_32x4d,
+  resnext101_32x8d,
+  resnext101_64x4d,
+  wideResnet50_2,
+  wideResnet101_2,
 } from './vision/resnet.js'
 export type { CsvTableOptions } from './vision/table.js'
 export { type BadFile, type VerifyImagesOptions, verifyImages } from './vision/verify.js'
-export { downloadWeights, type WeightsName } from './vision/weights.js'
+export { downloadWeights, type WeightsName, type WeightsVersion } from './vision/weights.js'

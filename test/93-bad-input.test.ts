@@ -328,7 +328,7 @@ const FUNCTIONS: Row[] = [
     'a body of nothing',
     () => createBody(wrong({})),
     'ERR_INVALID_ARG',
-    /^Expected a ResNet for model but received \{\}/,
+    /^Expected a Module for model but received \{\}/,
   ],
   [
     'groups of text',

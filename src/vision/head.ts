@@ -2,22 +2,18 @@ import { invalidArgument } from '../native/index.js'
 import {
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
-  type AnyModule,
   BatchNorm1d,
-  Conv2d,
   Dropout,
   Flatten,
   init,
   type Layer,
   Linear,
   Module,
-  type Parameter,
   ReLU,
   Sequential,
 } from '../nn/index.js'
 import { flag, knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
-import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
-import { ResNet } from './resnet.js'
+import { cat, noGrad, type Tensor } from '../tensor/index.js'
 
 /** Largest values and means of each channel of `(N, C, H, W)`, side by side: `(N, 2C, 1, 1)`. */
 export class AdaptiveConcatPool2d extends Module<[Tensor], Tensor> {
@@ -64,9 +60,17 @@ export interface HeadOptions {
   linFirst?: boolean
   /** Squeeze the outputs into a range by a sigmoid, default none. */
   yRange?: readonly [number, number] | null
+  /**
+   * How the weights of linear layers start, given one after the other; their biases start at 0. Default: He's normal
+   * distribution, as in fastai. `null`: as the layers made themselves.
+   *
+   * @example createHead(512, 10, { init: weight => nn.init.xavierUniform_(weight) })
+   */
+  init?: ((weight: Tensor) => unknown) | null
 }
 
-const NAMES = ['linFtrs', 'ps', 'pool', 'concatPool', 'firstBn', 'bnFinal', 'linFirst', 'yRange']
+/** @internal Names of the options. */
+export const HEAD_OPTIONS = ['linFtrs', 'ps', 'pool', 'concatPool', 'firstBn', 'bnFinal', 'linFirst', 'yRange', 'init']
 
 /** A batch normalisation that starts, as fastai's, with a shift of 0.001. */
 function headNorm(features: number): BatchNorm1d {
@@ -75,11 +79,19 @@ function headNorm(features: number): BatchNorm1d {
   return norm
 }
 
-/** fastai's initial weights; after all layers are made, so that the random draws come in its order. */
-function initialise(head: Sequential): Sequential {
+/** He's initial weights, as in fastai. */
+function heNormal(weight: Tensor, { inFeatures }: Linear): void {
+  init.normal_(weight, 0, init.kaimingStd(inFeatures, { nonlinearity: 'relu' }))
+}
+
+/** Initial weights, after all layers are made, so that the random draws come in fastai's order. */
+function initialise(head: Sequential, start: HeadOptions['init'] = undefined): Sequential {
+  if (start === null) return head
+  if (start !== undefined && typeof start !== 'function') throw invalidArgument('init', 'a function or null', start)
   for (const layer of head) {
     if (!(layer instanceof Linear)) continue
-    init.normal_(layer.weight, 0, init.kaimingStd(layer.inFeatures, { nonlinearity: 'relu' }))
+    if (start) noGrad(() => void start(layer.weight))
+    else heNormal(layer.weight, layer)
     if (layer.bias !== null) init.zeros_(layer.bias)
   }
   return head
@@ -121,7 +133,7 @@ function block(parts: { norm: Layer | null; p: number; linear: Linear; relu: boo
  * @param nOut number of outputs
  */
 export function createHead(nf: number, nOut: number, options: HeadOptions = {}): Sequential {
-  knownOptions('createHead', options, NAMES)
+  knownOptions('createHead', options, HEAD_OPTIONS)
   const { ps = 0.5, yRange = null } = options
   const on = (name: keyof HeadOptions, fallback: boolean) => flag(name, options[name] ?? fallback)
   const pool = on('pool', true)
@@ -151,51 +163,5 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
   }
   if (on('bnFinal', false)) layers.push(new BatchNorm1d(nOut, { momentum: 0.01 }))
   if (yRange !== null) layers.push(new SigmoidRange(...rangeOf(yRange)))
-  return initialise(new Sequential(...layers))
-}
-
-/** Options of {@link createBody}. */
-export interface BodyOptions {
-  /** Channels of the pictures, default 3. For another number the first layer is made anew. */
-  nIn?: number
-  /** The new first layer takes over what fits of the old one's weights, default false. */
-  pretrained?: boolean
-}
-
-/** As fastai: one channel gets the sum of the three, two get theirs times 1.5, further ones start at 0. */
-function takeOver(target: Tensor, old: Tensor, nIn: number): void {
-  if (nIn === 1) target.copy_(old.sum([1], true))
-  else if (nIn === 2) target.copy_(old.narrow(1, 0, 2).mul(1.5))
-  else target.zero_().narrow(1, 0, 3).copy_(old)
-}
-
-function firstLayer(old: Conv2d, nIn: number, pretrained: boolean): Conv2d {
-  const { outChannels, kernelSize, stride, padding } = old
-  const layer = new Conv2d(nIn, outChannels, kernelSize, { stride, padding, bias: false })
-  if (pretrained) noGrad(() => scope(() => takeOver(layer.weight, old.weight, nIn)))
-  return layer
-}
-
-/**
- * A network without its pooling and classifier: `(N, nIn, H, W)` to `(N, 512 or 2048, H / 32, W / 32)`. It shares the
- * network's layers.
- */
-export function createBody(model: ResNet, options: BodyOptions = {}): Sequential {
-  if (!(model instanceof ResNet)) throw invalidArgument('model', 'a ResNet', model)
-  knownOptions('createBody', options, ['nIn', 'pretrained'])
-  const nIn = wholeNumber('nIn', options.nIn ?? 3)
-  const pretrained = flag('pretrained', options.pretrained ?? false)
-  const [first, ...others] = model.children().slice(0, -2) as Layer[]
-  return new Sequential(nIn === 3 ? first : firstLayer(model.conv1, nIn, pretrained), ...others)
-}
-
-/** fastai's three parameter groups of a body and a head: stem to layer2, layer3 and layer4, head. */
-export function resnetSplit(model: AnyModule): Parameter[][] {
-  const [body, head] = model instanceof Module ? model.children() : []
-  if (!(body instanceof Sequential) || head === undefined) {
-    throw invalidArgument('model', 'a Sequential of body and head', model)
-  }
-  const parameters = (modules: readonly Layer[]) => modules.flatMap(module => module.parameters())
-  const stages = [...body]
-  return [parameters(stages.slice(0, 6)), parameters(stages.slice(6)), head.parameters()]
+  return initialise(new Sequential(...layers), options.init)
 }

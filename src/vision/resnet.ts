@@ -13,10 +13,10 @@ import {
 } from '../nn/index.js'
 import { flag, knownOptions, oneOf, wholeNumber } from '../nn/validate.js'
 import { scope, type Tensor } from '../tensor/index.js'
-import { pretrainedState, type WeightsName } from './weights.js'
+import { pretrainedState, type WeightsName, type WeightsVersion } from './weights.js'
 
-function conv3x3(from: number, to: number, stride = 1): Conv2d {
-  return new Conv2d(from, to, 3, { stride, padding: 1, bias: false })
+function conv3x3(from: number, to: number, stride = 1, groups = 1): Conv2d {
+  return new Conv2d(from, to, 3, { stride, padding: 1, groups, bias: false })
 }
 
 function conv1x1(from: number, to: number, stride = 1): Conv2d {
@@ -51,6 +51,14 @@ export class BasicBlock extends Module<[Tensor], Tensor> {
   }
 }
 
+/** How wide the middle of a {@link Bottleneck} is. */
+export interface BottleneckShape {
+  /** Into how many independent convolutions the 3x3 one is divided, default 1. */
+  groups?: number
+  /** Channels of each, in the first layer, default 64. */
+  widthPerGroup?: number
+}
+
 /** 1x1, 3x3 and 1x1 convolutions around a shortcut: the block of ResNet-50 and larger. The 3x3 one has the stride. */
 export class Bottleneck extends Module<[Tensor], Tensor> {
   static readonly expansion = 4
@@ -63,13 +71,20 @@ export class Bottleneck extends Module<[Tensor], Tensor> {
   readonly relu = new ReLU({ inplace: true })
   readonly downsample: Sequential | null
 
-  constructor(from: number, width: number, stride: number, downsample: Sequential | null) {
+  constructor(
+    from: number,
+    width: number,
+    stride: number,
+    downsample: Sequential | null,
+    { groups = 1, widthPerGroup = 64 }: BottleneckShape = {},
+  ) {
     super()
-    this.conv1 = conv1x1(from, width)
-    this.bn1 = new BatchNorm2d(width)
-    this.conv2 = conv3x3(width, width, stride)
-    this.bn2 = new BatchNorm2d(width)
-    this.conv3 = conv1x1(width, width * Bottleneck.expansion)
+    const inner = Math.trunc((width * widthPerGroup) / 64) * groups
+    this.conv1 = conv1x1(from, inner)
+    this.bn1 = new BatchNorm2d(inner)
+    this.conv2 = conv3x3(inner, inner, stride, groups)
+    this.bn2 = new BatchNorm2d(inner)
+    this.conv3 = conv1x1(inner, width * Bottleneck.expansion)
     this.bn3 = new BatchNorm2d(width * Bottleneck.expansion)
     this.downsample = downsample
   }
@@ -98,6 +113,8 @@ export interface ResNetOptions {
    * when they aren't on disk, and the call waits for that: see {@link downloadWeights}.
    */
   pretrained?: boolean
+  /** Which of torchvision's weights to start with, instead of saying `pretrained`. */
+  weights?: WeightsVersion
 }
 
 /**
@@ -119,16 +136,28 @@ export class ResNet extends Module<[Tensor], Tensor> {
   /**
    * @param block {@link BasicBlock} or {@link Bottleneck}
    * @param depths number of blocks in each of the four layers
+   * @param shape of a Bottleneck's middle, for ResNeXt and wide networks
    */
-  constructor(block: Block, depths: readonly [number, number, number, number], numClasses: number) {
+  constructor(
+    block: Block,
+    depths: readonly [number, number, number, number],
+    numClasses: number,
+    shape: BottleneckShape = {},
+  ) {
     super()
     if (block !== BasicBlock && block !== Bottleneck) throw invalidArgument('block', 'BasicBlock or Bottleneck', block)
     if (!Array.isArray(depths) || depths.length !== 4) throw invalidArgument('depths', 'four whole numbers', depths)
     for (const depth of depths) wholeNumber('depths', depth)
-    this.layer1 = layer(block, 64, 64, depths[0], 1)
-    this.layer2 = layer(block, 64 * block.expansion, 128, depths[1], 2)
-    this.layer3 = layer(block, 128 * block.expansion, 256, depths[2], 2)
-    this.layer4 = layer(block, 256 * block.expansion, 512, depths[3], 2)
+    knownOptions('ResNet', shape, ['groups', 'widthPerGroup'])
+    for (const [name, value] of Object.entries(shape)) wholeNumber(name, value)
+    const { groups = 1, widthPerGroup = 64 } = shape
+    if (block === BasicBlock && (groups !== 1 || widthPerGroup !== 64)) {
+      throw invalidArgument('block', 'Bottleneck for groups or another width', block)
+    }
+    this.layer1 = layer(block, 64, 64, depths[0], 1, shape)
+    this.layer2 = layer(block, 64 * block.expansion, 128, depths[1], 2, shape)
+    this.layer3 = layer(block, 128 * block.expansion, 256, depths[2], 2, shape)
+    this.layer4 = layer(block, 256 * block.expansion, 512, depths[3], 2, shape)
     this.fc = new Linear(512 * block.expansion, numClasses)
     for (const module of this.modules()) {
       if (module instanceof Conv2d) init.normal_(module.weight, 0, convolutionStd(module))
@@ -147,13 +176,27 @@ function convolutionStd({ outChannels, kernelSize }: Conv2d): number {
   return init.kaimingStd(outChannels * kernelSize[0] * kernelSize[1], { nonlinearity: 'relu' })
 }
 
-function layer(block: Block, from: number, width: number, depth: number, stride: number): Sequential {
+function layer(
+  block: Block,
+  from: number,
+  width: number,
+  depth: number,
+  stride: number,
+  shape: BottleneckShape,
+): Sequential {
   const to = width * block.expansion
   const reshapes = stride !== 1 || from !== to
   const downsample = reshapes ? new Sequential(conv1x1(from, to, stride), new BatchNorm2d(to)) : null
-  const result = new Sequential(new block(from, width, stride, downsample))
-  for (let i = 1; i < depth; i++) result.append(new block(to, width, 1, null))
+  const result = new Sequential(new block(from, width, stride, downsample, shape))
+  for (let i = 1; i < depth; i++) result.append(new block(to, width, 1, null, shape))
   return result
+}
+
+const trained = new WeakSet<ResNet>()
+
+/** @internal Whether a network was made with pretrained weights. */
+export function hasPretrained(model: unknown): boolean {
+  return model instanceof ResNet && trained.has(model)
 }
 
 function resnet(
@@ -161,11 +204,16 @@ function resnet(
   block: Block,
   depths: readonly [number, number, number, number],
   options: ResNetOptions,
+  shape: BottleneckShape = {},
 ): ResNet {
-  knownOptions(name, options, ['numClasses', 'memoryFormat', 'pretrained'])
+  knownOptions(name, options, ['numClasses', 'memoryFormat', 'pretrained', 'weights'])
   const { numClasses = 1000, memoryFormat = 'channels_last' } = options
   oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
-  const pretrained = flag('pretrained', options.pretrained ?? false)
+  const pretrained = flag('pretrained', options.pretrained ?? options.weights !== undefined)
+  const version = oneOf('weights', options.weights ?? 'IMAGENET1K_V1', ['IMAGENET1K_V1', 'IMAGENET1K_V2'])
+  if (!pretrained && options.weights !== undefined) {
+    throw invalidArgument('pretrained', 'true (or nothing) where weights are named', options.pretrained)
+  }
   if (pretrained && numClasses !== 1000) {
     throw invalidArgument(
       'numClasses',
@@ -174,13 +222,13 @@ function resnet(
       'For other classes use visionLearner',
     )
   }
-  const model = new ResNet(block, depths, wholeNumber('numClasses', numClasses))
-  if (pretrained) scope(() => void model.loadStateDict(pretrainedState(name)))
+  const model = new ResNet(block, depths, wholeNumber('numClasses', numClasses), shape)
+  if (pretrained) {
+    scope(() => void model.loadStateDict(pretrainedState(name, version)))
+    trained.add(model)
+  }
   return memoryFormat === 'contiguous_format' ? model : model.to({ memoryFormat })
 }
-
-/** Makes a network of a known structure: {@link resnet18}, {@link resnet34}, ... */
-export type Arch = (options?: ResNetOptions) => ResNet
 
 /**
  * ResNet-18: 11.7 million parameters.
@@ -209,4 +257,29 @@ export function resnet101(options: ResNetOptions = {}): ResNet {
 /** ResNet-152: 60.2 million parameters. */
 export function resnet152(options: ResNetOptions = {}): ResNet {
   return resnet('resnet152', Bottleneck, [3, 8, 36, 3], options)
+}
+
+/** ResNeXt-50 32x4d (Xie et al. 2016): 25.0 million parameters. */
+export function resnext50_32x4d(options: ResNetOptions = {}): ResNet {
+  return resnet('resnext50_32x4d', Bottleneck, [3, 4, 6, 3], options, { groups: 32, widthPerGroup: 4 })
+}
+
+/** ResNeXt-101 32x8d: 88.8 million parameters. */
+export function resnext101_32x8d(options: ResNetOptions = {}): ResNet {
+  return resnet('resnext101_32x8d', Bottleneck, [3, 4, 23, 3], options, { groups: 32, widthPerGroup: 8 })
+}
+
+/** ResNeXt-101 64x4d: 83.5 million parameters. */
+export function resnext101_64x4d(options: ResNetOptions = {}): ResNet {
+  return resnet('resnext101_64x4d', Bottleneck, [3, 4, 23, 3], options, { groups: 64, widthPerGroup: 4 })
+}
+
+/** Wide ResNet-50-2 (Zagoruyko & Komodakis 2016): 68.9 million parameters. */
+export function wideResnet50_2(options: ResNetOptions = {}): ResNet {
+  return resnet('wide_resnet50_2', Bottleneck, [3, 4, 6, 3], options, { widthPerGroup: 128 })
+}
+
+/** Wide ResNet-101-2: 126.9 million parameters. */
+export function wideResnet101_2(options: ResNetOptions = {}): ResNet {
+  return resnet('wide_resnet101_2', Bottleneck, [3, 4, 23, 3], options, { widthPerGroup: 128 })
 }
