@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import {
+  augTransforms,
   DataLoader,
   getImageFiles,
+  hostRandom,
   ImageDataLoaders,
   type ImageDataLoadersOptions,
   imagenetStats,
@@ -14,6 +16,7 @@ import {
   memoryStats,
   Normalize,
   openImage,
+  RandomErasing,
   Resize,
 } from 'torch-learner'
 import { golden } from './helpers/golden.js'
@@ -281,4 +284,33 @@ test('bad options', async t => {
     /an array of paths for files/,
   )
   t.true((await ImageDataLoaders.fromFolder(folder, { bs: 2 })).train instanceof DataLoader)
+})
+
+test.serial('a seed fixes what batch transforms draw, too, and libtorch draws nothing', async t => {
+  const folder = await temporaryFolder(t)
+  await classFolders(folder, { 'train/a': 6, 'train/b': 6, 'valid/a': 1, 'valid/b': 1 })
+  const batchTfms = [
+    ...augTransforms({ minScale: 0.5, size: 6 }),
+    Normalize.fromStats(imagenetStats),
+    new RandomErasing({ p: 1 }),
+  ]
+  const passes = async (options: ImageDataLoadersOptions) => {
+    const { train } = await ImageDataLoaders.fromFolder(folder, {
+      bs: 4,
+      itemTfms: new Resize(8),
+      batchTfms,
+      ...options,
+    })
+    const seen: number[][] = []
+    for (let pass = 0; pass < 2; pass++) for await (const [x] of train) seen.push(Array.from(await x.data(), Number))
+    return seen
+  }
+  manualSeed(1)
+  const expected = hostRandom.permutation(5)
+  manualSeed(1)
+  const first = await passes({ seed: 7 })
+  t.deepEqual(hostRandom.permutation(5), expected)
+  t.deepEqual(await passes({ seed: 7, prefetch: 0 }), first)
+  t.notDeepEqual(await passes({ seed: 8 }), first)
+  t.is(new Set(first.map(String)).size, 6, 'every batch of every pass has draws of its own')
 })

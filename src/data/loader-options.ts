@@ -53,7 +53,10 @@ export interface DataLoaderOptions {
   dropLast?: boolean
   /** Training batches: random transforms are random, and those for training only take part. Default: as `shuffle`, and with `weights`. */
   training?: boolean
-  /** Own random numbers instead of libtorch's: the same orders every time the loader is made. */
+  /**
+   * Own random numbers instead of libtorch's, for everything that is random in a pass: orders, crops, batch transforms. The same
+   * passes every time the loader is made.
+   */
   seed?: number
   /** How many batches are prepared ahead of the one in use. 0 prepares each when it is asked for. Default 2. */
   prefetch?: number

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
+import { Generator, hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
 import type { Sample } from './collate.js'
 import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
 import { checkOptions } from './options.js'
@@ -130,6 +130,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     let seed = 0
     let order: Int32Array = new Int32Array()
     const full = this.dropLast
+    let finished = 0
     const pass: BatchPass = this.dataset.open?.(this.shuffle) ?? {
       load: async (...args) => await this.dataset.load(...args),
     }
@@ -145,7 +146,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
           const random = () => generator.uniform()
           return await pass.load(indices, { random, signal, training: this.training, order, full })
         },
-        finish: make => scope(() => this.#finish(make())),
+        finish: make => scope(() => this.#finish(make(), this.#ofBatch(seed, finished++))),
         close: async () => await pass.close?.(),
       },
       this.#options.prefetch,
@@ -166,11 +167,14 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     })
   }
 
-  #finish(batch: Tensor[]): Tensor[] {
+  #finish(batch: Tensor[], generator?: Generator): Tensor[] {
     const finished = batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
       if (i >= this.#inputs(batch.length)) return here
-      return this.batchTfms.reduce((value, transform) => transform.encodes(value, this.device, this.training), here)
+      return this.batchTfms.reduce(
+        (value, transform) => transform.encodes(value, this.device, this.training, generator),
+        here,
+      )
     })
     for (const x of batch) if (!finished.includes(x)) x.dispose()
     return finished
@@ -202,13 +206,18 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     )
   }
 
-  // Drawn only where it is used, so that loaders without random transforms take nothing but their order from the generator.
+  // Without a seed drawn only where it is used, so that loaders without random items take nothing but their order from libtorch.
   async #passSeed(): Promise<number> {
     const used = (this.training && this.dataset.usesRandom) || (this.shuffle && this.dataset.sequential)
+    if (this.#generator) return this.training || used ? this.#generator.integer() : 0
     if (!used) return 0
-    if (this.#generator) return this.#generator.integer()
     await rng.ready()
     return hostRandom.integer(2 ** 31)
+  }
+
+  /** What transforms draw from; not the numbers that the items of this batch were prepared with. */
+  #ofBatch(passSeed: number, position: number): Generator | undefined {
+    return this.#generator && this.training ? new Generator(((passSeed + position) ^ 0x9e3779b9) >>> 0) : undefined
   }
 
   #checkLength(): void {

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.js'
+import type { Generator, Tensor } from '../tensor/index.js'
 
 /** Which loaders a transform works on: 0 training only, 1 validation only. */
 export type SplitIdx = 0 | 1
@@ -19,8 +19,9 @@ export abstract class BatchTransform {
    * @param x asking for its shape, dtype or device would wait until everything before it has been computed
    * @param device where it is
    * @param training the batch is for training: what is random is random
+   * @param generator where random numbers come from, when the loader has a `seed`: this batch's own. Default: libtorch's
    */
-  abstract encodes(x: Tensor, device: string, training: boolean): Tensor
+  abstract encodes(x: Tensor, device: string, training: boolean, generator?: Generator): Tensor
 
   /** The way back, for showing. Default: nothing to undo. */
   decodes(x: Tensor, _device: string): Tensor {

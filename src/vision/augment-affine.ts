@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions } from '../data/index.js'
 import { pair } from '../nn/validate.js'
-import { ops, scope, type Tensor } from '../tensor/index.js'
-import { type Draw, type DrawSpec, drawFor, drawSchema } from './draw.js'
+import { type Generator, ops, scope, type Tensor } from '../tensor/index.js'
+import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
 
 const number = z.number({ error: 'a number' }).optional()
 const share = z.custom<number>(value => typeof value === 'number' && value >= 0 && value <= 1, {
@@ -82,19 +82,19 @@ export class AffineAugment extends BatchTransform {
     this.options = checkOptions(AffineOptions, options, 'AffineAugment')
   }
 
-  override encodes(x: Tensor, _device: string, training: boolean): Tensor {
+  override encodes(x: Tensor, _device: string, training: boolean, generator?: Generator): Tensor {
     return scope(() => {
-      const draws = training ? this.#draws(x) : {}
+      const draws = training ? this.#draws(x, generator) : {}
       return ops.torch_learner.augment_affine(x, { ...draws, ...samplingArguments(this.options) }) as Tensor
     })
   }
 
   // in the reference's order, so that a seed means the same
-  #draws(x: Tensor): Record<string, Tensor> {
+  #draws(x: Tensor, generator?: Generator): Record<string, Tensor> {
     const { flip, dihedral, rotate, zoom, warp, batch = false } = this.options
     const draws: Record<string, Tensor> = {}
     const take = (name: string, draw: Draw | undefined, spec: DrawSpec) => {
-      draws[name] = drawFor(x, draw, spec, batch)
+      draws[name] = drawFor(x, draw, spec, { batch, generator })
     }
     const p = (part: { p?: number }) => part.p ?? 0.5
     if (dihedral) take('dihedral', dihedral.draw, { kind: 'whole', low: 0, high: 8, p: p(dihedral) })
@@ -157,10 +157,12 @@ export class BatchResizedCrop extends BatchTransform {
     this.options = checkOptions(CropOptions, options, 'BatchResizedCrop')
   }
 
-  override encodes(x: Tensor, _device: string, training: boolean): Tensor {
+  override encodes(x: Tensor, _device: string, training: boolean, generator?: Generator): Tensor {
     const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1, mode = 'bilinear' } = this.options
     return scope(() => {
-      const tries = training ? { tries: ops.torch_learner.augment_uniform([ATTEMPTS, 4]) as Tensor } : {}
+      const tries = training
+        ? { tries: ops.torch_learner.augment_uniform([ATTEMPTS, 4], from(generator)) as Tensor }
+        : {}
       const wanted = { scale: [minScale, maxScale], ratio: [...ratio], valid_scale: validScale, mode }
       return ops.torch_learner.augment_crop(x, [...this.size], { ...tries, ...wanted }) as Tensor
     })

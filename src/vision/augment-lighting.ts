@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions, type SplitIdx } from '../data/index.js'
-import { ops, scope, type Tensor } from '../tensor/index.js'
-import { type Draw, drawFor, drawSchema } from './draw.js'
+import { type Generator, ops, scope, type Tensor } from '../tensor/index.js'
+import { type Draw, drawFor, drawSchema, from } from './draw.js'
 
 const change = z.custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, {
   error: 'a number from 0 to 1, 1 excluded',
@@ -48,19 +48,20 @@ export class LightingAugment extends BatchTransform {
     this.options = checkOptions(LightingOptions, options, 'LightingAugment')
   }
 
-  override encodes(x: Tensor): Tensor {
+  override encodes(x: Tensor, _device?: string, _training?: boolean, generator?: Generator): Tensor {
     const { brightness, contrast, batch = false } = this.options
+    const source = { batch, generator }
     return scope(() => {
       const draws: Record<string, Tensor> = {}
       if (brightness) {
         const { maxLighting = 0.2, p = 0.75, draw } = brightness
         const spec = { low: 0.5 * (1 - maxLighting), high: 0.5 * (1 + maxLighting), p, neutral: 0.5 }
-        draws.brightness = drawFor(x, draw, spec, batch)
+        draws.brightness = drawFor(x, draw, spec, source)
       }
       if (contrast) {
         const { maxLighting = 0.2, p = 0.75, draw } = contrast
         const change = -Math.log(1 - maxLighting)
-        draws.contrast = drawFor(x, draw, { kind: 'log_uniform', low: -change, high: change, p, neutral: 1 }, batch)
+        draws.contrast = drawFor(x, draw, { kind: 'log_uniform', low: -change, high: change, p, neutral: 1 }, source)
       }
       return ops.torch_learner.augment_lighting(x, draws) as Tensor
     })
@@ -113,8 +114,8 @@ export class RandomErasing extends BatchTransform {
     this.options = checkOptions(ErasingOptions, options, 'RandomErasing')
   }
 
-  override encodes(x: Tensor): Tensor {
+  override encodes(x: Tensor, _device?: string, _training?: boolean, generator?: Generator): Tensor {
     const { p, minArea, maxArea, minAspect, maxCount } = this.options
-    return ops.torch_learner.augment_erase(x, p, minArea, maxArea, minAspect, maxCount) as Tensor
+    return ops.torch_learner.augment_erase(x, p, minArea, maxArea, minAspect, maxCount, from(generator)) as Tensor
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ops, type Tensor, tensor } from '../tensor/index.js'
+import { type Generator, ops, type Tensor, tensor } from '../tensor/index.js'
 
 /** Numbers instead of random ones: one for all samples, one for each, or a function that gives them for every batch. */
 export type Draw = number | readonly number[] | (() => number | readonly number[])
@@ -23,12 +23,24 @@ export interface DrawSpec {
   neutral?: number
 }
 
-/** One number a sample of `x`, `(N)` on the host: the given ones, or from libtorch's CPU generator on the native stream. */
-export function drawFor(x: Tensor, draw: Draw | undefined, spec: DrawSpec, batch: boolean): Tensor {
+/** Which samples share a draw, and where it comes from (default: libtorch's CPU generator). */
+export interface DrawSource {
+  batch: boolean
+  generator?: Generator
+}
+
+/** One number a sample of `x`, `(N)` on the host: the given ones, or drawn on the native stream. */
+export function drawFor(x: Tensor, draw: Draw | undefined, spec: DrawSpec, source: DrawSource): Tensor {
   if (draw !== undefined) {
     const given = typeof draw === 'function' ? draw() : draw
     return tensor(typeof given === 'number' ? [given] : [...given], { dtype: 'float32' })
   }
+  const { batch, generator } = source
   const { kind = 'uniform', low, high, p = 1, neutral = 0 } = spec
-  return ops.torch_learner.augment_draw(x, kind, low, high, p, neutral, batch) as Tensor
+  return ops.torch_learner.augment_draw(x, kind, low, high, p, neutral, batch, from(generator)) as Tensor
+}
+
+/** The operators' named argument. */
+export function from(generator: Generator | undefined): { generator?: Generator } {
+  return generator ? { generator } : {}
 }

@@ -80,7 +80,7 @@ export interface ImageDataLoadersOptions {
   valid?: string
   /** A random share of all pictures for validation, above 0 and below 1. Default 0.2; with `fromFolder` none. */
   validPct?: number
-  /** The same split, orders and crops every time. Default: libtorch's generator decides, see `manualSeed`. */
+  /** The same split, orders, crops and augmentations every time. Default: libtorch's generator decides, see `manualSeed`. */
   seed?: number
   /**
    * The kind of target: `CategoryBlock`, `MultiCategoryBlock`, `RegressionBlock`, or one of them with options:
