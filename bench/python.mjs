@@ -1,15 +1,16 @@
-// Runs bench/reference.py as a partner that takes turns with us.
+// Runs bench/reference.py or another script as a partner that takes turns with us.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Starts the reference with the Python that PYTHON names (default python3); null when it has no PyTorch.
+ * Starts the reference with the Python that PYTHON names (default python3); null when it lacks what the script imports.
  *
  * @param {number} threads
+ * @param {string} name of the script in this folder
  */
-export async function startReference(threads) {
-  const script = fileURLToPath(new URL('reference.py', import.meta.url))
+export async function startReference(threads, name = 'reference.py') {
+  const script = fileURLToPath(new URL(name, import.meta.url))
   const child = spawn(process.env.PYTHON ?? 'python3', [script], {
     stdio: ['pipe', 'pipe', 'pipe'],
     // with libgomp's own waiting policy, which is the best for PyTorch on a quiet machine

@@ -1,32 +1,17 @@
-// Picture files to RGB pixels: PNG by libspng, JPEG by libjpeg-turbo, whichever this build has.
+// Picture files to RGB pixels of a wanted size: PNG by libspng and JPEG by libjpeg-turbo, whichever this build has, and
+// BMP.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "image_codec.h"
 #include "image_resample.h"
 
 namespace torch_learner::image {
-
-enum class Problem {
-  missing,      // no such file
-  unreadable,   // there, and not to be read: a folder, no permission
-  empty,        // no bytes
-  unsupported,  // perhaps a picture, but not for this build: ask another decoder
-  damaged,      // the codec gave up
-  too_large,    // more pixels than allowed
-  wrong_size,   // Method::exact, and the picture has another size
-};
-
-struct DecodeError : std::exception {
-  Problem problem;
-  std::string reason;
-  DecodeError(Problem problem_, std::string reason_) : problem(problem_), reason(std::move(reason_)) {}
-  const char* what() const noexcept override { return reason.c_str(); }
-};
 
 // Decodes one file after another on one thread; keeps its buffers from file to file.
 class Decoder {
@@ -45,18 +30,19 @@ class Decoder {
   void fit(View from, const Request& request, const double* draws, uint8_t* out);
 
  private:
-  struct Codec;
-  void open(const std::string& path);
-  View pixels(const Box& box, const Step& step);
+  Codec& open(const std::string& path);
+  void stream(Codec& codec, const Box& box, const Request& request, uint8_t* out);
+  View whole(Codec& codec);
+  void trim();
 
-  std::unique_ptr<Codec> codec_;
+  std::vector<std::unique_ptr<Codec>> codecs_;
   std::vector<uint8_t> file_;
   std::vector<uint8_t> rgb_;
   Size size_;
   Resampler resampler_;
 };
 
-// What this build decodes: a subset of "png", "jpeg".
+// What this build decodes: "bmp", "png", "jpeg".
 std::vector<std::string> codecs();
 
 }  // namespace torch_learner::image

@@ -5,16 +5,15 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "image_kernels.h"
+
 namespace torch_learner::image {
 
 namespace {
 
 constexpr int kChannels = 3;
-// 8 bits of value and 2 of headroom (sums of rounded weights may pass 1) leave 22 of an int32 for a weight's fraction.
-constexpr int kFraction = 22;
-constexpr int32_t kHalf = 1 << (kFraction - 1);
-
-uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kFraction, 0, 255)); }
+// Buffers up to this size (in elements) are kept from picture to picture.
+constexpr size_t kKept = size_t{1} << 22;
 
 // Where a coordinate outside [0, size) reads from, or -1 for nowhere.
 int fold(int at, int size, Padding padding) {
@@ -27,29 +26,19 @@ int fold(int at, int size, Padding padding) {
   return phase < size ? phase : period - phase;
 }
 
-void weigh_row(const uint8_t* row, int first, int count, const int32_t* weight, uint8_t* out) {
-  int32_t red = kHalf, green = kHalf, blue = kHalf;
-  const uint8_t* pixel = row + static_cast<ptrdiff_t>(first) * kChannels;
-  for (int tap = 0; tap < count; tap++, pixel += kChannels) {
-    red += pixel[0] * weight[tap];
-    green += pixel[1] * weight[tap];
-    blue += pixel[2] * weight[tap];
-  }
-  out[0] = to_byte(red);
-  out[1] = to_byte(green);
-  out[2] = to_byte(blue);
-}
-
 }  // namespace
 
-void Resampler::Weights::fill(double from, double to, int in_size, int out_size) {
+void Resampler::Weights::fill(double from_, double to_, int in_size_, int out_size_) {
+  // pictures of one size come in rows
+  if (from == from_ && to == to_ && in_size == in_size_ && out_size == out_size_) return;
+  from = from_, to = to_, in_size = in_size_, out_size = out_size_;
   const double step = (to - from) / out_size;
   const double reach = std::max(step, 1.0);
-  taps = static_cast<int>(std::ceil(reach)) * 2 + 1;
+  stride = whole_groups(static_cast<int>(std::ceil(reach)) * 2 + 1);
   first.resize(out_size);
   count.resize(out_size);
-  weight.resize(static_cast<size_t>(out_size) * taps);
-  std::vector<double> exact(taps);
+  weight.assign(static_cast<size_t>(out_size) * stride, 0);
+  std::vector<double> exact(stride);
   for (int at = 0; at < out_size; at++) {
     const double centre = from + (at + 0.5) * step;
     const int begin = std::max(0, static_cast<int>(centre - reach + 0.5));
@@ -61,70 +50,116 @@ void Resampler::Weights::fill(double from, double to, int in_size, int out_size)
     }
     first[at] = begin;
     count[at] = end - begin;
-    int32_t* fixed = weight.data() + static_cast<size_t>(at) * taps;
+    int32_t* fixed = weight.data() + static_cast<size_t>(at) * stride;
     for (int i = 0; i < end - begin; i++) {
       fixed[i] = static_cast<int32_t>((sum == 0 ? 0 : exact[i] / sum) * (1 << kFraction) + 0.5);
     }
   }
+  alive = 1;
+  for (int at = 0, next = 0; at < out_size; at++) {
+    while (next < out_size && first[next] < first[at] + count[at]) next++;
+    alive = std::max(alive, next - at);
+  }
+}
+
+void Resampler::begin_part(Size hull, double left, double top, double right, double bottom, uint8_t* out, Size to) {
+  across_.fill(left, right, hull.width, to.width);
+  down_.fill(top, bottom, hull.height, to.height);
+  const size_t row_bytes = static_cast<size_t>(to.width) * kChannels;
+  if (!across_.whole()) row_.resize(row_bytes + kSlack);
+  if (!down_.whole()) sums_.resize(row_bytes * down_.alive);
+  out_ = out;
+  to_ = to;
+  row_at_ = down_.first.front();
+  started_ = finished_ = 0;
+}
+
+// Adds a row of the hull to each output row that it belongs to.
+void Resampler::push(const uint8_t* row) {
+  const size_t row_bytes = static_cast<size_t>(to_.width) * kChannels;
+  row += static_cast<ptrdiff_t>(left_) * kChannels;
+  if (!across_.whole()) {
+    weigh_across(row, to_.width, across_.first.data(), across_.count.data(), across_.weight.data(), across_.stride,
+                 row_.data());
+    row = row_.data();
+  }
+  const int at = row_at_++;
+  if (down_.whole()) {
+    std::memcpy(out_ + row_bytes * at, row, row_bytes);
+    return;
+  }
+  const auto sums = [&](int y) { return sums_.data() + row_bytes * (y % down_.alive); };
+  const auto weight = [&](int y) { return down_.weight[static_cast<size_t>(y) * down_.stride + at - down_.first[y]]; };
+  for (int y = finished_; y < started_; y++) add_to_sums(sums(y), row, weight(y), row_bytes);
+  for (; started_ < to_.height && down_.first[started_] == at; started_++) {
+    start_sums(sums(started_), row, weight(started_), row_bytes);
+  }
+  for (; finished_ < started_ && down_.first[finished_] + down_.count[finished_] == at + 1; finished_++) {
+    finish_sums(sums(finished_), out_ + row_bytes * finished_, row_bytes);
+  }
+}
+
+// All the rows that are needed. Nothing may be read behind the last one.
+void Resampler::feed(View rows) {
+  const int end = end_row();
+  for (int y = first_row(); y < end - 1; y++) push(rows.rgb + y * rows.stride);
+  const size_t row_bytes = static_cast<size_t>(rows.size.width) * kChannels;
+  last_.resize(row_bytes + kSlack);
+  std::memcpy(last_.data(), rows.rgb + (end - 1) * rows.stride, row_bytes);
+  push(last_.data());
 }
 
 void Resampler::resize(View from, double left, double top, double right, double bottom, uint8_t* out, Size to) {
-  const size_t row_bytes = static_cast<size_t>(to.width) * kChannels;
-  const bool same_width = left == 0 && right == to.width && from.size.width == to.width;
-  const bool same_height = top == 0 && bottom == to.height && from.size.height == to.height;
-  if (!same_height) down_.fill(top, bottom, from.size.height, to.height);
-  const int first_row = same_height ? 0 : down_.first.front();
-  const int end_row = same_height ? to.height : down_.first.back() + down_.count.back();
+  left_ = top_ = 0;
+  begin_part(from.size, left, top, right, bottom, out, to);
+  feed(from);
+}
 
-  View wide = from;  // right in width already
-  if (!same_width) {
-    across_.fill(left, right, from.size.width, to.width);
-    rows_.resize(row_bytes * (end_row - first_row));
-    for (int y = first_row; y < end_row; y++) {
-      const uint8_t* row = from.rgb + y * from.stride;
-      uint8_t* target = rows_.data() + row_bytes * (y - first_row);
-      for (int x = 0; x < to.width; x++) {
-        weigh_row(row, across_.first[x], across_.count[x],
-                  across_.weight.data() + static_cast<size_t>(x) * across_.taps,
-                  target + static_cast<size_t>(x) * kChannels);
-      }
-    }
-    wide = {rows_.data() - static_cast<ptrdiff_t>(row_bytes) * first_row,
-            {to.width, from.size.height},
-            static_cast<ptrdiff_t>(row_bytes)};
-  }
+void Resampler::begin_box(Size from, double scale, Box box, uint8_t* out, Size to) {
+  // The box in the pixels at hand, and the whole pixels around it: nothing from outside may bleed in.
+  const double left = box.left * scale, right = (box.left + box.size.width) * scale;
+  const double top = box.top * scale, bottom = (box.top + box.size.height) * scale;
+  left_ = static_cast<int>(left);
+  top_ = static_cast<int>(top);
+  const Size hull{std::min(static_cast<int>(std::ceil(right)), from.width) - left_,
+                  std::min(static_cast<int>(std::ceil(bottom)), from.height) - top_};
+  begin_part(hull, left - left_, top - top_, std::min(right - left_, static_cast<double>(hull.width)),
+             std::min(bottom - top_, static_cast<double>(hull.height)), out, to);
+}
 
-  std::vector<int32_t> sums(row_bytes);
-  for (int y = 0; y < to.height; y++, out += row_bytes) {
-    if (same_height) {
-      std::memcpy(out, wide.rgb + y * wide.stride, row_bytes);
-      continue;
-    }
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int tap = 0; tap < down_.count[y]; tap++) {
-      const uint8_t* row = wide.rgb + (down_.first[y] + tap) * wide.stride;
-      const int32_t weight = down_.weight[static_cast<size_t>(y) * down_.taps + tap];
-      for (size_t i = 0; i < row_bytes; i++) sums[i] += row[i] * weight;
-    }
-    for (size_t i = 0; i < row_bytes; i++) out[i] = to_byte(sums[i]);
-  }
+void Resampler::begin(Size from, double scale, Box box, const Request& request, uint8_t* out) {
+  begin_box(from, scale, box, target(request, 0, out), request.steps.front().to);
+}
+
+void Resampler::finish(const Request& request, const double* draws, uint8_t* out) {
+  const Step& step = request.steps.front();
+  const View view{target(request, 0, out), step.to, static_cast<ptrdiff_t>(step.to.width) * kChannels};
+  run_from(1, view, step.to, request, draws + draws_of(step), out);
 }
 
 void Resampler::run(View from, Size original, const Request& request, const double* draws, uint8_t* out) {
-  for (size_t i = 0; i < request.steps.size(); i++) {
+  run_from(0, from, original, request, draws, out);
+}
+
+uint8_t* Resampler::target(const Request& request, size_t i, uint8_t* out) {
+  if (i + 1 == request.steps.size()) return out;
+  const Size size = request.steps[i].to;
+  std::vector<uint8_t>& buffer = between_[i % 2];
+  buffer.resize(static_cast<size_t>(size.width) * size.height * kChannels);
+  return buffer.data();
+}
+
+void Resampler::run_from(size_t first, View from, Size original, const Request& request, const double* draws,
+                         uint8_t* out) {
+  for (size_t i = first; i < request.steps.size(); i++) {
     const Step& step = request.steps[i];
     const Box box = choose_box(step, original, draws);
     if (!box.inside(original) && static_cast<double>(box.size.width) * box.size.height > request.max_pixels * 4) {
       throw std::length_error("with its margin it has more than 4 times the pixels allowed");
     }
-    uint8_t* target = out;
-    if (i + 1 < request.steps.size()) {
-      std::vector<uint8_t>& buffer = between_[i % 2];
-      buffer.resize(static_cast<size_t>(step.to.width) * step.to.height * kChannels);
-      target = buffer.data();
-    }
-    fit(from, original, box, step, target);
-    from = {target, step.to, static_cast<ptrdiff_t>(step.to.width) * kChannels};
+    uint8_t* const result = target(request, i, out);
+    fit(from, original, box, step, result);
+    from = {result, step.to, static_cast<ptrdiff_t>(step.to.width) * kChannels};
     original = step.to;
     draws += draws_of(step);
   }
@@ -135,15 +170,18 @@ void Resampler::fit(View from, Size original, Box box, const Step& step, uint8_t
     resize(padded(from, box, step.padding), 0, 0, box.size.width, box.size.height, out, step.to);
     return;
   }
-  // The box in the pixels at hand, and the whole pixels around it: nothing from outside may bleed in.
-  const double left = box.left * from.scale, right = (box.left + box.size.width) * from.scale;
-  const double top = box.top * from.scale, bottom = (box.top + box.size.height) * from.scale;
-  const int x = static_cast<int>(left), y = static_cast<int>(top);
-  const Size hull{std::min(static_cast<int>(std::ceil(right)), from.size.width) - x,
-                  std::min(static_cast<int>(std::ceil(bottom)), from.size.height) - y};
-  const View part{from.rgb + y * from.stride + static_cast<ptrdiff_t>(x) * kChannels, hull, from.stride};
-  resize(part, left - x, top - y, std::min(right - x, static_cast<double>(hull.width)),
-         std::min(bottom - y, static_cast<double>(hull.height)), out, step.to);
+  begin_box(from.size, from.scale, box, out, step.to);
+  feed(from);
+}
+
+void Resampler::trim() {
+  if (canvas_.capacity() > kKept) std::vector<uint8_t>().swap(canvas_);
+  if (sums_.capacity() > kKept) std::vector<int32_t>().swap(sums_);
+  for (auto& buffer : between_) {
+    if (buffer.capacity() > kKept) std::vector<uint8_t>().swap(buffer);
+  }
+  if (across_.weight.capacity() > kKept) across_ = {};
+  if (down_.weight.capacity() > kKept) down_ = {};
 }
 
 View Resampler::padded(View from, Box box, Padding padding) {

@@ -47,7 +47,7 @@ export interface PictureFailure {
 /** Decoding and resizing on threads of the addon's own (binding/image.cc). */
 export interface ImageAddon {
   /** What this build decodes by itself. */
-  imageCodecs(): ('png' | 'jpeg')[]
+  imageCodecs(): ('bmp' | 'png' | 'jpeg')[]
   /** The size that a file's header states. */
   imageSize(path: string): Promise<{ width: number; height: number } | PictureFailure>
   /** A tensor of uint8 `(n, height, width, 3)` for pictures to be decoded into. */

@@ -8,20 +8,14 @@ import {
   type PictureRequest,
   TorchLearnerError,
 } from '../native/index.js'
+import { MAX_PIXELS, pictureError, type RgbPicture } from './picture.js'
+import { decodeBySharp, sizeBySharp } from './sharp.js'
 
-/** Pictures with more pixels than this are refused by default: 100 million. */
-export const MAX_PIXELS = 1e8
+export { MAX_PIXELS, type RgbPicture } from './picture.js'
 
 const schema = z.strictObject({
   maxPixels: z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' }).default(MAX_PIXELS),
 })
-
-/** RGB pixels, 3 bytes each, row by row. */
-export interface RgbPicture {
-  readonly data: Uint8Array
-  readonly width: number
-  readonly height: number
-}
 
 /** How {@link decodeInto} goes about it. */
 export interface DecodeOptions {
@@ -38,8 +32,8 @@ let tickets = 0
 /**
  * Decodes, cuts and resizes picture files into `out`, each `(height, width, 3)`.
  *
- * PNG and JPEG are decoded by libspng and libjpeg-turbo where this build has them, everything else that sharp knows by sharp; all on
- * other threads than JavaScript's.
+ * BMP is decoded by the addon, and so are PNG and JPEG (libspng, libjpeg-turbo) where this build has them, everything else that sharp
+ * knows by sharp; all on other threads than JavaScript's.
  *
  * @param draws the random numbers that the request's steps take, file after file
  * @param out JavaScript's memory, or a handle of `pictureBatch`
@@ -93,7 +87,9 @@ async function retry(
 }
 
 /**
- * A picture file as RGB pixels in its own size. Transparency is dropped and an orientation tag isn't obeyed, as in fastai.
+ * A picture file as RGB pixels in its own size: those of Pillow's `Image.open(path).convert('RGB')`, which fastai takes. So
+ * transparency is dropped, colour profiles aren't applied, an orientation tag isn't obeyed (but in TIFF), and of 16-bit grey everything
+ * above 255 is white.
  *
  * @param options `maxPixels`: refuse larger pictures; default 100 million
  * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
@@ -104,7 +100,7 @@ export async function openImage(path: string, options: { maxPixels?: number } = 
   const { width, height } = await imageSize(path)
   if (width * height > maxPixels) {
     const reason = `it has ${width} x ${height} = ${width * height} pixels, more than the ${maxPixels} allowed`
-    throw pictureError(path, { index: 0, problem: 'too-large', reason })
+    throw pictureError(path, { problem: 'too-large', reason })
   }
   const data = new Uint8Array(width * height * 3)
   const request: PictureRequest = {
@@ -121,55 +117,12 @@ export async function imageSize(path: string): Promise<{ width: number; height: 
   const size = await native.imageSize(path)
   if ('width' in size) return size
   if (size.problem !== 'unsupported') throw pictureError(path, size)
-  const { default: sharp } = await import('sharp')
-  const { width, height } = await sharp(path)
-    .metadata()
-    .catch((error: unknown) => {
-      throw sharpError(path, error)
-    })
-  return { width, height }
-}
-
-async function decodeBySharp(path: string, maxPixels: number): Promise<RgbPicture> {
-  const { default: sharp } = await import('sharp')
-  const { data, info } = await sharp(path, { limitInputPixels: maxPixels, failOn: 'truncated' })
-    .removeAlpha()
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: unknown) => {
-      throw sharpError(path, error)
-    })
-  if (info.channels === 3) return { data, width: info.width, height: info.height }
-  throw pictureError(path, {
-    index: 0,
-    problem: 'damaged',
-    reason: `it has ${info.channels} channels where 3 are expected`,
-  })
+  return await sizeBySharp(path)
 }
 
 function checkExact(path: string, width: number, height: number, request: PictureRequest): void {
   const [first] = request.steps
   if (first.method !== 'exact' || (width === first.width && height === first.height)) return
   const reason = `it is ${width} x ${height} pixels where ${first.width} x ${first.height} are expected`
-  throw pictureError(path, { index: 0, problem: 'wrong-size', reason })
-}
-
-function pictureError(path: string, { problem, reason }: PictureFailure): TorchLearnerError {
-  const hint = problem === 'wrong-size' ? '. Give all pictures one size with itemTfms: new Resize(size)' : ''
-  return new TorchLearnerError(
-    problem === 'missing' ? 'ERR_NOT_FOUND' : 'ERR_DECODE',
-    `Cannot read the picture ${path}: ${reason}${hint}`,
-  )
-}
-
-function sharpError(path: string, cause: unknown): TorchLearnerError {
-  const said = cause instanceof Error ? cause.message : String(cause)
-  const reason = said.includes('unsupported image format')
-    ? "it isn't a picture in a format known here"
-    : said
-        .replace(/^Input file /, 'the file ')
-        .replace(/\s+/g, ' ')
-        .trim()
-  return new TorchLearnerError('ERR_DECODE', `Cannot read the picture ${path}: ${reason}`, { cause })
+  throw pictureError(path, { problem: 'wrong-size', reason })
 }
