@@ -1,9 +1,11 @@
 // npm run bench: everything against its reference, in turns within one run; medians.
 //   PYTHON=<python with torch 2.13.0>   the reference side (default python3; without PyTorch its rows stay empty)
 //   BENCH_THREADS=2                     threads on both sides
+//   BENCH_PHOTOS, BENCH_THUMBNAILS      folders of photographs and of 32x32 pictures, to read them beside Pillow
 //   BENCH_PICTURES=<folder>             pictures to measure reading with (default: drawn here)
 import { cpus, loadavg } from 'node:os'
 import { getNumThreads, setNumThreads } from 'torch-learner'
+import { run as decode } from './decode.mjs'
 import { run as learner } from './learner.mjs'
 import { run as loader } from './loader.mjs'
 import * as mixup from './mixup.mjs'
@@ -35,6 +37,7 @@ try {
     ...(await resnet(reference, { settings })),
     ...(await learner()),
     ...(await loader()),
+    ...(await decode()),
     ...(await busyNeighbour(settings[0])),
     ...(await mixup.run(reference)),
     ...(await operators.run()),

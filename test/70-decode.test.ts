@@ -31,7 +31,7 @@ const png = codecs.includes('png') ? 'the PNG is damaged or cut off: ' : ''
 const jpeg = codecs.includes('jpeg') ? 'the JPEG is damaged or cut off: ' : ''
 
 test('what this build decodes by itself', t => {
-  t.true(codecs.every(name => name === 'png' || name === 'jpeg'))
+  t.true(codecs.includes('bmp') && codecs.every(name => ['bmp', 'png', 'jpeg'].includes(name)))
 })
 
 test('PNG: RGB, grey, alpha, palette, 16 bits, interlaced', async t => {
@@ -43,18 +43,16 @@ test('PNG: RGB, grey, alpha, palette, 16 bits, interlaced', async t => {
   await agrees(t, folder, 'palette.png', picture(19, 11).png({ palette: true, colours: 16 }))
   await agrees(t, folder, 'palette-alpha.png', picture(19, 11, 4).png({ palette: true }))
   await agrees(t, folder, 'bits16.png', picture(19, 11).toColourspace('rgb16').png(), 1)
-  await agrees(t, folder, 'grey16.png', picture(19, 11, 1).toColourspace('grey16').png(), 1)
   await agrees(t, folder, 'one.png', picture(1, 1).png())
 })
 
-test('JPEG: colour, grey, subsampled or not, progressive; CMYK by sharp', async t => {
+test('JPEG: colour, grey, subsampled or not, progressive', async t => {
   const folder = await temporaryFolder(t)
   for (const chromaSubsampling of ['4:2:0', '4:4:4']) {
     await agrees(t, folder, 'a.jpg', picture(37, 23).jpeg({ chromaSubsampling }), 2)
     await agrees(t, folder, 'b.jpg', picture(37, 23).jpeg({ chromaSubsampling, progressive: true }), 2)
   }
   await agrees(t, folder, 'grey.jpg', picture(37, 23, 1).toColourspace('b-w').jpeg())
-  await agrees(t, folder, 'cmyk.jpg', picture(37, 23).toColourspace('cmyk').jpeg())
 })
 
 test('other formats by sharp', async t => {
@@ -69,6 +67,25 @@ test('what counts is the content, not the name', async t => {
   const folder = await temporaryFolder(t)
   await agrees(t, folder, 'jpeg.png', picture(9, 9).jpeg(), 2)
   await agrees(t, folder, 'webp.jpg', picture(9, 9).webp())
+})
+
+test('a colour profile is not applied, as in Pillow', async t => {
+  const folder = await temporaryFolder(t)
+  for (const format of ['png', 'webp', 'tiff'] as const) {
+    const file = join(folder, `p3.${format}`)
+    await picture(17, 9).withIccProfile('p3').toFormat(format, { lossless: true }).toFile(file)
+    const stored = await sharp(file, { ignoreIcc: true }).raw().toBuffer()
+    t.notDeepEqual(await sharp(file).raw().toBuffer(), stored, format)
+    t.deepEqual(Buffer.from((await openImage(file)).data), stored, format)
+  }
+})
+
+test('a file that has changed is read anew, also by sharp', async t => {
+  const file = join(await temporaryFolder(t), 'a.webp')
+  for (const shift of [0, 40]) {
+    await writeFile(file, await picture(17, 9, 3, shift).webp({ lossless: true }).toBuffer())
+    t.deepEqual(Buffer.from((await openImage(file)).data), Buffer.from(pattern(17, 9, 3, shift)))
+  }
 })
 
 test('an orientation tag is not obeyed', async t => {
@@ -145,27 +162,6 @@ test('a bomb is refused by its header', async t => {
     /20 x 20 = 400 pixels, more than the 399 allowed$/,
   )
   t.is((await openImage(small, { maxPixels: 400 })).width, 20)
-})
-
-test('damaged files of every kind end in an error or in pixels, never in a crash', async t => {
-  const folder = await temporaryFolder(t)
-  const originals = [await picture(40, 30).png().toBuffer(), await picture(40, 30).jpeg().toBuffer()]
-  let seed = 1
-  const random = (n: number) => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-    return seed % n
-  }
-  for (let i = 0; i < 400; i++) {
-    const bytes = Buffer.from(originals[i % 2])
-    for (let k = 0; k <= random(4); k++) bytes[random(bytes.length)] = random(256)
-    const file = join(folder, 'x')
-    await writeFile(file, i % 5 === 0 ? bytes.subarray(0, random(bytes.length)) : bytes)
-    const outcome = await openImage(file, { maxPixels: 1e6 }).catch((error: unknown) => error)
-    t.true(
-      outcome instanceof Error ? 'code' in outcome && String(outcome.code).startsWith('ERR_') : true,
-      String(outcome),
-    )
-  }
 })
 
 test("the addon refuses arguments that don't fit together", async t => {

@@ -88,7 +88,8 @@ function cmykToRgb(ink: Buffer): Uint8Array {
 
 function deepGreyToRgb(grey: Buffer): Uint8Array {
   const rgb = new Uint8Array((grey.length / 2) * 3)
-  for (let i = 0; i < rgb.length / 3; i++) rgb.fill(Math.min(255, grey[2 * i] + 256 * grey[2 * i + 1]), 3 * i, 3 * i + 3)
+  for (let i = 0; i < rgb.length / 3; i++)
+    rgb.fill(Math.min(255, grey[2 * i] + 256 * grey[2 * i + 1]), 3 * i, 3 * i + 3)
   return rgb
 }
 
