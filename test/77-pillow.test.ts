@@ -12,7 +12,8 @@ import { coded, temporaryFolder } from './helpers/pictures.js'
 interface Recording {
   name: string
   file: string
-  size: [width: number, height: number]
+  width: number
+  height: number
   pixels: string | null
 }
 const recordings = JSON.parse(
@@ -29,8 +30,8 @@ const tolerance = (name: string) => {
   return name.endsWith('.jpg') ? { most: 2, mean: 0.1 } : { most: 0, mean: 0 }
 }
 
-function agrees(t: ExecutionContext, { name, size, pixels }: Recording, { data, width, height }: RgbPicture): void {
-  t.deepEqual([width, height], size, name)
+function agrees(t: ExecutionContext, { name, pixels, ...size }: Recording, { data, width, height }: RgbPicture): void {
+  t.deepEqual([width, height], [size.width, size.height], name)
   const expected = inflateSync(Buffer.from(pixels ?? '', 'base64'))
   t.is(data.length, expected.length, name)
   const off = Array.from(data, (value, i) => Math.abs(value - expected[i]))
@@ -50,7 +51,7 @@ test('as they come', async t => {
       continue
     }
     agrees(t, recording, await openImage(file))
-    const [width, height] = recording.size
+    const { width, height } = recording
     t.deepEqual(await imageSize(file), { width, height })
   }
 })
@@ -65,7 +66,7 @@ test('by sharp alone', async t => {
     else if (recording.pixels === null) await coded(t, () => decodeBySharp(file, 1e6), 'ERR_DECODE', /premature end/)
     else {
       agrees(t, recording, await decodeBySharp(file, 1e6))
-      const [width, height] = recording.size
+      const { width, height } = recording
       t.deepEqual(await sizeBySharp(file), { width, height })
     }
   }
