@@ -1,104 +1,20 @@
-// Checkpoints: a fit that is killed goes on as if nothing had happened.
-import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+// Checkpoints: a fit that was interrupted goes on as if nothing had happened.
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import {
   Callback,
-  CancelFit,
   Checkpoint,
-  DataLoader,
   EarlyStopping,
   getNumThreads,
   type Learner,
   MixedPrecision,
   MixUp,
-  manualSeed,
-  Recorder,
-  randint,
-  randn,
+  SaveModel,
   setNumThreads,
-  TensorDataset,
 } from 'torch-learner'
-import { tinyLearner, weightsOf } from './helpers/learning.js'
-
-const program = fileURLToPath(new URL('helpers/checkpointed.mjs', import.meta.url))
-
-interface Result {
-  weights: string
-  history: string
-  resumed: { epoch: number; batch: number } | null
-}
-
-/** Runs the fit; killed `after` milliseconds from its start, unless it is done before. */
-function run(path: string, args: string[], after?: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let complaints = ''
-    child.stderr.setEncoding('utf8').on('data', text => {
-      complaints += text
-    })
-    child.stdout.once('data', () => {
-      if (after !== undefined) setTimeout(() => child.kill('SIGKILL'), after)
-    })
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      if (signal === 'SIGKILL') resolve(false)
-      else if (code === 0) resolve(true)
-      else reject(new Error(`the fit failed with code ${code}: ${complaints}`))
-    })
-  })
-}
-
-const resultOf = async (path: string) => JSON.parse(await readFile(join(path, 'result.json'), 'utf8')) as Result
-const folder = () => mkdtemp(join(tmpdir(), 'checkpoint-'))
-
-test.serial('killed 20 times at random moments, the weights are those of a fit left alone', async t => {
-  const [alone, killed] = [await folder(), await folder()]
-  await run(alone, ['no'])
-  const expected = await resultOf(alone)
-  let inWrite = 0
-  let kills = 0
-  const models = join(killed, 'models')
-  while (kills < 20) {
-    if (await run(killed, ['yes', '1'], 1 + Math.random() * 250)) {
-      // finished before it could be killed: compare, and begin anew
-      t.deepEqual({ ...(await resultOf(killed)), resumed: null }, expected)
-      await rm(models, { recursive: true })
-      continue
-    }
-    kills += 1
-    await mkdir(models, { recursive: true })
-    if ((await readdir(models)).some(name => name.startsWith('checkpoint') && name.endsWith('.tmp'))) inWrite += 1
-  }
-  t.true(await run(killed, ['yes', '1']))
-  const actual = await resultOf(killed)
-  t.true(actual.resumed !== null && actual.resumed.epoch + actual.resumed.batch > 0, 'it did go on')
-  t.deepEqual({ ...actual, resumed: null }, expected)
-  t.deepEqual((await readdir(models)).sort(), ['checkpoint.safetensors', 'model.safetensors'], 'no leftovers')
-  t.log(`${inWrite} of ${kills} in the middle of a write; the last resumption at`, actual.resumed)
-})
-
-/** A Learner on data in random order. */
-function learner(path: string, cbs: Callback[] = []): Learner {
-  const learn = tinyLearner({ path, cbs })
-  manualSeed(9)
-  const set = new TensorDataset(randn([20, 2, 3, 3]), randint(0, 3, [20]))
-  learn.dls = { train: new DataLoader(set, { bs: 4, shuffle: true }), valid: new DataLoader(set, { bs: 10 }) }
-  return learn
-}
-
-function failAt(epoch: number, iter: number, event: 'afterBatch' | 'beforeValidate' | 'beforeEpoch'): Callback {
-  return new Callback({
-    order: 100,
-    [event]: ({ learn }: Callback) => {
-      if (learn.epoch === epoch && (event !== 'afterBatch' || (learn.training && learn.iter === iter)))
-        throw new Error('power cut')
-    },
-  })
-}
+import { failAt, folder, learner } from './helpers/checkpoints.js'
+import { weightsOf } from './helpers/learning.js'
 
 const threads = getNumThreads()
 test.serial.before(() => setNumThreads(1))
@@ -157,39 +73,66 @@ test.serial('validation, predictions and lrFind leave the file alone', async t =
   t.is((await stat(file)).mtimeMs, mtimeMs)
 })
 
-test.serial('a stopped fit goes on where it was', async t => {
+test.serial('a fit that is aborted saves where it is, and goes on from there', async t => {
   const path = await folder()
   const plain = learner(await folder())
-  await plain.fit(4)
-  const stop = new Callback({
-    beforeEpoch: ({ learn }) => {
-      if (learn.epoch === 2) throw new CancelFit()
+  await plain.fitOneCycle(3, { cbs: new MixUp(0.4) })
+  const stop = new AbortController()
+  const press = new Callback({
+    afterBatch: ({ learn }) => {
+      if (learn.epoch === 1 && learn.training && learn.iter === 2) stop.abort(new Error('enough'))
     },
   })
   const options = { resume: true, fname: 'sub/run' }
-  await learner(path).fit(4, { cbs: [new Checkpoint(options), stop] })
+  const broken = learner(path)
+  const cbs = [new MixUp(0.4), new Checkpoint(options), press]
+  await t.throwsAsync(broken.fitOneCycle(3, { cbs, signal: stop.signal }), { message: 'enough' })
   const again = learner(path)
   const checkpoint = new Checkpoint(options)
-  await again.fit(4, { cbs: checkpoint })
-  t.deepEqual(checkpoint.resumedAt, { epoch: 2, batch: 0, nEpoch: 4, nIter: 5 })
+  await again.fitOneCycle(3, { cbs: [new MixUp(0.4), checkpoint] })
+  t.deepEqual(checkpoint.resumedAt, { epoch: 1, batch: 3, done: false })
+  t.is(checkpoint.path, join(path, 'models', 'sub', 'run.safetensors'))
   t.deepEqual(weightsOf(again.model), weightsOf(plain.model))
 })
 
-test.serial('what doesn’t fit is refused', async t => {
+test.serial('a fit that failed goes on in the same Learner', async t => {
+  const plain = learner(await folder())
+  await plain.fit(3)
+  await plain.fit(1)
+  const flaky = learner(await folder(), [new Checkpoint({ resume: true })])
+  const cut = failAt(1, 2, 'afterBatch')
+  await t.throwsAsync(flaky.fit(3, { cbs: cut }), { message: /power cut/ })
+  await flaky.fit(3)
+  t.deepEqual(flaky.callback(Checkpoint)?.resumedAt, { epoch: 1, batch: 0, done: false })
+  await flaky.fit(1)
+  t.is(flaky.callback(Checkpoint)?.resumedAt, null, 'a fit of its own')
+  t.deepEqual(weightsOf(flaky.model), weightsOf(plain.model))
+})
+
+test.serial('several fits: the finished ones are put back, without training', async t => {
+  const script = async (learn: Learner, resume: boolean, cut?: Callback) => {
+    const events: string[] = []
+    const watch = new Callback({
+      beforeTrain: ({ learn: { nEpoch, epoch } }) => void events.push(`${nEpoch}:${epoch}`),
+    })
+    const cbs = [new Checkpoint({ resume, everyBatches: 2 }), new SaveModel({ fname: 'best' }), watch]
+    await learn.fit(2, { cbs })
+    const between = weightsOf(learn.model)
+    const mode = learn.model.training
+    await learn.fitOneCycle(3, { cbs: cut ? [...cbs, cut] : cbs })
+    return { events, between, mode, values: learn.recorder.values }
+  }
+  const plain = learner(await folder())
+  const expected = await script(plain, false)
   const path = await folder()
-  await learner(path).fit(1, { cbs: new Checkpoint() })
-  const other = learner(path)
-  await t.throwsAsync(other.fit(2, { cbs: new Checkpoint({ resume: true }) }), {
-    message: /Expected the checkpoint of a fit of 2 epochs of 5 batches/,
-  })
-  await other.save('checkpoint')
-  await t.throwsAsync(other.fit(1, { cbs: new Checkpoint({ resume: true }) }), {
-    message: /Expected a checkpoint written by the Checkpoint callback/,
-  })
-  await writeFile(join(path, 'models', 'checkpoint.safetensors'), 'no')
-  await t.throwsAsync(other.fit(1, { cbs: new Checkpoint({ resume: true }) }), { message: /safetensors file/ })
-  await other.fit(1, { cbs: new Checkpoint() })
-  other.removeCb(Recorder).addCb(new Recorder({ trainMetrics: true }))
-  await t.throwsAsync(other.fit(1, { cbs: new Checkpoint({ everyBatches: 1 }) }), { message: /trainMetrics/ })
-  t.throws(() => new Checkpoint({ everyBatches: 0 }), { message: /a whole number of at least 1/ })
+  await t.throwsAsync(script(learner(path), false, failAt(1, 3, 'afterBatch')), { message: /power cut/ })
+  const again = learner(path)
+  const actual = await script(again, true)
+  t.deepEqual(actual, { ...expected, events: ['3:1', '3:2'] })
+  t.deepEqual(weightsOf(again.model), weightsOf(plain.model))
+  t.deepEqual(await readdir(join(path, 'models')), [
+    'best.safetensors',
+    'checkpoint.fit2.safetensors',
+    'checkpoint.safetensors',
+  ])
 })

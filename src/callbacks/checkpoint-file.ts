@@ -1,118 +1,191 @@
-import { access, readdir, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access } from 'node:fs/promises'
 import { z } from 'zod'
 import type { Callback } from '../learner/callback.js'
 import type { Learner } from '../learner/learner.js'
 import { describeOptimizer, optimizerState, optimizerTensors } from '../learner/save.js'
 import { TorchLearnerError } from '../native/index.js'
-import { readSafetensors, saveSafetensors } from '../nn/safetensors.js'
-import { noGrad, rng, type Tensor } from '../tensor/index.js'
+import { readSealed, saveSealed } from '../nn/safetensors.js'
+import { mark, noGrad, type Tensor } from '../tensor/index.js'
+import { checkCallbacks, checkModel, checkOptimizer } from './checkpoint-fits.js'
+import { type RandomState, restoreRandom } from './checkpoint-random.js'
+
+/** What a fit is, as far as a checkpoint can tell. */
+export interface Plan {
+  epochs: number
+  /** Training batches an epoch. */
+  batches: number
+  validBatches: number
+  /** Training samples, and how many a batch, where known. */
+  samples: number | null
+  bs: number | null
+}
 
 /** Where a fit stands: `batch` batches of `epoch` are done. */
 export interface Position {
   epoch: number
   batch: number
-  nEpoch: number
-  nIter: number
+  /** The fit is over, `afterFit` included. */
+  done: boolean
 }
 
+/** What there is to write beside the Learner's own state. */
+export interface Moment {
+  run: string
+  plan: Plan
+  position: Position
+  now: RandomState
+  /** As it was when the epoch's training began, in the middle of an epoch. */
+  epoch: RandomState | null
+  /** See {@link fingerprint}. */
+  batch: string | null
+}
+
+/** Of the format; a file of a higher one is of a newer release. */
+const VERSION = 2
+
 const whole = z.int().min(0)
+const loaders = z.strictObject({ train: z.unknown(), valid: z.unknown() })
 const description = z.strictObject({
-  version: z.literal(1),
-  position: z.strictObject({ epoch: whole, batch: whole, nEpoch: whole, nIter: whole }),
-  loop: z.strictObject({ trainIter: whole, pctTrain: z.number(), smoothLoss: z.number().nullable() }),
-  optimizer: z.string().nullable(),
+  version: z.literal(VERSION),
+  run: z.string(),
+  plan: z.strictObject({
+    epochs: whole,
+    batches: whole,
+    validBatches: whole,
+    samples: whole.nullable(),
+    bs: whole.nullable(),
+  }),
+  position: z.strictObject({ epoch: whole, batch: whole, done: z.boolean() }),
+  loop: z.strictObject({
+    epoch: whole.nullable(),
+    trainIter: whole,
+    pctTrain: z.number(),
+    smoothLoss: z.number().nullable(),
+    finalRecord: z.array(z.number().nullable()).nullable(),
+    training: z.boolean(),
+  }),
+  /** For each module, whether it is in training mode. */
+  modes: z.array(z.boolean()),
+  loaders: z.strictObject({ now: loaders, epoch: loaders.nullable() }),
+  batch: z.string().nullable(),
+  optimizer: z.strictObject({ kind: z.string(), state: z.string() }).nullable(),
   callbacks: z.record(z.string(), z.record(z.string(), z.unknown())),
 })
 
 type Description = z.output<typeof description>
 
-/** A checkpoint that has been read. */
-export interface Restorable {
-  readonly position: Position
-  /** libtorch's CPU generator then, and at the beginning of the epoch. */
-  readonly rng: Tensor
-  readonly epochRng: Tensor | null
+/** A checkpoint that has been read; its tensors stay until {@link Restorable.dispose}. */
+export interface Restorable extends Moment {
+  /** Puts everything back but the random numbers. May be called again. */
   restore(learn: Learner): Promise<void>
+  restoreRandom(learn: Learner, from: RandomState): void
   dispose(): void
 }
 
 /** A name for each callback that has a state: its own, with a number if another one has it too. */
-function* stateful(learn: Learner): Generator<[string, Callback]> {
+function stateful(learn: Learner): Map<string, Callback> {
   const seen = new Map<string, number>()
+  const found = new Map<string, Callback>()
   for (const callback of learn.cbs) {
     const nth = seen.get(callback.name) ?? 0
     seen.set(callback.name, nth + 1)
-    if (callback.saveState) yield [nth === 0 ? callback.name : `${callback.name}:${nth}`, callback]
+    if (callback.saveState) found.set(nth === 0 ? callback.name : `${callback.name}:${nth}`, callback)
   }
+  return found
 }
 
-/** Writes everything that a fit needs to go on. */
-export async function saveCheckpoint(
-  file: string,
-  learn: Learner,
-  position: Position,
-  epochRng: Tensor | null,
-): Promise<void> {
-  const { trainIter, pctTrain, smoothLoss, opt } = learn
+const NOW = 'rng/now/'
+const EPOCH = 'rng/epoch/'
+
+/** Writes everything that a fit needs to go on. Call it once everything queued has run. */
+export async function saveCheckpoint(file: string, learn: Learner, moment: Moment): Promise<void> {
+  const { run, plan, position, now, epoch, batch } = moment
   const tensors = new Map<string, Tensor>()
   for (const [name, tensor] of learn.model.stateDict()) tensors.set(`model/${name}`, tensor)
   for (const [name, { grad }] of learn.model.namedParameters()) if (grad) tensors.set(`grad/${name}`, grad)
-  const state = opt?.stateDict()
+  const state = learn.opt?.stateDict()
   for (const [name, tensor] of state ? optimizerTensors(state) : []) tensors.set(name, tensor)
-  tensors.set('rng/now', rng.getState())
-  if (epochRng) tensors.set('rng/epoch', epochRng)
+  for (const [device, tensor] of now.generators) tensors.set(NOW + device, tensor)
+  for (const [device, tensor] of epoch?.generators ?? []) tensors.set(EPOCH + device, tensor)
   const callbacks: Description['callbacks'] = {}
   for (const [name, callback] of stateful(learn)) {
     const { values = {}, tensors: own = {} } = callback.saveState?.() ?? {}
     callbacks[name] = values
     for (const [key, tensor] of Object.entries(own)) tensors.set(`callback/${name}/${key}`, tensor)
   }
-  const finite = smoothLoss !== null && Number.isFinite(smoothLoss) ? smoothLoss : null
   const told: Description = {
-    version: 1,
-    position,
-    loop: { trainIter, pctTrain, smoothLoss: finite },
-    optimizer: state ? describeOptimizer(state) : null,
-    callbacks,
+    version: VERSION,
+    ...{ run, plan, position, batch, callbacks },
+    loop: loopOf(learn),
+    modes: learn.model.modules().map(module => module.training),
+    loaders: { now: now.loaders, epoch: epoch?.loaders ?? null },
+    optimizer: state ? { kind: kindOf(learn), state: describeOptimizer(state) } : null,
   }
-  await saveSafetensors(file, tensors, { metadata: { checkpoint: JSON.stringify(told) } })
+  await saveSealed(file, tensors, { checkpoint: JSON.stringify(told) })
+}
+
+function kindOf({ opt }: Learner): string {
+  return opt?.constructor.name ?? 'none'
+}
+
+/** JSON has no NaN: such a loss is as good as none. */
+function loopOf({ epoch, trainIter, pctTrain, smoothLoss, finalRecord, training }: Learner): Description['loop'] {
+  const finite = (value: number | null) => (value !== null && Number.isFinite(value) ? value : null)
+  return {
+    ...{ epoch, trainIter, pctTrain, training },
+    smoothLoss: finite(smoothLoss),
+    finalRecord: finalRecord?.map(finite) ?? null,
+  }
 }
 
 /** The checkpoint in a file, `null` if there is no file. */
 export async function readCheckpoint(file: string): Promise<Restorable | null> {
   if (!(await exists(file))) return null
-  const { tensors, metadata } = await readSafetensors(file)
+  const { tensors, metadata } = await readSealed(file)
+  try {
+    return toRestorable(file, tensors, parse(file, metadata.checkpoint))
+  } catch (error) {
+    for (const tensor of tensors.values()) tensor.dispose()
+    throw error
+  }
+}
+
+function toRestorable(file: string, tensors: Map<string, Tensor>, told: Description): Restorable {
   for (const tensor of tensors.values()) tensor.keep()
-  const told = parse(file, metadata.checkpoint)
   const part = (prefix: string) =>
     new Map([...tensors].filter(([name]) => name.startsWith(prefix)).map(([name, t]) => [name.slice(prefix.length), t]))
-  const now = tensors.get('rng/now')
-  if (!now) throw damaged(file)
+  const { run, plan, position, loop, modes, batch } = told
+  const now = { generators: part(NOW), loaders: told.loaders.now }
+  if (!now.generators.has('cpu')) throw damaged(file)
   return {
-    position: told.position,
-    rng: now,
-    epochRng: tensors.get('rng/epoch') ?? null,
+    ...{ run, plan, position, now, batch },
+    epoch: told.loaders.epoch && { generators: part(EPOCH), loaders: told.loaders.epoch },
     async restore(learn) {
+      const callbacks = stateful(learn)
+      checkCallbacks(file, Object.keys(told.callbacks), [...callbacks.keys()])
+      checkModel(file, learn.model, part('model/'))
+      if (told.optimizer !== null) {
+        const moments = new Map([...tensors].filter(([name]) => name.startsWith('optimizer/')))
+        const opt = learn.opt ?? learn.createOpt()
+        checkOptimizer(file, told.optimizer.kind, kindOf(learn))
+        opt.loadStateDict(optimizerState(file, told.optimizer.state, moments))
+      }
       learn.model.loadStateDict(part('model/'))
+      for (const [i, module] of learn.model.modules().entries()) module.training = modes[i] ?? module.training
       const gradients = part('grad/')
       for (const [name, parameter] of learn.model.namedParameters()) {
         const saved = gradients.get(name)
         // in the parameter's layout, as a backward pass would have left it
         parameter.grad = saved ? noGrad(() => parameter.detach().emptyLike().copy_(saved)).keep() : null
       }
-      if (told.optimizer !== null) {
-        const moments = new Map([...tensors].filter(([name]) => name.startsWith('optimizer/')))
-        const opt = learn.opt ?? learn.createOpt()
-        opt.loadStateDict(optimizerState(file, told.optimizer, moments))
-      }
-      Object.assign(learn, told.loop)
-      for (const [name, callback] of stateful(learn)) {
-        const values = told.callbacks[name]
+      Object.assign(learn, loop)
+      for (const [name, callback] of callbacks) {
         const own = Object.fromEntries(part(`callback/${name}/`))
-        if (values) await callback.loadState?.({ values, tensors: own })
+        await callback.loadState?.({ values: told.callbacks[name], tensors: own })
       }
+      await mark()
     },
+    restoreRandom: (learn, from) => restoreRandom(learn, from),
     dispose() {
       for (const tensor of tensors.values()) tensor.dispose()
     },
@@ -122,29 +195,34 @@ export async function readCheckpoint(file: string): Promise<Restorable | null> {
 function parse(file: string, text: string | undefined): Description {
   let cause: unknown
   try {
-    const parsed = description.safeParse(JSON.parse(text ?? 'null'))
+    const json: unknown = JSON.parse(text ?? 'null')
+    const version: unknown = typeof json === 'object' && json !== null ? Reflect.get(json, 'version') : undefined
+    if (typeof version === 'number' && version !== VERSION) throw otherVersion(file, version)
+    const parsed = description.safeParse(json)
     if (parsed.success) return parsed.data
     cause = parsed.error
   } catch (error) {
+    if (error instanceof TorchLearnerError) throw error
     cause = error
   }
   throw damaged(file, cause)
 }
 
-function damaged(file: string, cause?: unknown): TorchLearnerError {
+function otherVersion(file: string, version: number): TorchLearnerError {
+  const which = version > VERSION ? 'a newer' : 'an older'
   return new TorchLearnerError(
     'ERR_FILE_FORMAT',
-    `Expected a checkpoint written by the Checkpoint callback but ${file} is something else, or of another version`,
-    { cause },
+    `Expected a checkpoint of format ${VERSION} but ${file} has format ${version}, of ${which} torch-learner: continue ` +
+      'with that release, or choose another fname. The file is left as it is',
   )
 }
 
-/** Removes what a process that died in the middle of a write has left. */
-export async function removeLeftovers(file: string): Promise<void> {
-  const folder = dirname(file)
-  if (!(await exists(folder))) return
-  const left = (await readdir(folder)).filter(name => name.startsWith(`${basename(file)}.`) && name.endsWith('.tmp'))
-  for (const name of left) await rm(join(folder, name), { force: true })
+function damaged(file: string, cause?: unknown): TorchLearnerError {
+  return new TorchLearnerError(
+    'ERR_FILE_FORMAT',
+    `Expected a checkpoint written by the Checkpoint callback but ${file} is something else, or damaged`,
+    { cause },
+  )
 }
 
 async function exists(path: string): Promise<boolean> {

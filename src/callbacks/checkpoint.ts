@@ -2,11 +2,25 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { Batch } from '../learner/data.js'
 import { Recorder } from '../learner/recorder.js'
-import { CancelBatch, CancelEpoch } from '../learner/signals.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { mark, rng, scope, type Tensor } from '../tensor/index.js'
-import { type Position, type Restorable, readCheckpoint, removeLeftovers, saveCheckpoint } from './checkpoint-file.js'
+import { mark, scope } from '../tensor/index.js'
+import { type Plan, type Position, type Restorable, readCheckpoint, saveCheckpoint } from './checkpoint-file.js'
+import { checkPlan, planOf } from './checkpoint-fits.js'
+import { captureRandom, disposeRandom, fingerprint, type RandomState } from './checkpoint-random.js'
+import {
+  beginFit,
+  checkStamp,
+  explained,
+  fileOf,
+  finishFit,
+  newId,
+  prepareFolder,
+  type Run,
+  runOf,
+  stampOf,
+} from './checkpoint-run.js'
 import { count, flag, text } from './options.js'
 
 /** Options of {@link Checkpoint}. */
@@ -26,31 +40,46 @@ const schema = z.strictObject({
 })
 
 /**
- * Saves a fit so that it can go on after the process died, at whatever moment: model, optimizer, gradients, position in
- * the fit, the Recorder's history, libtorch's CPU generator and the state of other callbacks. The file is written beside
- * the old one, flushed and renamed: there is always a whole one.
+ * Saves fits so that a script can go on after its process died, at whatever moment: model, optimizer, gradients,
+ * position in the fit, the Recorder's history, random numbers (libtorch's generators, the loaders' own) and the state of
+ * other callbacks. Files are written beside the old ones, flushed and renamed: there is always a whole one.
  *
- * Run the same script again, with `resume`: epochs that are done are skipped, batches of the epoch under way are drawn
- * again in the same order and passed over. With one thread the weights are then the same, bit by bit, as without the
- * interruption. That takes loaders whose order comes from libtorch's generator (`manualSeed`; not their own `seed`), and
- * callbacks that have no state or say what it is ({@link Callback.saveState}). A CUDA device's generator isn't saved.
+ * Run the same script again, with `resume`. Fits that were finished are not trained again but put back as they ended;
+ * the one under way goes on with the batch after the last one saved. With one thread the weights are then the same, bit
+ * by bit, as without the interruption. Each fit of a Learner has a file of its own (`checkpoint.safetensors`,
+ * `checkpoint.fit2.safetensors`, ...), so `fineTune` and several fits in a row need nothing special. Two Learners in one
+ * script need two `fname`s.
  *
- * For one fit each: `fineTune` consists of two.
+ * A fit is finished when it came to its end or a callback ended it ({@link CancelFit}, as EarlyStopping does). One that
+ * failed goes on from the last save, also in the same process; one whose `signal` aborted it saves where it is.
  *
- * @example await learn.fitOneCycle(20, { cbs: [new MixUp(), new Checkpoint({ everyBatches: 500, resume: true })] })
+ * What it takes: the same script (other numbers of epochs or batches, another model or other callbacks are refused);
+ * loaders whose order comes from libtorch's generator, from their `seed`, or that say what they need ({@link
+ * BatchLoader.getState}); callbacks and metrics that have no state or say what it is ({@link Callback.saveState}).
+ *
+ * @throws TorchLearnerError `ERR_STATE` when the checkpoint is of something else, when another process writes it too, or
+ * when it can't be written; `ERR_FILE_FORMAT` when it is damaged or of a newer release. What was saved stays as it is.
+ * @example
+ * const learn = visionLearner(dls, resnet18, { cbs: new Checkpoint({ everyBatches: 500, resume: true }) })
+ * await learn.fineTune(20, { cbs: new MixUp() })
  */
 export class Checkpoint extends Callback {
-  override order = 75 // after everybody else has done with the batch, or the epoch
+  override order = 1000 // after everybody else has done with the batch, the epoch or the fit
   override runValid = false
   readonly fname: string
   /** 0: after each epoch only. */
   readonly everyBatches: number
   readonly resume: boolean
   /** Where this fit went on, `null` if it began at the beginning. */
-  resumedAt: Position | null = null
+  resumedAt: Readonly<Position> | null = null
+  #run: Run | null = null
+  #file = ''
+  #plan: Plan | null = null
+  #stamp: string | null = null
   #found: Restorable | null = null
-  #skip: Callback | null = null
-  #epochRng: Tensor | null = null
+  #epoch: RandomState | null = null
+  /** Batches of the epoch that are done; `null` outside of training. */
+  #done: number | null = null
   #trained = false
 
   constructor(options: CheckpointOptions = {}) {
@@ -61,130 +90,170 @@ export class Checkpoint extends Callback {
     this.resume = resume
   }
 
-  /** Where the file is. */
+  /** Where the fit under way, or the last one, is saved; before that, where the first one is going to be. */
   get path(): string {
+    return this.#file || `${this.#base()}.safetensors`
+  }
+
+  #base(): string {
     const { path, modelDir } = this.learn
-    return resolve(path, modelDir, `${this.fname}.safetensors`)
+    return resolve(path, modelDir, this.fname)
   }
 
   override async beforeFit(): Promise<void> {
     const { learn } = this
-    this.run = !learn.callback('lrFinder') && !learn.callback('gatherPreds')
+    this.run = learn.fitting !== 'no' && learn.nEpoch > 0 && !learn.callback('lrFinder')
     this.resumedAt = null
-    this.#trained = false
     if (!this.run) return
-    if (this.everyBatches > 0 && learn.callback(Recorder)?.trainMetrics) {
-      throw invalidArgument(
-        "Checkpoint's everyBatches",
-        'nothing while the Recorder has trainMetrics: what metrics have counted in half an epoch is not saved',
-        this.everyBatches,
-      )
-    }
-    this.#skip = this.#skipper()
-    learn.addCb(this.#skip)
+    this.#checkSetting()
+    const base = this.#base()
+    const run = runOf(learn, base)
+    const file = fileOf(base, run)
+    await prepareFolder(file)
+    beginFit(base, run, this.resume)
+    this.#stamp = await stampOf(file)
+    const found = this.resume ? await readCheckpoint(file) : null
+    // a later fit's file that is of another run is out of date
+    if (run.fits === 0) run.id = found?.run ?? newId()
+    this.#run = run
+    this.#file = file
+    this.#plan = planOf(learn)
+    if (found?.run === run.id) await this.#goOn(found, this.#plan)
+    else found?.dispose()
   }
 
-  /** Only a fit comes here; validations and predictions leave the file alone. */
-  async #find(): Promise<void> {
-    const { learn, path } = this
-    await removeLeftovers(path)
-    const found = this.resume ? await readCheckpoint(path) : null
-    if (!found) return
-    const here = { nEpoch: learn.nEpoch, nIter: learn.dls.train.length }
-    const { epoch, batch, nEpoch, nIter } = found.position
-    if (nEpoch !== here.nEpoch || nIter !== here.nIter) {
-      throw new TorchLearnerError(
-        'ERR_STATE',
-        `Expected the checkpoint of a fit of ${here.nEpoch} epochs of ${here.nIter} batches but ${path} is of one of ` +
-          `${nEpoch} epochs of ${nIter}: continue with the same data and epochs, or choose another fname`,
-      )
+  #checkSetting(): void {
+    const { learn } = this
+    const rivals = learn.cbs.filter(callback => callback instanceof Checkpoint && callback.fname === this.fname)
+    if (rivals.length > 1) {
+      throw invalidArgument("Checkpoint's fname", 'another name for each Checkpoint of a fit', this.fname)
     }
+    if (this.everyBatches === 0 || !learn.callback(Recorder)?.trainMetrics) return
+    const mute = learn.metrics.filter(metric => !metric.saveState || !metric.loadState)
+    if (mute.length === 0) return
+    throw invalidArgument(
+      "Checkpoint's everyBatches",
+      `nothing while the Recorder has trainMetrics and ${mute[0].name} can't save what it has counted in half an epoch`,
+      this.everyBatches,
+      'Give the metric saveState and loadState',
+    )
+  }
+
+  async #goOn(found: Restorable, plan: Plan): Promise<void> {
+    const { learn } = this
     this.#found = found
-    this.resumedAt = { epoch, batch, nEpoch, nIter }
+    checkPlan(this.#file, found.plan, plan)
+    this.resumedAt = found.position
+    const { epoch, done } = found.position
+    learn.firstEpoch = done ? learn.nEpoch : epoch
+    await this.#restore(found)
   }
 
-  /** Comes first where {@link Checkpoint} comes last: passes over what has been done, then puts everything back. */
-  #skipper(): Callback {
-    let looked = false
-    return new Callback({
-      name: 'resume',
-      order: -1000,
-      runValid: false,
-      beforeTrain: async () => {
-        if (!looked) await this.#find()
-        looked = true
-        const found = this.#found
-        if (!found) return
-        if ((this.learn.epoch ?? 0) < found.position.epoch) throw new CancelEpoch()
-        if (found.position.batch === 0) await this.#restore(found)
-      },
-      beforeBatch: async () => {
-        const found = this.#found
-        if (!found) return
-        if ((this.learn.iter ?? 0) < found.position.batch) throw new CancelBatch()
-        await this.#restore(found)
-      },
-      // before the loader makes the next batch, which may draw random numbers
-      afterBatch: () => {
-        const found = this.#found
-        if (found && (this.learn.iter ?? 0) === found.position.batch - 1) rng.setState(found.rng)
-      },
-      // all batches of the epoch were done, and only validation wasn't
-      afterTrain: async () => {
-        if (this.#found) await this.#restore(this.#found)
-      },
-    })
+  async #restore(found: Restorable): Promise<void> {
+    await scope(() => found.restore(this.learn))
+    found.restoreRandom(this.learn, found.now)
   }
 
   override async beforeTrain(): Promise<void> {
-    const found = this.#found
-    if (found?.epochRng) rng.setState(found.epochRng)
-    this.#trained = true
-    await rng.ready()
-    this.#epochRng?.dispose()
-    this.#epochRng = rng.getState().keep()
-  }
-
-  override async afterBatch(): Promise<void> {
-    const done = (this.learn.iter ?? 0) + 1
-    if (this.#found || this.everyBatches === 0 || done % this.everyBatches !== 0) return
-    await this.#save(this.learn.epoch ?? 0, done)
-  }
-
-  override async afterEpoch(): Promise<void> {
     const { learn } = this
-    const next = (learn.epoch ?? 0) + 1
-    if (this.#found) {
-      // the fit was complete: there is nothing to do but to put its end back
-      if (next === learn.nEpoch) await this.#restore(this.#found)
-      return
-    }
-    if (this.#trained) await this.#save(next, 0)
-    this.#trained = false
+    const found = this.#found
+    this.#trained = true
+    this.#done = 0
+    if (found?.epoch && found.position.batch > 0 && found.position.epoch === learn.epoch) {
+      found.restoreRandom(learn, found.epoch)
+      this.#done = found.position.batch
+      learn.passStart = {
+        batch: found.position.batch,
+        passed: batch => this.#checkBatch(found, batch),
+        reached: () => this.#reached(found),
+      }
+    } else this.#letGo()
+    disposeRandom(this.#epoch)
+    this.#epoch = await captureRandom(learn)
   }
 
-  override cleanup(): void {
-    if (this.#skip) this.learn.removeCb(this.#skip)
-    this.#skip = null
-    this.#epochRng?.dispose()
-    this.#epochRng = null
+  /** The epoch's own events have begun anew: everything is put back once more. */
+  async #reached(found: Restorable): Promise<void> {
+    await this.#restore(found)
+    this.#letGo()
+  }
+
+  async #checkBatch({ batch: expected }: Restorable, batch: Batch): Promise<void> {
+    const actual = expected === null ? null : await fingerprint(this.learn.dls.train, batch)
+    if (actual === expected || actual === null) return
+    throw new TorchLearnerError(
+      'ERR_STATE',
+      `The training loader gives other batches than it gave before ${this.#file} was saved, so the epoch can't go on in ` +
+        "the middle. Draw its order from libtorch's generator (hostRandom, manualSeed), give it getState and setState, " +
+        'or save after whole epochs only',
+    )
+  }
+
+  #letGo(): void {
     this.#found?.dispose()
     this.#found = null
   }
 
-  async #save(epoch: number, batch: number): Promise<void> {
-    const { learn, path } = this
-    await learn.observed()
-    await mark() // what is asked for from here on is there
-    const position = { epoch, batch, nEpoch: learn.nEpoch, nIter: learn.dls.train.length }
-    await scope(() => saveCheckpoint(path, learn, position, batch > 0 ? this.#epochRng : null))
+  override async afterBatch(): Promise<void> {
+    if (this.#done === null) return
+    this.#done += 1
+    if (this.everyBatches > 0 && this.#done % this.everyBatches === 0) await this.#save(this.#done)
   }
 
-  async #restore(found: Restorable): Promise<void> {
-    this.#found = null
-    await scope(() => found.restore(this.learn))
-    await mark()
-    rng.setState(found.rng)
-    found.dispose()
+  override afterTrain(): void {
+    this.#done = null
+  }
+
+  override async afterEpoch(): Promise<void> {
+    if (this.#trained) await this.#save(null)
+    this.#trained = false
+  }
+
+  /** An abort between two batches; in validation it is the last save that counts. */
+  override async afterCancelFit(): Promise<void> {
+    if (this.learn.fitting === 'aborted' && this.#done !== null && this.#done > 0) await this.#save(this.#done)
+  }
+
+  override async afterFit(): Promise<void> {
+    const { learn } = this
+    if (!this.#run || learn.fitting !== 'yes') return
+    if (this.#found?.position.done) await this.#restore(this.#found)
+    else await this.#save(null, true)
+    finishFit(this.#base(), this.#run)
+    this.#run = null
+  }
+
+  override cleanup(): void {
+    this.#letGo()
+    disposeRandom(this.#epoch)
+    this.#epoch = null
+    this.#run = null
+    this.#done = null
+    this.#trained = false
+  }
+
+  /** @param batch batches of this epoch that are done, `null` if all of it is */
+  async #save(batch: number | null, done = false): Promise<void> {
+    const { learn } = this
+    const [run, plan] = [this.#run, this.#plan]
+    if (!run || !plan) return
+    await learn.observed()
+    await mark() // what is asked for from here on is there
+    const at = learn.epoch ?? 0
+    const position = { epoch: batch === null ? at + 1 : at, batch: batch ?? 0, done }
+    const now = await captureRandom(learn)
+    try {
+      const print = batch === null ? null : await fingerprint(learn.dls.train, learn.given)
+      const epoch = batch === null ? null : this.#epoch
+      await checkStamp(this.#file, this.#stamp)
+      await scope(() =>
+        explained(this.#file, () =>
+          saveCheckpoint(this.#file, learn, { run: run.id, plan, position, now, epoch, batch: print }),
+        ),
+      )
+      this.#stamp = await stampOf(this.#file)
+    } finally {
+      disposeRandom(now)
+    }
   }
 }

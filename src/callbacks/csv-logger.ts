@@ -1,8 +1,9 @@
-import { appendFile, mkdir, open, readFile } from 'node:fs/promises'
+import { appendFile, type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { formatTime } from '../learner/format.js'
 import { TorchLearnerError } from '../native/index.js'
 import { flag, text } from './options.js'
@@ -22,7 +23,8 @@ export type CSVRow = Record<string, number | string | null>
 
 /**
  * Writes the table to a file, a line after each epoch that trained. Each line is one write at the file's end, so that a
- * process which dies leaves whole lines; with `append` the head is written once, and a line that was cut off is ended.
+ * process which dies leaves whole lines; with `append` the head is written once, and a line that was cut off is ended. A
+ * fit that resumes from a {@link Checkpoint} goes on with the file: epochs that are trained again have one line each.
  *
  * @example await learn.fit(3, { cbs: new CSVLogger({ fname: 'log.csv', append: true }) })
  */
@@ -34,6 +36,10 @@ export class CSVLogger extends Callback {
   #open = false
   #trained = false
   #began = 0
+  /** What this fit has written. */
+  #lines: string[] = []
+  /** What a fit that is going on had written before, until the file is opened. */
+  #before: string[] = []
 
   /** @param options the file's name, or {@link CSVLoggerOptions} */
   constructor(options: string | CSVLoggerOptions = {}) {
@@ -53,6 +59,8 @@ export class CSVLogger extends Callback {
     this.#path = resolve(this.learn.path, this.fname)
     this.#open = false
     this.#trained = false
+    this.#lines = []
+    this.#before = []
   }
 
   override beforeEpoch(): void {
@@ -73,7 +81,18 @@ export class CSVLogger extends Callback {
     this.#trained = false
     const row = learn.recorder.values.at(-1) ?? []
     const time = learn.recorder.addTime ? [formatTime((performance.now() - this.#began) / 1000)] : []
-    await appendFile(this.path, toLine([learn.epoch ?? 0, ...row, ...time]))
+    const line = toLine([learn.epoch ?? 0, ...row, ...time])
+    this.#lines.push(line)
+    await appendFile(this.path, line)
+  }
+
+  override saveState(): CallbackState {
+    return { values: { lines: this.#lines } }
+  }
+
+  override loadState({ values: { lines } }: SavedCallbackState): void {
+    this.#lines = Array.isArray(lines) ? lines.map(String) : []
+    this.#before = [...this.#lines]
   }
 
   /** What the file says. */
@@ -84,10 +103,10 @@ export class CSVLogger extends Callback {
 
   async #start(head: string): Promise<void> {
     await mkdir(dirname(this.path), { recursive: true })
-    await using file = await open(this.path, this.append ? 'a+' : 'w+')
+    await using file = await open(this.path, this.append || this.#before.length > 0 ? 'a+' : 'w+')
     const before = await file.readFile('utf8')
     if (before === '') {
-      await file.appendFile(head)
+      await file.appendFile(head + this.#before.join(''))
       return
     }
     const first = before.slice(0, before.indexOf('\n') + 1)
@@ -97,7 +116,16 @@ export class CSVLogger extends Callback {
         `Expected the columns ${head.trim()} in ${this.path} but found ${first.trim()}: choose another fname`,
       )
     }
-    if (!before.endsWith('\n')) await file.appendFile('\n')
+    if (this.#before.length > 0) await this.#goOn(file, before)
+    else if (!before.endsWith('\n')) await file.appendFile('\n')
+  }
+
+  /** Cuts off what was written after the checkpoint, which is going to be written again. */
+  async #goOn(file: FileHandle, before: string): Promise<void> {
+    const known = this.#before.join('')
+    const at = before.lastIndexOf(known)
+    if (at >= 0) await file.truncate(Buffer.byteLength(before.slice(0, at + known.length)))
+    else await file.appendFile(`${before.endsWith('\n') ? '' : '\n'}${known}`)
   }
 }
 

@@ -12,6 +12,12 @@ import type { SampleStream } from './stream.js'
 import { toSource } from './to-source.js'
 import { BatchTransform, pipeline } from './transform.js'
 
+/** What {@link DataLoader.getState} gives; JSON can say it. */
+export interface LoaderState {
+  /** The state of the loader's own generator, `null` without a `seed`. */
+  generator: string | null
+}
+
 /**
  * Batches of a dataset, as often as wanted: each `for await` over it is a new pass, and several may run at once.
  *
@@ -92,6 +98,11 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return this.dataset.writable === true
   }
 
+  /** Batches can only be had one after the other: a resumed fit makes those again that it passes over. */
+  get sequential(): boolean {
+    return this.dataset.sequential === true
+  }
+
   /** How many batches a pass has. */
   get length(): number {
     return this.dropLast ? Math.floor(this.n / this.bs) : Math.ceil(this.n / this.bs)
@@ -107,6 +118,27 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
       ...(weighted && { shuffle: undefined }),
       ...options,
     })
+  }
+
+  /**
+   * What it takes, beside libtorch's generator, to give the next pass again: the state of its own random numbers, if it
+   * has a `seed`. For checkpoints.
+   */
+  getState(): LoaderState {
+    return { generator: this.#generator?.getState() ?? null }
+  }
+
+  /**
+   * Goes on from what {@link getState} gave, also that of another process's loader made alike.
+   * @throws TorchLearnerError `ERR_INVALID_ARG` unless both have a `seed`, or neither
+   */
+  setState(state: unknown): void {
+    const generator = typeof state === 'object' && state !== null ? Reflect.get(state, 'generator') : undefined
+    if (this.#generator && typeof generator === 'string') this.#generator.setState(generator)
+    else if (this.#generator || generator !== null) {
+      const expected = this.#generator ? 'the state of a loader with a seed' : 'the state of a loader without a seed'
+      throw invalidArgument('state', expected, state)
+    }
   }
 
   /**

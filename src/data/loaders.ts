@@ -16,6 +16,10 @@ export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tenso
   readonly bs?: number
   /** Each batch is made anew: whoever gets it may dispose it. */
   readonly fresh?: boolean
+  /** See {@link BatchLoader.getState}: what a loader with random numbers of its own needs so that a fit can resume. */
+  getState?(): unknown
+  /** Takes back what `getState` gave. */
+  setState?(state: unknown): void
   /** Undoes the batch transforms, for showing. */
   decode?(batch: readonly Tensor[]): Tensor[]
   /** Batches of other items, prepared alike: see {@link DataLoaders.testDl}. */

@@ -52,6 +52,26 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
     return result
   }
 
+  /**
+   * Passes over the next `count` batches, without preparing them; the order of the pass is drawn all the same.
+   * @param count 0 or more
+   */
+  skip(count: number): Promise<void> {
+    const result = this.#turn.then(
+      () => this.#skip(count),
+      () => this.#skip(count),
+    )
+    this.#turn = result
+    return result
+  }
+
+  async #skip(count: number): Promise<void> {
+    this.#plan ??= await this.#feed.plan()
+    const prepared = this.#pending.splice(0, count)
+    for (const batch of prepared) void drop(batch)
+    this.#started = Math.min(this.#started + count - prepared.length, this.#plan.length)
+  }
+
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#abort.abort()
     for (const batch of this.#pending.splice(0)) void drop(batch)

@@ -1,3 +1,5 @@
+import { invalidArgument } from '../native/index.js'
+
 const LENGTH = 624
 const SHIFT = 397
 
@@ -53,6 +55,26 @@ export class Mt19937 {
       order[other] = moved
     }
     return order
+  }
+
+  /** Where it stands, as text: {@link setState} makes any generator go on from there. */
+  getState(): string {
+    const words = Uint32Array.of(...this.#state, this.#next)
+    return Buffer.from(words.buffer).toString('base64')
+  }
+
+  /**
+   * @param state from {@link getState}
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for anything else
+   */
+  setState(state: string): void {
+    const bytes = typeof state === 'string' ? Uint8Array.from(Buffer.from(state, 'base64')) : new Uint8Array()
+    const words = bytes.byteLength === 4 * (LENGTH + 1) ? new Uint32Array(bytes.buffer) : []
+    if (words.length === 0 || words[LENGTH] > LENGTH) {
+      throw invalidArgument('state', 'the state of a generator, from getState', state)
+    }
+    this.#state.set(words.slice(0, LENGTH))
+    this.#next = words[LENGTH]
   }
 
   #twist(): void {

@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor/index.js'
 
-/** What a callback needs to go on in another process: see {@link Callback.saveState}. */
+/** What a callback or a metric needs to go on in another process: see {@link Callback.saveState}. */
 export interface CallbackState {
   /** Whatever JSON can say. Long lists of numbers belong into `tensors`. */
   values?: Record<string, unknown>
@@ -10,3 +10,29 @@ export interface CallbackState {
 
 /** A state as it comes back: both parts there, possibly empty. */
 export type SavedCallbackState = Required<CallbackState>
+
+/** What {@link nest} makes of several states. */
+interface NestedState {
+  values: Record<string, unknown>
+  tensors: Record<string, Tensor>
+}
+
+/** Several states as one: the values of each under its number, its tensors under number and name. */
+export function nest(states: readonly CallbackState[]): NestedState {
+  const values: Record<string, unknown> = {}
+  const tensors: Record<string, Tensor> = {}
+  for (const [i, state] of states.entries()) {
+    values[i] = state.values ?? {}
+    for (const [name, tensor] of Object.entries(state.tensors ?? {})) tensors[`${i}/${name}`] = tensor
+  }
+  return { values, tensors }
+}
+
+/** The state of number `i` in what {@link nest} has made. */
+export function unnest({ values, tensors }: SavedCallbackState, i: number): SavedCallbackState {
+  const own = Object.entries(tensors).filter(([name]) => name.startsWith(`${i}/`))
+  return {
+    values: (values[i] ?? {}) as Record<string, unknown>,
+    tensors: Object.fromEntries(own.map(([name, tensor]) => [name.slice(`${i}/`.length), tensor])),
+  }
+}

@@ -1,5 +1,7 @@
+import { TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
+import type { Awaitable } from './events.js'
 
 /** Inputs, then targets: `(N, ...)` each. */
 export type Batch = readonly Tensor[]
@@ -17,6 +19,18 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   readonly fresh?: boolean
   /** Fresh batches lie in memory of their own too, which nobody else looks at: callbacks may change them in place. */
   readonly writable?: boolean
+  /**
+   * What it takes to give the pass that begins next again in another process, beside libtorch's CPU generator: whatever
+   * JSON can say. A loader that draws random numbers of its own needs it, and {@link setState}, for a fit to resume in
+   * the middle (see {@link Checkpoint}); one that gives the same batches in every pass doesn't.
+   *
+   * An iterator may also have `skip(count)`, which passes over batches without making them.
+   */
+  getState?(): unknown
+  /** Takes back what {@link getState} gave. */
+  setState?(state: unknown): void
+  /** Batches can only be had one after the other: `skip` isn't asked for. Default false. */
+  readonly sequential?: boolean
   /** Undoes what was done to the inputs, for showing them. */
   decode?(batch: Batch): Tensor[]
 }
@@ -58,31 +72,84 @@ export function inputCount(nInp: number | undefined, batchLength: number): numbe
   return nInp ?? (batchLength === 1 ? 1 : batchLength - 1)
 }
 
-/** The batches of a loader, until `signal` aborts: then even the wait for the next one ends at once. */
-export async function* batches(loader: BatchLoader, signal?: AbortSignal): AsyncGenerator<Batch, void, undefined> {
-  if (!signal) {
-    yield* loader
-    return
-  }
-  const listening = new AbortController()
-  const aborted = new Promise<typeof ABORTED>(resolve => {
-    signal.addEventListener('abort', () => resolve(ABORTED), { once: true, signal: listening.signal })
-  })
-  const source = Symbol.asyncIterator in loader ? loader[Symbol.asyncIterator]() : loader[Symbol.iterator]()
+/** Where a pass begins that goes on in the middle: see {@link batches}. */
+export interface PassStart {
+  /** How many batches are passed over. */
+  batch: number
+  /** Called with the last batch that is passed over, if the loader had to make it. */
+  passed(batch: Batch): Awaitable<void>
+  /** Called before the first batch that isn't passed over is made. */
+  reached(): Awaitable<void>
+}
+
+/**
+ * The batches of a loader, until `signal` aborts: then even the wait for the next one ends at once.
+ *
+ * @param start where to begin, if not at the first batch; iterators that have `skip(count)` needn't make what is skipped
+ */
+export async function* batches(
+  loader: BatchLoader,
+  signal?: AbortSignal,
+  start?: PassStart | null,
+): AsyncGenerator<Batch, void, undefined> {
+  const source: Source = Symbol.asyncIterator in loader ? loader[Symbol.asyncIterator]() : loader[Symbol.iterator]()
+  const aborted = signal ? new AbortRace(signal) : null
   let exhausted = false
   try {
-    while (!signal.aborted) {
-      const next = await Promise.race([source.next(), aborted])
+    if (start) await passOver(source, loader, start)
+    while (!signal?.aborted) {
+      const next = await (aborted ? aborted.orElse(source.next()) : source.next())
       if (next === ABORTED) return
       exhausted = next.done === true
       if (next.done) return
       yield next.value
     }
   } finally {
-    listening.abort()
+    aborted?.stop()
     const closing = exhausted ? undefined : source.return?.()
-    if (!signal.aborted) await closing // after an abort a loader that hangs must not hold us up
+    if (!signal?.aborted) await closing // after an abort a loader that hangs must not hold us up
   }
 }
 
+type Source = (AsyncIterator<Batch> | Iterator<Batch>) & { skip?(count: number): Awaitable<void> }
+
+async function passOver(source: Source, loader: BatchLoader, { batch, passed, reached }: PassStart): Promise<void> {
+  if (source.skip && !loader.sequential) await source.skip(batch)
+  else {
+    for (let i = 0; i < batch; i++) {
+      const next = await source.next()
+      if (next.done) {
+        const message = `Expected ${batch} batches that a fit has done already but the loader has only ${i}`
+        throw new TorchLearnerError('ERR_STATE', `${message}: continue with the same data, or begin anew`)
+      }
+      if (i === batch - 1) await passed(next.value)
+      if (loader.fresh) for (const tensor of next.value) tensor.dispose()
+    }
+  }
+  await reached()
+}
+
 const ABORTED = Symbol('aborted')
+
+/** Waits for something, or for an abort. Unlike `Promise.race` with one promise, nothing piles up over a long pass. */
+class AbortRace {
+  readonly #signal: AbortSignal
+  #wake: () => void = () => undefined
+  readonly #listener = () => this.#wake()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', this.#listener, { once: true })
+  }
+
+  orElse<T>(pending: Awaitable<T>): Promise<T | typeof ABORTED> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(ABORTED)
+      Promise.resolve(pending).then(resolve, reject)
+    })
+  }
+
+  stop(): void {
+    this.#signal.removeEventListener('abort', this.#listener)
+  }
+}

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
-import { type Batch, type BatchLoader, inputCount, type LearnerData } from './data.js'
+import { type Batch, type BatchLoader, inputCount, type LearnerData, type PassStart } from './data.js'
 import type { RecordRow } from './recorder.js'
 
 /** Takes each finished row of the table: epoch, values, time. */
@@ -59,6 +59,14 @@ export class LoopState {
   finalRecord: RecordRow | null = null
   #owned: ReadonlySet<Tensor> = NONE
   logger: Logger = row => console.log(row.join('  '))
+  /** @internal Whether a fit is under way, and whether its signal has aborted it. */
+  fitting: 'no' | 'yes' | 'aborted' = 'no'
+  /** @internal The epoch that a fit begins with: set in `beforeFit` by what resumes it. */
+  firstEpoch = 0
+  /** @internal Where the next pass over the training data begins, if not at its first batch. */
+  passStart: PassStart | null = null
+  /** @internal The batch as the loader gave it. */
+  given: Batch = []
   /** No progress is shown: validation and predictions outside of a fit. */
   silent = false
 
@@ -106,6 +114,7 @@ export class LoopState {
   split(batch: Batch): void {
     const isBatch = Array.isArray(batch) && batch.length > 0 && batch.every(item => item instanceof Tensor)
     if (!isBatch) throw invalidArgument('batch', 'an array of tensors', batch)
+    this.given = batch
     const here = this.device === 'cpu' ? batch : batch.map(tensor => tensor.to({ device: this.device }))
     const nInp = inputCount(this.dls.nInp, batch.length)
     this.xb = here.slice(0, nInp)
@@ -138,6 +147,7 @@ export class LoopState {
   /** @internal Forgets the current batch and what was computed from it. */
   clearBatch(): void {
     this.#owned = NONE
+    this.given = []
     this.xb = []
     this.yb = []
     this.output = null

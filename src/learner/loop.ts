@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
-import { type Batch, type BatchLoader, batches } from './data.js'
+import { type Batch, type BatchLoader, batches, type PassStart } from './data.js'
 import type { EventName } from './events.js'
 import type { Learner } from './learner.js'
 import type { ModelOutput } from './loop-state.js'
@@ -60,19 +60,26 @@ async function withEvents(
 /** All epochs of a fit, and whether they came to their end. An abort cancels the fit like {@link CancelFit}. */
 export async function runFit(learn: Learner, signal?: AbortSignal): Promise<boolean> {
   let finished = false
-  await withEvents(learn, FIT, async () => {
-    for (let epoch = 0; epoch < learn.nEpoch; epoch++) {
-      learn.epoch = epoch
-      await withEvents(learn, EPOCH, () => runEpoch(learn, signal))
-    }
-    finished = true
-  })
+  learn.fitting = 'yes'
+  learn.firstEpoch = 0
+  try {
+    await withEvents(learn, FIT, async () => {
+      for (let epoch = learn.firstEpoch; epoch < learn.nEpoch; epoch++) {
+        learn.epoch = epoch
+        await withEvents(learn, EPOCH, () => runEpoch(learn, signal))
+      }
+      finished = true
+    })
+  } finally {
+    learn.fitting = 'no'
+  }
   return finished
 }
 
 async function runEpoch(learn: Learner, signal?: AbortSignal): Promise<void> {
   learn.dl = learn.dls.train
-  await withEvents(learn, TRAIN, () => runBatches(learn, learn.dls.train, signal))
+  learn.passStart = null
+  await withEvents(learn, TRAIN, () => runBatches(learn, learn.dls.train, signal, learn.passStart))
   await runValidation(learn, learn.dls.valid ?? [], signal)
   await learn.pipeline.drain() // an operator's error comes out here, and not as the Recorder's
 }
@@ -87,13 +94,17 @@ export async function runValidation(learn: Learner, loader: BatchLoader, signal?
  * JavaScript runs ahead of the native stream by two batches at most. Everything made in a batch is freed at its end, and
  * the batch itself when its loader made it for us.
  */
-async function runBatches(learn: Learner, loader: BatchLoader, signal?: AbortSignal): Promise<void> {
+async function runBatches(
+  learn: Learner,
+  loader: BatchLoader,
+  signal?: AbortSignal,
+  start?: PassStart | null,
+): Promise<void> {
   learn.nIter = loader.length
-  let i = 0
-  for await (const batch of batches(loader, signal)) {
+  let i = start?.batch ?? 0
+  for await (const batch of batches(loader, signal, start)) {
     try {
       await learn.pipeline.admit()
-      if (signal?.aborted) break
       if (loader.fresh && loader.writable) learn.ownBatch(batch)
       await scope(() => runBatch(learn, i++, batch))
     } finally {
@@ -102,7 +113,9 @@ async function runBatches(learn: Learner, loader: BatchLoader, signal?: AbortSig
     }
     learn.pipeline.launched()
   }
-  if (signal?.aborted) throw new CancelFit('aborted by its signal')
+  if (!signal?.aborted) return
+  if (learn.fitting === 'yes') learn.fitting = 'aborted'
+  throw new CancelFit('aborted by its signal')
 }
 
 /** One batch: split, predict, measure; in training also backward and step. */

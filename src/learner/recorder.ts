@@ -3,7 +3,7 @@ import { checkOptions } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
-import type { CallbackState, SavedCallbackState } from './callback-state.js'
+import { type CallbackState, nest, type SavedCallbackState, unnest } from './callback-state.js'
 import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
@@ -175,11 +175,17 @@ export class Recorder extends Callback {
     const lists: Record<string, number[]> = { lrs, losses }
     for (const [name, list] of Object.entries(hps)) lists[`hps.${name}`] = list
     const tensors = Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, asTensor(list)]))
-    return { values: { iters, values: values.map(spell), count }, tensors: { ...tensors, ...(sum && { sum }) } }
+    const metrics = nest(this.trainMetrics ? this.learn.metrics.map(savedMetric) : [])
+    for (const [name, tensor] of Object.entries(metrics.tensors)) tensors[METRICS + name] = tensor
+    if (sum) tensors.sum = sum
+    return { values: { iters, values: values.map(spell), count, metrics: metrics.values }, tensors }
   }
 
   override async loadState({ values, tensors }: SavedCallbackState): Promise<void> {
-    const { sum, ...lists } = tensors
+    const { sum, ...all } = tensors
+    const entries = Object.entries(all)
+    const lists = Object.fromEntries(entries.filter(([name]) => !name.startsWith(METRICS)))
+    const counted = entries.filter(([name]) => name.startsWith(METRICS))
     const numbers: Record<string, number[]> = {}
     for (const [name, list] of Object.entries(lists)) numbers[name] = Array.from(await list.data(), Number)
     const { lrs = [], losses = [], ...hps } = numbers
@@ -187,6 +193,12 @@ export class Recorder extends Callback {
     this.values = (values.values as (number | string | null)[][]).map(unspell)
     this.hps = Object.fromEntries(Object.entries(hps).map(([name, list]) => [name.replace(/^hps\./, ''), list]))
     this.#smooth.load(sum, Number(values.count))
+    if (!this.trainMetrics) return
+    const metrics = {
+      values: values.metrics as Record<string, unknown>,
+      tensors: Object.fromEntries(counted.map(([name, tensor]) => [name.slice(METRICS.length), tensor])),
+    }
+    for (const [i, metric] of this.learn.metrics.entries()) metric.loadState?.(unnest(metrics, i))
   }
 
   #validMets(): Metric[] {
@@ -210,6 +222,13 @@ export class Recorder extends Callback {
     if (!this.#warned && !this.learn.silent) warnNanLoss(value, batch)
     this.#warned = true
   }
+}
+
+/** Where a state keeps what the metrics have counted. */
+const METRICS = 'metrics/'
+
+function savedMetric(metric: Metric): CallbackState {
+  return metric.saveState?.() ?? {}
 }
 
 async function settled(pending: Pending | null): Promise<RecordRow | null> {

@@ -1,11 +1,13 @@
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, noGrad, rng, type Tensor } from '../tensor/index.js'
+import type { BatchLoader } from './data.js'
 import type { Learner } from './learner.js'
 import { Recorder } from './recorder.js'
 
 /**
  * Everything a run changes in a Learner, kept in native memory: parameters, buffers, modes, the optimizer, the random
- * numbers (libtorch's generators for the CPU and for the Learner's device), the Recorder and the state of the loop.
+ * numbers (libtorch's generators for the CPU and for the Learner's device, the loaders' own), the Recorder and the state
+ * of the loop.
  */
 export class Snapshot {
   readonly #restorers: (() => void)[]
@@ -27,6 +29,7 @@ export class Snapshot {
       return made
     }
     const restorers = [loopOf(learn), modelOf(learn, copy), optimizerOf(learn, opt, copy), recorderOf(learn)]
+    restorers.push(loaderOf(learn.dls.train), loaderOf(learn.dls.valid))
     for (const device of new Set(['cpu', learn.device])) {
       const random = rng.getState(device).keep()
       copies.push(random)
@@ -81,6 +84,14 @@ function copyState(saved: OptimizerState, copy: (tensor: Tensor) => Tensor): Opt
     tensors: Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, copy(tensor)])),
   }))
   return { ...saved, state, ...(saved.slowWeights && { slowWeights: saved.slowWeights.map(copy) }) }
+}
+
+/** The random numbers that a loader has of its own. */
+function loaderOf(loader: BatchLoader | undefined): () => void {
+  const state = loader?.getState?.()
+  return () => {
+    if (state !== undefined) loader?.setState?.(state)
+  }
 }
 
 /** A fit gives the Recorder new lists, and leaves the old ones as they were. */

@@ -83,15 +83,19 @@ function isCount(value: unknown): value is number {
  * Reads and checks a header: the tensors must fill the data from its first byte to its last, none twice, each with as
  * many bytes as its shape takes.
  *
+ * @param bytes the header, without its length
  * @param dataBytes bytes of the file behind the header
  */
-export function decodeHeader(text: string, dataBytes: number): Header {
+export function decodeHeader(bytes: ArrayBuffer, dataBytes: number): Header {
+  const text = decodeText(bytes)
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch (error) {
     throw new HeaderError('its header is not JSON', { cause: error })
   }
+  const twice = repeatedKey(text)
+  if (twice !== null) throw new HeaderError(`its header names '${twice}' twice`)
   if (!isRecord(parsed)) throw new HeaderError('its header is not a JSON object')
   const { [METADATA]: metadata = {}, ...tensors } = parsed
   if (!isRecord(metadata) || !Object.values(metadata).every(value => typeof value === 'string')) {
@@ -105,6 +109,30 @@ export function decodeHeader(text: string, dataBytes: number): Header {
   }
   if (end !== dataBytes) throw new HeaderError(`it has ${dataBytes} bytes of data where its header tells of ${end}`)
   return { entries, metadata: metadata as Record<string, string> }
+}
+
+function decodeText(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (error) {
+    throw new HeaderError('its header is not UTF-8', { cause: error })
+  }
+}
+
+/** A key that an object of some JSON has twice, which `JSON.parse` passes over; `null` if there is none. */
+function repeatedKey(json: string): string | null {
+  const open: Set<string>[] = []
+  // strings with the colon that makes them keys, and the ends of objects; in valid JSON nothing else matters
+  for (const [token, string, colon] of json.matchAll(/("(?:[^"\\]|\\.)*")\s*(:)?|[{}]/g)) {
+    if (token === '{') open.push(new Set())
+    else if (token === '}') open.pop()
+    else if (colon !== undefined) {
+      const key = String(JSON.parse(string))
+      if (open.at(-1)?.has(key)) return key
+      open.at(-1)?.add(key)
+    }
+  }
+  return null
 }
 
 function decodeEntry(name: string, value: unknown): Entry {

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
-import { type FileHandle, open } from 'node:fs/promises'
+import { createHash, webcrypto } from 'node:crypto'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
 import { type DType, Tensor } from '../tensor/index.js'
 import {
@@ -13,6 +14,8 @@ import {
 import { type StateDict, stateEntries } from './state-dict.js'
 import { knownOptions } from './validate.js'
 import { writeAside } from './write-aside.js'
+
+const { subtle } = webcrypto
 
 /** Options of {@link saveSafetensors}. */
 export interface SaveSafetensorsOptions {
@@ -57,6 +60,20 @@ export async function saveSafetensors(
   if (!Object.values(metadata).every(value => typeof value === 'string')) {
     throw invalidArgument('metadata', 'an object of strings', metadata)
   }
+  await save(file, state, metadata, false)
+}
+
+/** {@link saveSafetensors} with a digest of all data, for {@link readSealed}. */
+export async function saveSealed(file: string, state: StateDict, metadata: Record<string, string>): Promise<void> {
+  await save(file, state, metadata, true)
+}
+
+async function save(
+  file: string,
+  state: StateDict,
+  metadata: Readonly<Record<string, string>>,
+  sealed: boolean,
+): Promise<void> {
   const named = [...stateEntries(state)]
   if (named.some(([name]) => name === '__metadata__')) {
     throw invalidArgument('state', 'names other than __metadata__, which the format keeps for itself', '__metadata__')
@@ -82,7 +99,8 @@ export async function saveSafetensors(
     const begin = begins.get(name) ?? 0
     return { name, dtype, shape, begin, end: begin + buffer.byteLength }
   })
-  const header = encodeHeader({ entries, metadata })
+  const told = sealed ? { ...metadata, [SEAL]: await digest(items, metadata) } : metadata
+  const header = encodeHeader({ entries, metadata: told })
   await writeAside(file, [header, ...order.map(({ buffer }) => new Uint8Array(buffer))])
 }
 
@@ -105,23 +123,36 @@ export async function loadSafetensors(
 export async function readSafetensors(file: string, options: LoadSafetensorsOptions = {}): Promise<SafetensorsContent> {
   checkFile(file)
   knownOptions('loadSafetensors', options, ['device'])
+  return await read(file, options.device ?? 'cpu', false)
+}
+
+/** What {@link saveSealed} wrote, every bit of it: a file that has changed since is refused. */
+export async function readSealed(file: string): Promise<SafetensorsContent> {
+  return await read(file, 'cpu', true)
+}
+
+async function read(file: string, device: string, sealed: boolean): Promise<SafetensorsContent> {
   const handle = await openFile(file)
   try {
-    return await readContent(handle, options.device ?? 'cpu')
+    return await readContent(handle, device, sealed)
   } catch (error) {
     if (!(error instanceof HeaderError)) throw error
-    throw new TorchLearnerError(
-      'ERR_FILE_FORMAT',
-      `Expected a safetensors file but received ${file}: ${error.message}`,
-      { cause: error.cause },
-    )
+    throw refused(file, error)
   } finally {
     await handle.close()
   }
 }
 
+function refused(file: string, { message, cause }: HeaderError): TorchLearnerError {
+  return new TorchLearnerError('ERR_FILE_FORMAT', `Expected a safetensors file but received ${file}: ${message}`, {
+    cause,
+  })
+}
+
 async function openFile(file: string): Promise<FileHandle> {
   try {
+    // asked before it is opened: opening a pipe would wait for a writer
+    if (!(await stat(file)).isFile()) throw refused(file, new HeaderError('it is not a file'))
     return await open(file, 'r')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
@@ -131,18 +162,17 @@ async function openFile(file: string): Promise<FileHandle> {
   }
 }
 
-async function readContent(handle: FileHandle, device: string): Promise<SafetensorsContent> {
-  const stat = await handle.stat()
-  if (!stat.isFile()) throw new HeaderError('it is not a file')
-  if (stat.size < 8) throw new HeaderError(`it is cut off after ${stat.size} bytes`)
+async function readContent(handle: FileHandle, device: string, sealed: boolean): Promise<SafetensorsContent> {
+  const { size } = await handle.stat()
+  if (size < 8) throw new HeaderError(`it is cut off after ${size} bytes`)
   const length = Buffer.from(await readExactly(handle, 8, 0)).readBigUInt64LE()
   if (length > HEADER_LIMIT) throw new HeaderError(`its header is said to have ${length} bytes`)
   const start = 8 + Number(length)
-  if (start > stat.size) throw new HeaderError(`its header is said to have ${length} bytes, which it doesn't`)
-  const text = Buffer.from(await readExactly(handle, Number(length), 8)).toString('utf8')
-  const { entries, metadata } = decodeHeader(text, stat.size - start)
+  if (start > size) throw new HeaderError(`its header is said to have ${length} bytes, which it doesn't`)
+  const { entries, metadata } = decodeHeader(await readExactly(handle, Number(length), 8), size - start)
   const buffers: ArrayBuffer[] = []
   for (const entry of entries) buffers.push(await readTensor(handle, entry, start))
+  if (sealed) await checkSeal(entries, buffers, metadata)
   const tensors = entries.map(({ name, dtype, shape }, i): [string, Tensor] => {
     const made = new Tensor(native.fromBuffer(buffers[i], 0, shape, dtype, false))
     if (device === 'cpu') return [name, made]
@@ -151,6 +181,30 @@ async function readContent(handle: FileHandle, device: string): Promise<Safetens
     return [name, placed]
   })
   return { tensors: new Map(tensors), metadata }
+}
+
+/** Key of the digest in a sealed file's metadata. */
+const SEAL = 'sha256'
+
+type Item = Pick<Entry, 'name' | 'dtype' | 'shape'> & { buffer: ArrayBuffer }
+
+/** SHA-256 of everything a file says; of the tensors' data it is computed in libuv's threads. */
+async function digest(items: readonly Item[], metadata: Readonly<Record<string, string>>): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(metadata))
+  for (const { name, dtype, shape, buffer } of items) {
+    hash.update(JSON.stringify([name, dtype, shape]))
+    hash.update(new Uint8Array(await subtle.digest('SHA-256', buffer)))
+  }
+  return hash.digest('hex')
+}
+
+async function checkSeal(
+  entries: readonly Entry[],
+  buffers: readonly ArrayBuffer[],
+  { [SEAL]: seal, ...metadata }: Record<string, string>,
+): Promise<void> {
+  const items = entries.map((entry, i) => ({ ...entry, buffer: buffers[i] }))
+  if (seal !== (await digest(items, metadata))) throw new HeaderError('its content is not what was written')
 }
 
 async function readTensor(handle: FileHandle, { name, dtype, begin, end }: Entry, start: number): Promise<ArrayBuffer> {

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /** Written in pieces of this size at most: one call of `write` takes less than 2 GiB. */
 const PIECE = 256 * 1024 * 1024
+
+/** Files that are being written by this thread. */
+const underWay = new Set<string>()
 
 /**
  * Writes a file so that, whatever happens and whenever the process or the machine stops, its name stands for either
@@ -17,21 +20,39 @@ export async function writeAside(file: string, chunks: Iterable<Uint8Array>): Pr
   const folder = dirname(file)
   await mkdir(folder, { recursive: true })
   await clearAside(file)
-  const aside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
-  const handle = await open(aside, 'wx')
-  try {
+  await aside(file, async (name, handle) => {
     try {
       for (const chunk of chunks) await writeAll(handle, chunk)
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(aside, file)
-  } catch (error) {
-    await unlink(aside)
-    throw error
-  }
+    await rename(name, file)
+  })
   await syncFolder(folder)
+}
+
+/** Finds out whether {@link writeAside} could write `file`: fails as it would, and changes nothing. */
+export async function probe(file: string): Promise<void> {
+  await aside(file, async (name, handle) => {
+    await handle.close()
+    await unlink(name)
+  })
+}
+
+/** Opens a new file beside `file` for `use`, which closes it; if that fails the new file is gone again. */
+async function aside(file: string, use: (name: string, handle: FileHandle) => Promise<void>): Promise<void> {
+  const name = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
+  underWay.add(name)
+  try {
+    await use(name, await open(name, 'wx'))
+  } catch (error) {
+    // the first error is the one to tell of, also where removing is refused as well
+    await rm(name, { force: true }).catch(() => undefined)
+    throw error
+  } finally {
+    underWay.delete(name)
+  }
 }
 
 /** Removes what processes that were killed while they wrote `file` have left beside it. */
@@ -39,9 +60,23 @@ export async function clearAside(file: string): Promise<void> {
   const folder = dirname(file)
   for (const name of await namesIn(folder)) {
     const pid = /^\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name.slice(basename(file).length))?.[1]
-    if (pid === undefined || !name.startsWith(basename(file)) || isAlive(Number(pid))) continue
-    await rm(join(folder, name), { force: true })
+    if (pid === undefined || !name.startsWith(basename(file))) continue
+    const path = join(folder, name)
+    if (await isWritten(path, Number(pid))) continue
+    await rm(path, { force: true })
   }
+}
+
+/** Whether somebody may still be writing it. In containers a new process often has the number of the one before. */
+async function isWritten(path: string, pid: number): Promise<boolean> {
+  if (pid !== process.pid) return isAlive(pid)
+  if (underWay.has(path)) return true
+  const born = Date.now() - process.uptime() * 1000
+  const modified = await stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => born, // gone in the meantime
+  )
+  return modified >= born
 }
 
 async function namesIn(folder: string): Promise<string[]> {

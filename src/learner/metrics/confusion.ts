@@ -3,6 +3,7 @@ import { checkOptions } from '../../data/index.js'
 import { invalidArgument } from '../../native/index.js'
 import { isTensor } from '../../nn/validate.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
+import type { CallbackState, SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
 import {
   type AverageOptions,
@@ -95,6 +96,15 @@ export abstract class ConfusionMetric extends Metric {
       if (this.#counts) this.#counts.add_(counts)
       else this.#counts = counts.keep()
     })
+  }
+
+  override saveState(): CallbackState {
+    return { tensors: this.#counts ? { counts: this.#counts } : {} }
+  }
+
+  override loadState({ tensors: { counts } }: SavedCallbackState): void {
+    this.reset()
+    this.#counts = counts ? counts.clone().keep() : null
   }
 
   /** How often each class was taken for each: rows are the truth, columns the predictions; `null` before any batch. */

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../native/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
+import type { CallbackState, SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
 import { snakeCase } from '../naming.js'
 
@@ -33,6 +34,10 @@ export abstract class Metric {
   abstract accumulate(learn: Learner): void
   /** The value so far, `null` if nothing was accumulated. */
   abstract value(): Promise<number | null>
+  /** What was accumulated, for a {@link Checkpoint} in the middle of an epoch with the Recorder's `trainMetrics`. */
+  saveState?(): CallbackState
+  /** Takes back what {@link saveState} gave. Tensors are to be copied. */
+  loadState?(state: SavedCallbackState): void
 }
 
 /** The column of a function: its name in snake case. */
@@ -67,6 +72,16 @@ class SampleMean {
   value(): Promise<number | null> {
     const [total, count] = [this.#total, this.#count]
     return total ? scope(() => total.div(count).item()) : Promise.resolve(null)
+  }
+
+  saveState(): CallbackState {
+    return { values: { count: this.#count }, tensors: this.#total ? { total: this.#total } : {} }
+  }
+
+  loadState({ values, tensors: { total } }: SavedCallbackState): void {
+    this.reset()
+    this.#count = Number(values.count)
+    this.#total = total ? total.clone().keep() : null
   }
 }
 
@@ -121,6 +136,14 @@ export class AvgMetric extends Metric {
   override value(): Promise<number | null> {
     return this.#mean.value()
   }
+
+  override saveState(): CallbackState {
+    return this.#mean.saveState()
+  }
+
+  override loadState(state: SavedCallbackState): void {
+    this.#mean.loadState(state)
+  }
 }
 
 /** The sample-weighted mean of the loss. */
@@ -138,5 +161,13 @@ export class AvgLoss extends Metric {
 
   override value(): Promise<number | null> {
     return this.#mean.value()
+  }
+
+  override saveState(): CallbackState {
+    return this.#mean.saveState()
+  }
+
+  override loadState(state: SavedCallbackState): void {
+    this.#mean.loadState(state)
   }
 }

@@ -1,4 +1,5 @@
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
+import { type CallbackState, nest, type SavedCallbackState, unnest } from '../callback-state.js'
 import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
 import type { Mixed } from '../loop-state.js'
@@ -55,9 +56,7 @@ export class AccumMetric extends Metric {
   }
 
   override reset(): void {
-    for (const { outputs, targets, mixed } of this.#parts) {
-      for (const tensor of [...outputs, ...targets, ...(mixed ? [mixed.lam, ...mixed.yb1] : [])]) tensor.dispose()
-    }
+    for (const part of this.#parts) for (const tensor of tensorsOf(part)) tensor.dispose()
     this.#parts = []
     this.#soft = false
   }
@@ -74,12 +73,30 @@ export class AccumMetric extends Metric {
     })
   }
 
+  override saveState(): CallbackState {
+    const { values, tensors } = nest(
+      this.#parts.map(part => ({
+        values: { outputs: part.outputs.length, targets: part.targets.length, mixed: part.mixed !== null },
+        tensors: Object.fromEntries(tensorsOf(part).map((tensor, i) => [i, tensor])),
+      })),
+    )
+    return { values: { parts: values, count: this.#parts.length, soft: this.#soft, several: this.#several }, tensors }
+  }
+
+  override loadState({ values, tensors }: SavedCallbackState): void {
+    this.reset()
+    this.#soft = values.soft === true
+    this.#several = values.several === true
+    const saved = { values: values.parts as Record<string, unknown>, tensors }
+    this.#parts = Array.from({ length: Number(values.count) }, (_, i) => toPart(unnest(saved, i)))
+  }
+
   override async value(): Promise<number | null> {
-    const parts = this.#parts
-    if (parts.length === 0) return null
-    const isMixed = parts.some(({ mixed }) => mixed !== null)
+    if (this.#parts.length === 0) return null
+    const isMixed = this.#parts.some(({ mixed }) => mixed !== null)
     return noGrad(() =>
       scope(async () => {
+        const parts = this.#parts.map(alias) // validation begins, and resets, before the value of training is there
         await mark() // from here on shapes are known
         const value = await (isMixed ? this.#mixedValue(parts) : this.#plainValue(parts))
         return value instanceof Tensor ? value.item() : value
@@ -118,6 +135,29 @@ export class AccumMetric extends Metric {
     const outputs: Tensor | readonly Tensor[] = joined(parts, part => part.outputs)
     return (this.#several ? outputs : outputs[0]) as Tensor
   }
+}
+
+function tensorsOf({ outputs, targets, mixed }: Part): Tensor[] {
+  return [...outputs, ...targets, ...(mixed ? [mixed.lam, ...mixed.yb1] : [])]
+}
+
+/** The same values, in tensors of the scope in force. */
+function alias({ outputs, targets, mixed }: Part): Part {
+  const other = (tensor: Tensor) => tensor.detach()
+  return {
+    outputs: outputs.map(other),
+    targets: targets.map(other),
+    mixed: mixed && { lam: other(mixed.lam), yb1: mixed.yb1.map(other) },
+  }
+}
+
+/** The way back from {@link tensorsOf}. */
+function toPart({ values: { outputs, targets, mixed }, tensors }: SavedCallbackState): Part {
+  const all = Array.from(Object.keys(tensors), (_, i) => tensors[i].clone().keep())
+  const next = (count: number) => all.splice(0, count)
+  const part: Part = { outputs: next(Number(outputs)), targets: next(Number(targets)), mixed: null }
+  const [lam, ...yb1] = all
+  return mixed === true ? { ...part, mixed: { lam, yb1 } } : part
 }
 
 function joined(parts: readonly Part[], pick: (part: Part) => Tensor[]): Tensor[] {

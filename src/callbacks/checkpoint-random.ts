@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import type { Batch, BatchLoader } from '../learner/data.js'
+import type { Learner } from '../learner/learner.js'
+import { TorchLearnerError } from '../native/index.js'
+import { rng, type Tensor } from '../tensor/index.js'
+
+/** Where all sources of random numbers stand that a fit draws from. */
+export interface RandomState {
+  /** libtorch's generators, by device. */
+  generators: Map<string, Tensor>
+  /** What the loaders' `getState` gave; `null` for loaders without it. */
+  loaders: { train: unknown; valid: unknown }
+}
+
+/** Waits for queued draws. The tensors belong to the caller. */
+export async function captureRandom({ dls, device }: Learner): Promise<RandomState> {
+  await rng.ready()
+  const devices = device === 'cpu' ? ['cpu'] : ['cpu', device]
+  return {
+    generators: new Map(devices.map(name => [name, rng.getState(name).keep()])),
+    loaders: { train: dls.train.getState?.() ?? null, valid: dls.valid?.getState?.() ?? null },
+  }
+}
+
+/** Puts back what {@link captureRandom} gave. */
+export function restoreRandom({ dls, device }: Learner, { generators, loaders }: RandomState): void {
+  for (const [name, state] of generators) if (name === 'cpu' || name === device) rng.setState(state, name)
+  restoreLoader('training', dls.train, loaders.train)
+  if (dls.valid) restoreLoader('validation', dls.valid, loaders.valid)
+}
+
+function restoreLoader(which: string, loader: BatchLoader, state: unknown): void {
+  if (state === null && !loader.getState) return
+  if (loader.setState && state !== null) loader.setState(state)
+  else {
+    const found = state === null ? 'none' : 'one, which this loader has no setState for'
+    throw new TorchLearnerError(
+      'ERR_STATE',
+      `Expected the state of the ${which} loader but the checkpoint has ${found}`,
+    )
+  }
+}
+
+/** Frees the tensors. */
+export function disposeRandom(state: RandomState | null): void {
+  for (const tensor of state?.generators.values() ?? []) tensor.dispose()
+}
+
+/**
+ * A fingerprint of a batch's last tensor, its target: by it a loader that keeps no state is found out when it gives
+ * other batches the second time. `null` for loaders that keep one, unless they only pass on what comes.
+ */
+export async function fingerprint(loader: BatchLoader, batch: Batch): Promise<string | null> {
+  const target = batch.at(-1)
+  if ((loader.getState && !loader.sequential) || !target) return null
+  const { buffer, byteOffset, byteLength } = await target.detach().data()
+  return createHash('sha256')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex')
+}
