@@ -6,6 +6,7 @@ import {
   accuracyMulti,
   BCEWithLogitsLossFlat,
   CategoryBlock,
+  GrandparentSplitter,
   getImageFiles,
   ImageDataLoaders,
   type ImageDataLoadersOptions,
@@ -290,4 +291,43 @@ test('testDl with labels: found by the path, or given', async t => {
   const fewer = named.new({ bs: 1 })
   t.true(fewer instanceof ImageDataLoaders)
   t.deepEqual([fewer.vocab, fewer.train.length, fewer.badFiles], [named.vocab, 5, named.badFiles])
+})
+
+test('a splitter of your own', async t => {
+  const { folder, names } = await files(t)
+  const paths = names.map(name => join(folder, name))
+  const open = (options: ImageDataLoadersOptions) =>
+    ImageDataLoaders.fromNameFunc(folder, paths, name => String(Number(name[0]) % 2), { bs: 2, ...options })
+  const byNumber = await open({
+    splitter: paths => [[0, 1, 2, 3], paths.flatMap((path, i) => (/[45]\.png$/.test(path) ? [i] : []))],
+  })
+  t.deepEqual(await targets(byNumber.valid ?? []), [0, 1])
+  await coded(
+    t,
+    () => open({ splitter: () => [[0, 1], [9]] }),
+    'ERR_INVALID_ARG',
+    /whole numbers below 6 for the splitter's indices but received 9/,
+  )
+  await coded(
+    t,
+    () => open({ splitter: () => [[0, 1], []] }),
+    'ERR_NO_DATA',
+    /The splitter of 6 pictures leaves none for validation/,
+  )
+  await coded(
+    t,
+    () => open({ splitter: () => [[0], [1]], validPct: 0.2 }),
+    'ERR_INVALID_ARG',
+    /nothing together with splitter for validPct/,
+  )
+  await writeFiles(folder, {
+    'a/train/x/1.png': await picture(8, 8).png().toBuffer(),
+    'a/train/y/1.png': await picture(8, 8).png().toBuffer(),
+  })
+  await writeFiles(folder, { 'a/valid/x/1.png': await picture(8, 8).png().toBuffer() })
+  const nested = await ImageDataLoaders.fromFolder(join(folder, 'a'), { splitter: GrandparentSplitter(), bs: 1 })
+  t.deepEqual(
+    nested.loaders.map(({ n }) => n),
+    [2, 1],
+  )
 })

@@ -55,7 +55,8 @@ async function list(folder: string, files: string[], recurse: boolean, wanted: W
   if (above.has(identity)) return // a link back to a folder that we are in
   const entries: { name: string; isFolder: boolean }[] = []
   // read in pieces: a folder of a million files must not hold the event loop
-  for await (const entry of await opendir(folder, { bufferSize: 512 })) {
+  const opened = await opendir(folder, { bufferSize: 512 }).catch(error => cannotList(folder, error))
+  for await (const entry of opened) {
     if (entry.name.startsWith('.')) continue
     const kind = await kindOf(folder, entry)
     if (kind === 'folder' && recurse && wanted(entry.name, true)) entries.push({ name: entry.name, isFolder: true })
@@ -72,12 +73,14 @@ async function list(folder: string, files: string[], recurse: boolean, wanted: W
 }
 
 async function folderStat(folder: string) {
-  const found = await stat(folder).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is no such folder' : cause.message
-    throw new TorchLearnerError('ERR_NOT_FOUND', `Cannot list the pictures of ${folder}: ${reason}`, { cause })
-  })
+  const found = await stat(folder).catch(error => cannotList(folder, error))
   if (found.isDirectory()) return found
   throw new TorchLearnerError('ERR_NOT_FOUND', `Cannot list the pictures of ${folder}: it is a file, not a folder`)
+}
+
+function cannotList(folder: string, cause: NodeJS.ErrnoException): never {
+  const reason = cause.code === 'ENOENT' ? 'there is no such folder' : cause.message
+  throw new TorchLearnerError('ERR_NOT_FOUND', `Cannot list the pictures of ${folder}: ${reason}`, { cause })
 }
 
 async function kindOf(folder: string, entry: Dirent): Promise<'file' | 'folder' | 'other'> {

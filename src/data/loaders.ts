@@ -157,5 +157,7 @@ function checkLoader(loader: unknown, name: string): void {
     (Symbol.asyncIterator in loader || Symbol.iterator in loader) &&
     'length' in loader &&
     typeof loader.length === 'number'
-  if (!fits) throw invalidArgument(name, 'a loader: something to iterate over batches, with a length,', loader)
+  if (fits) return
+  const hint = 'DataLoaders.from makes loaders of arrays, generator functions, streams and datasets'
+  throw invalidArgument(name, 'a loader: something to iterate over batches, with a length,', loader, hint)
 }

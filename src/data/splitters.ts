@@ -4,7 +4,9 @@ import { hostRandom } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
 
 /** Divides items, by their indices, into a training and a validation part. */
-export type ItemSplitter<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Array]
+export type ItemSplitter<T> = (items: readonly T[]) => readonly [train: ArrayLike<number>, valid: ArrayLike<number>]
+
+type IndexSplit<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Array]
 
 /**
  * A random part for validation. With a seed the division is PyTorch's for that seed, and fastai's when the items come in the same
@@ -15,7 +17,7 @@ export type ItemSplitter<T> = (items: readonly T[]) => [train: Int32Array, valid
  * @throws TorchLearnerError `ERR_INVALID_ARG` for a share outside [0, 1]
  * @example const [train, valid] = RandomSplitter(0.2, { seed: 42 })(files)
  */
-export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}): ItemSplitter<unknown> {
+export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}): IndexSplit<unknown> {
   if (typeof validPct !== 'number' || !(validPct >= 0 && validPct <= 1)) {
     throw invalidArgument('validPct', 'a number from 0 to 1', validPct)
   }
@@ -35,7 +37,7 @@ export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}):
  * @param train that folder's name; default `train`
  * @param valid default `valid`
  */
-export function GrandparentSplitter(train = 'train', valid = 'valid'): ItemSplitter<string> {
+export function GrandparentSplitter(train = 'train', valid = 'valid'): IndexSplit<string> {
   return paths => {
     const inside = (name: string) =>
       Int32Array.from(paths.flatMap((path, i) => (basename(dirname(dirname(path))) === name ? [i] : [])))

@@ -1,7 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { blockFor, CategoryBlock, DataLoader, type DataLoadersOptions, RandomSplitter } from '../data/index.js'
+import {
+  blockFor,
+  CategoryBlock,
+  DataLoader,
+  type DataLoadersOptions,
+  type ItemSplitter,
+  RandomSplitter,
+} from '../data/index.js'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
 import { BadFiles } from './bad-files.js'
 import { imageSize } from './decode.js'
@@ -39,18 +46,30 @@ export function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(item => typeof item === 'string')
 }
 
-/** A random share for validation. */
-export function splitItems(path: string, items: readonly Item[], { validPct = 0.2, seed }: Checked): Parts {
+/** A random share for validation, or what the splitter says. */
+export function splitItems(path: string, items: readonly Item[], { validPct, splitter, seed }: Checked): Parts {
   if (items.length === 0) throw noPictures(path)
-  const [train, valid] = RandomSplitter(validPct, { seed })(items)
+  if (splitter && validPct !== undefined) {
+    throw invalidArgument('validPct', 'nothing together with splitter', validPct)
+  }
+  const share = validPct ?? 0.2
+  const split: ItemSplitter<string> = splitter ?? RandomSplitter(share, { seed })
+  const [train, valid] = split(items.map(({ file }) => file))
   if (valid.length === 0 || train.length === 0) {
+    const how = splitter ? 'The splitter' : `A share of ${share}`
     throw new TorchLearnerError(
       'ERR_NO_DATA',
-      `A share of ${validPct} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
+      `${how} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
     )
   }
-  const pick = (indices: Int32Array) => Array.from(indices, index => items[index])
+  const pick = (indices: ArrayLike<number>) => Array.from(indices, index => itemAt(items, index))
   return { train: pick(train), valid: pick(valid) }
+}
+
+function itemAt(items: readonly Item[], index: number): Item {
+  const item = items[index]
+  if (item) return item
+  throw invalidArgument("the splitter's indices", `whole numbers below ${items.length}`, index)
 }
 
 /** Learns the targets from the training items and makes both loaders. */

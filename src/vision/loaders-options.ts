@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { BatchTransform, CategoryBlock, type Label, TargetBlock } from '../data/index.js'
+import { BatchTransform, CategoryBlock, type ItemSplitter, type Label, TargetBlock } from '../data/index.js'
 import { MAX_PIXELS } from './decode.js'
 import { ItemTransform } from './item-transform.js'
 
@@ -16,6 +16,11 @@ export const Options = z.strictObject({
     .number({ error: 'a number above 0 and below 1' })
     .gt(0, { error: 'a number above 0 and below 1' })
     .lt(1, { error: 'a number above 0 and below 1' })
+    .optional(),
+  splitter: z
+    .custom<ItemSplitter<string>>(value => typeof value === 'function', {
+      error: 'a splitter such as GrandparentSplitter()',
+    })
     .optional(),
   seed: z.int({ error: 'a whole number' }).optional(),
   yBlock: z
@@ -80,6 +85,11 @@ export interface ImageDataLoadersOptions {
   valid?: string
   /** A random share of all pictures for validation, above 0 and below 1. Default 0.2; with `fromFolder` none. */
   validPct?: number
+  /**
+   * Which pictures are for validation, by their paths, instead of a random share: `GrandparentSplitter()`, or a function of your own
+   * that returns the indices for training and for validation.
+   */
+  splitter?: ItemSplitter<string>
   /** The same split, orders, crops and augmentations every time. Default: libtorch's generator decides, see `manualSeed`. */
   seed?: number
   /**

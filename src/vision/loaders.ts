@@ -41,7 +41,7 @@ export class ImageDataLoaders extends DataLoaders {
 
   /**
    * From a folder with a subfolder for each class: `path/train/cat/1.png`, `path/valid/cat/2.png`; or `path/cat/1.png` together with
-   * `validPct`.
+   * `validPct` or `splitter`.
    *
    * @throws TorchLearnerError `ERR_NOT_FOUND` for a folder that isn't there; `ERR_NO_DATA` when there are no pictures, one class only,
    * or fewer pictures than a batch; `ERR_INVALID_ARG` for a wrong option, and for a label in validation that training hasn't
@@ -49,7 +49,7 @@ export class ImageDataLoaders extends DataLoaders {
    */
   static async fromFolder(path: string, options: ImageDataLoadersOptions = {}): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders.fromFolder')
-    if (checked.validPct !== undefined) {
+    if (checked.validPct !== undefined || checked.splitter) {
       return await fromItems(path, labelled(await getImageFiles(path), parentLabel), checked, parentLabel)
     }
     await checkSubfolders(path, checked)
@@ -167,6 +167,7 @@ export class ImageDataLoaders extends DataLoaders {
     const table = checkOptions(CsvOptions, Object.fromEntries(entries.filter(isCsv)), 'ImageDataLoaders.fromCsv')
     const items = await readTable(path, table)
     if (table.validCol === undefined) return await fromItems(path, items, checked)
+    if (checked.splitter) throw invalidArgument('splitter', 'nothing together with validCol', checked.splitter)
     const train = items.filter(({ valid }) => !valid)
     const valid = items.filter(item => item.valid)
     if (train.length === 0 || valid.length === 0) {
