@@ -118,6 +118,7 @@ test('as large as there is room', t => {
   t.is(columns(500, 2000, { columns: 200, rows: 42 }), 20)
   t.is(columns(1000, 1000, { columns: 200, rows: 42 }), 80)
   t.is(columns(560, 350), 70)
+  t.is(columns(560, 350, { columns: 0, rows: 0 }), 70, 'a terminal that does not know its size')
 })
 
 test.serial('a figure is written, and shown where that can be', async t => {

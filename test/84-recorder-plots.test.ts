@@ -31,6 +31,27 @@ test.serial('losses, schedule, metrics', async t => {
   t.false(metrics.includes('1.5'))
 })
 
+test.serial('validations and predictions leave the curves of the training', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'a.svg')
+  const learn = tinyLearner({ metrics: accuracy })
+  await learn.quietly(() => learn.fitOneCycle(2, { lrMax: 0.01 }))
+  const { recorder } = learn
+  const { losses } = recorder
+  const plots = async () => [
+    await texts(await recorder.plotLoss({ file, skipStart: 0 })),
+    await texts(await recorder.plotSched({ file })),
+    await texts(await recorder.plotMetrics({ file })),
+  ]
+  const drawn = await plots()
+  await learn.validate()
+  await learn.getPreds()
+  t.is(recorder.training.losses, losses)
+  t.deepEqual(await plots(), drawn)
+  await learn.quietly(() => learn.fit(1))
+  t.is(recorder.training, recorder)
+})
+
 test.serial('without a schedule, a validation loss, metrics', async t => {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'a.svg')

@@ -19,7 +19,7 @@ export type { OutputsLearnerOptions, OutputsMetric, OutputsModule } from './part
 export type { Prediction, TtaOptions } from './predict.js'
 export type { Preds, PredsOptions, PredsWithout, ValidateOptions } from './preds.js'
 export { ProgressCallback, type ProgressOptions } from './progress.js'
-export { Recorder, type RecorderOptions, type RecordRow } from './recorder.js'
+export { Recorder, type RecorderOptions, type RecordRow, type TrainingRecord } from './recorder.js'
 export type { PlotLossOptions, PlotSchedOptions, RecorderPlotOptions } from './recorder-plot.js'
 export { LiveRenderer, type PassState, PlainRenderer, type Renderer, type TextSink } from './renderer.js'
 export type { ShowResultsOptions } from './results.js'

@@ -36,6 +36,7 @@ export class ProgressCallback extends Callback {
 
   override beforeFit(): void {
     const { learn } = this
+    this.#shown = 0
     const recorder = learn.callback(Recorder)
     if (learn.silent || !recorder || this.#logger) return
     this.#columns = recorder.metricNames

@@ -32,7 +32,7 @@ export interface PlotSchedOptions extends RecorderPlotOptions {
 declare module './recorder.js' {
   interface Recorder {
     /**
-     * Draws the smoothed training loss, and the validation loss where it was measured. `options.file`: default `loss.png`.
+     * Draws the smoothed loss of the last training, and the validation loss where it was measured. `options.file`: default `loss.png`.
      *
      * @returns the file's path
      * @throws TorchLearnerError `ERR_NO_DATA` when no batch is left to show
@@ -72,12 +72,12 @@ const schedSchema = plain.extend({ keys: z.array(z.string(NAMES), NAMES).min(1, 
 Recorder.prototype.plotLoss = async function (this: Recorder, options = {}) {
   checkOptions(lossSchema, options, 'plotLoss')
   const { file = 'loss.png', title = 'Loss', theme, skipStart = 5, withValid = true, log = false } = options
-  const { losses, iters, values } = this
+  const { losses, iters, values, metricNames } = this.training
   const from = Math.min(skipStart, losses.length)
   if (losses.length === from) throw nothing('plotLoss', losses.length === 0 ? '' : ` after the first ${from} batches`)
   const x = Array.from(losses.keys()).slice(from)
   const series: Series[] = [{ name: 'train', x, y: losses.slice(from), dots: false }]
-  const column = this.metricNames.indexOf('valid_loss') - 1
+  const column = metricNames.indexOf('valid_loss') - 1
   const valid = values.map((row, epoch) => ({ x: iters[epoch], y: row[column] ?? Number.NaN }))
   const shown = valid.filter(point => column >= 0 && point.x > from && Number.isFinite(point.y))
   if (withValid && shown.length > 0) {
@@ -94,10 +94,11 @@ const SPOKEN: Readonly<Record<string, string>> = { lr: 'learning rate', mom: 'mo
 Recorder.prototype.plotSched = async function (this: Recorder, options = {}) {
   checkOptions(schedSchema, options, 'plotSched')
   const { file = 'sched.png', title = 'Schedule', theme } = options
-  const known: Record<string, number[]> = Object.keys(this.hps).length > 0 ? this.hps : { lr: this.lrs }
+  const { hps, lrs } = this.training
+  const known: Record<string, number[]> = Object.keys(hps).length > 0 ? hps : { lr: lrs }
   const keys = options.keys ?? Object.keys(known)
   const series = keys.map((key, i): Series => {
-    const y = known[key] ?? (key === 'lr' ? this.lrs : undefined)
+    const y = known[key] ?? (key === 'lr' ? lrs : undefined)
     if (y) return { name: SPOKEN[key] ?? key, y, axis: i === 0 ? 'left' : 'right', dashed: i > 0, dots: false }
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
@@ -113,10 +114,11 @@ Recorder.prototype.plotSched = async function (this: Recorder, options = {}) {
 Recorder.prototype.plotMetrics = async function (this: Recorder, options = {}) {
   checkOptions(plain, options, 'plotMetrics')
   const { file = 'metrics.png', title = 'Metrics', theme } = options
-  if (this.values.length === 0) throw nothing('plotMetrics')
-  const x = this.values.map((_, epoch) => epoch + 1)
-  const series = this.metricNames.slice(1).flatMap((name, column): Series[] => {
-    const y = this.values.map(row => row[column] ?? Number.NaN)
+  const { values, metricNames } = this.training
+  if (values.length === 0) throw nothing('plotMetrics')
+  const x = values.map((_, epoch) => epoch + 1)
+  const series = metricNames.slice(1).flatMap((name, column): Series[] => {
+    const y = values.map(row => row[column] ?? Number.NaN)
     if (name === 'time' || !y.some(Number.isFinite)) return []
     const metric = !/loss$/.test(name)
     return [{ name, x, y, axis: metric ? 'right' : 'left', dashed: metric }]

@@ -34,6 +34,9 @@ export interface RecorderOptions extends CallbackFlags {
 /** A row of the table, without the epoch's number and the time; `null` where an epoch has no such value. */
 export type RecordRow = (number | null)[]
 
+/** What a training left in the {@link Recorder}. */
+export type TrainingRecord = Readonly<Pick<Recorder, 'lrs' | 'losses' | 'iters' | 'values' | 'metricNames' | 'hps'>>
+
 /** Values on their way; settled, so that a failure waits for whoever reads them. */
 type Pending = Promise<PromiseSettledResult<number | null>[]>
 
@@ -62,6 +65,7 @@ export class Recorder extends Callback {
   /** What a scheduler set, at each training batch, for the last group: `hps.lr`, `hps.mom`. */
   hps: Record<string, number[]> = {}
 
+  #before: TrainingRecord | null = null
   readonly #smooth: SmoothLoss
   readonly #loss = new AvgLoss()
   #train: Pending | null = null
@@ -82,7 +86,17 @@ export class Recorder extends Callback {
     this.#smooth = new SmoothLoss(own.beta)
   }
 
+  /**
+   * What the last training left. Validations and predictions empty the lists of the Recorder itself, as in fastai, but leave
+   * this, so that curves can be drawn afterwards too.
+   */
+  get training(): TrainingRecord {
+    return this.losses.length > 0 ? this : (this.#before ?? this)
+  }
+
   override beforeFit(): void {
+    const { lrs, losses, iters, values, metricNames, hps } = this
+    if (losses.length > 0) this.#before = { lrs, losses, iters, values, metricNames, hps }
     this.lrs = []
     this.losses = []
     this.iters = []

@@ -91,7 +91,7 @@ export class LiveRenderer implements Renderer {
 
   progress(state: PassState): void {
     // a character is left free at the end, where some terminals would go on to the next line
-    const line = liveLine(state, (this.#sink.columns ?? 120) - 1)
+    const line = liveLine(state, (this.#sink.columns || 120) - 1)
     this.#sink.write(`\r${line}\x1b[K`)
     setOpenLine(this.#sink, line)
   }

@@ -72,7 +72,9 @@ export function inlinePicture(png: Uint8Array, protocol: InlineProtocol, columns
 const CHARACTER = { width: 8, height: 16 }
 
 /** How many characters wide a drawing of this size is shown: as large as it is, or as the terminal has room. */
-export function inlineColumns(width: number, height: number, { columns = 80, rows = 24 }: PictureSink): number {
+export function inlineColumns(width: number, height: number, sink: PictureSink): number {
+  // a terminal that doesn't know its size says 0
+  const [columns, rows] = [sink.columns || 80, sink.rows || 24]
   const tallest = ((rows - 2) * CHARACTER.height * width) / height / CHARACTER.width
   return Math.max(1, Math.floor(Math.min(width / CHARACTER.width, columns - 1, Math.max(tallest, 20))))
 }
