@@ -68,6 +68,7 @@ export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {
   return document(
     width,
     y,
+    options.title || [...new Set(shown.map(({ title = '' }) => title))].join(', ') || 'Pictures',
     styleSheet(options.theme ?? 'light'),
     element('rect', { class: 'background', width, height: y }),
     ...(heading.length > 0 ? [label(heading.join('\n'), left, GAP + 15, HEAD)] : []),

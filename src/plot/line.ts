@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { type Axis, linearAxis, logAxis } from './axis.js'
 import { curve, type Frame, grid, HEAD, legend, mark, NAME, type Scales, TICK } from './line-parts.js'
-import { document, element, escapeText, fixed, label } from './svg.js'
+import { document, element, fixed, label } from './svg.js'
 import { textWidth, wrapText } from './text.js'
 import { checkTheme, styleSheet, type Theme } from './theme.js'
 
@@ -89,8 +89,8 @@ export function lineChart(options: LineChartOptions): string {
   return document(
     width,
     height,
+    title || series.map(({ name }) => name).join(', '),
     styleSheet(theme),
-    element('title', {}, escapeText(title || series.map(({ name }) => name).join(', '))),
     element('rect', { class: 'background', width, height }),
     ...(heading.length === 0 ? [] : [label(heading.join('\n'), SIDE, 26, HEAD)]),
     ...names.drawn,

@@ -56,6 +56,7 @@ export function matrixChart(options: MatrixChartOptions): string {
   return document(
     width,
     height,
+    title || 'Matrix',
     styleSheet(theme),
     element('rect', { class: 'background', width, height }),
     ...(heading.length > 0 ? [label(heading.join('\n'), MARGIN, MARGIN + 15, HEAD)] : []),

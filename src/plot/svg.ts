@@ -31,8 +31,8 @@ export function label(text: string, x: number, y: number, attributes: Attributes
   return element('text', { x, y, ...attributes }, ...spans)
 }
 
-/** A whole drawing. */
-export function document(width: number, height: number, ...children: readonly string[]): string {
+/** A whole drawing. `name` says what it is to those who can't see it. */
+export function document(width: number, height: number, name: string, ...children: readonly string[]): string {
   return element(
     'svg',
     {
@@ -42,7 +42,10 @@ export function document(width: number, height: number, ...children: readonly st
       height,
       viewBox: `0 0 ${fixed(width)} ${fixed(height)}`,
       'font-family': "'DejaVu Sans', Verdana, sans-serif",
+      role: 'img',
+      'aria-label': name,
     },
+    element('title', {}, escapeText(name)),
     ...children,
   )
 }
