@@ -45,7 +45,7 @@ export class Vocab {
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
       `Label ${describe(label)}${where === undefined ? '' : ` of ${where}`} was not included in the training dataset, ` +
-        `whose labels are ${describe(this.items)}`,
+        `whose labels are ${describe(this.items)}. Give all classes as vocab, or leave it out`,
     )
   }
 }
