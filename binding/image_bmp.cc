@@ -54,19 +54,15 @@ class Bmp : public Codec {
     size_ = {static_cast<int>(width), static_cast<int>(height)};
     depth_ = read<uint16_t>(is_old ? 24 : 28);
     compression_ = header >= 20 ? static_cast<Compression>(read<uint32_t>(30)) : kNone;
-    const bool has_runs = (compression_ == kRuns8 && depth_ == 8) || (compression_ == kRuns4 && depth_ == 4);
     const bool has_masks = (compression_ == kMasks || compression_ == kMasksWithAlpha) && depth_ >= 16;
     const bool is_known = depth_ == 1 || depth_ == 4 || depth_ == 8 || depth_ == 16 || depth_ == 24 || depth_ == 32;
-    if (!is_known || !(compression_ == kNone || has_runs || has_masks)) {
+    if (!is_known || !(compression_ == kNone || has_runs() || has_masks)) {
       throw DecodeError(Problem::unsupported, "it is a BMP of " + std::to_string(depth_) + " bits and compression " +
                                                   std::to_string(compression_) + ", which isn't read here");
     }
     pixels_ = read<uint32_t>(10);
     if (pixels_ > file.size()) throw damaged("its pixels are missing");
     stride_ = (static_cast<size_t>(width) * depth_ + 31) / 32 * 4;
-    // Run lengths may leave out pixels, but not without a byte a row.
-    const double least = has_runs ? static_cast<double>(height) : static_cast<double>(stride_) * height;
-    if (least > static_cast<double>(file.size() - pixels_)) throw damaged("its bytes are too few for its size");
     if (depth_ <= 8) read_palette(header, is_old);
     if (depth_ == 16 || depth_ == 32) read_masks(has_masks);
     return size_;
@@ -75,7 +71,10 @@ class Bmp : public Codec {
   Size start(double& scale) override {
     scale = 1;
     next_ = 0;
-    if (compression_ == kRuns8 || compression_ == kRuns4) unroll();
+    // Run lengths may leave out pixels, but not without a byte a row.
+    const double least = has_runs() ? static_cast<double>(size_.height) : static_cast<double>(stride_) * size_.height;
+    if (least > static_cast<double>(file_.size() - pixels_)) throw damaged("its bytes are too few for its size");
+    if (has_runs()) unroll();
     return size_;
   }
 
@@ -103,6 +102,8 @@ class Bmp : public Codec {
   }
 
  private:
+  bool has_runs() const { return (compression_ == kRuns8 && depth_ == 8) || (compression_ == kRuns4 && depth_ == 4); }
+
   template <typename T>
   static T read(Bytes file, size_t at) {
     T value;
