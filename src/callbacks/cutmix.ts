@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import { cutmix, drawCutmix, type MinMax } from '../mix/index.js'
+import { invalidArgument } from '../native/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link CutMix}. */
 export interface CutMixOptions extends RegionMixOptions {
   /** Sides of the boxes as shares of the picture's, such as `[0.2, 0.8]`, instead of drawn by alpha. */
   minmax?: MinMax
+  /** Weigh targets by the area that really stays (default), or by the share that was drawn: timm's `correct_lam`. */
+  correctLam?: boolean
 }
 
 /** @internal Two shares in order, as a field of a schema. */
@@ -33,11 +36,16 @@ export const minMaxField = z
  */
 export class CutMix extends RegionMix {
   readonly minmax: MinMax | undefined
+  readonly correctLam: boolean
 
   /** @param options alpha (default 1), or {@link CutMixOptions} */
   constructor(options: number | CutMixOptions = {}) {
-    super(options, 1, { minmax: minMaxField })
-    this.minmax = typeof options === 'number' ? undefined : options.minmax
+    super(options, 1, { minmax: minMaxField, correctLam: z.boolean({ error: 'true or false' }).optional() })
+    const { minmax, correctLam = true }: CutMixOptions = typeof options === 'number' ? {} : options
+    if (minmax && !correctLam)
+      throw invalidArgument('correctLam', 'true (or nothing) where minmax is given', correctLam)
+    this.minmax = minmax
+    this.correctLam = correctLam
   }
 
   protected override drawRegion(n: number, width: number, height: number, alpha: number): Region | null {

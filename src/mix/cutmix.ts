@@ -78,6 +78,11 @@ export interface CutmixDraw extends MixDraw {
 export interface CutmixDrawOptions extends DrawOptions {
   /** Sides of the boxes as shares of the picture's, instead of by Beta: see {@link randBboxMinMax}. */
   minmax?: MinMax
+  /**
+   * `lam` is the share of the picture that really stays, which is more than was drawn where a box sticks out. Default
+   * true; false: as drawn, whatever the box covers (timm's `correct_lam`). Boxes by `minmax` are always measured.
+   */
+  correctLam?: boolean
 }
 
 /**
@@ -98,7 +103,9 @@ export function drawCutmix(
   alpha: number,
   options: CutmixDrawOptions = {},
 ): CutmixDraw | null {
-  const { minmax, ...rest } = checkObject(options)
+  const { minmax, correctLam = true, ...rest } = checkObject(options)
+  if (typeof correctLam !== 'boolean') throw invalidArgument('correctLam', 'true or false', correctLam)
+  if (minmax && !correctLam) throw invalidArgument('correctLam', 'true (or nothing) where minmax is given', correctLam)
   const { random = defaultRandom } = rest
   checkAlpha(alpha)
   const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode: 'batch', ...rest })
@@ -106,5 +113,6 @@ export function drawCutmix(
   const boxOf = (group: number) =>
     minmax ? randBboxMinMax(W, H, minmax, random) : randBbox(W, H, shares.values[group], { random })
   const boxes = spread(shares, boxOf, NO_BOX)
-  return { boxes, lam: Float32Array.from(boxes, box => keptShare(box, W, H)), perm: shares.perm }
+  const lam = correctLam ? boxes.map(box => keptShare(box, W, H)) : spread(shares, group => shares.values[group], 1)
+  return { boxes, lam: Float32Array.from(lam), perm: shares.perm }
 }

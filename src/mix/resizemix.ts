@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
-import { Tensor } from '../tensor/index.js'
+import { type DType, Tensor } from '../tensor/index.js'
 import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
 import { type Partners, partnersTensor } from './mixup.js'
@@ -11,6 +11,8 @@ const upsample = tensorOperator('aten::_upsample_bilinear2d_aa')
 /** How a partner is made smaller: smoothly for pictures, by choosing pixels for masks of class numbers. */
 export type ResizeMethod = 'bilinear' | 'nearest'
 
+const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16'
+
 const isWhole = ([x1, y1, x2, y2]: Box, width: number, height: number) =>
   x1 === 0 && y1 === 0 && x2 === width && y2 === height
 
@@ -19,6 +21,8 @@ function resized(x: Tensor, [x1, y1, x2, y2]: Box, method: ResizeMethod): Tensor
   const [, , height, width] = x.shape
   if (isWhole([x1, y1, x2, y2], width, height)) return x
   const size = [y2 - y1, x2 - x1]
+  // half precision in float32: the CPU has no kernel for it, and the result is rounded once
+  if (method === 'bilinear' && isHalf(x.dtype)) return upsample(x.to({ dtype: 'float32' }), size, false)
   if (method === 'bilinear') return upsample(x, size, false)
   // the middle of the pixels that a new one stands for; by indices, which serves every dtype
   const source = (from: number, to: number) => Array.from({ length: to }, (_, i) => Math.floor(((i + 0.5) * from) / to))
