@@ -1,5 +1,5 @@
 // What the Learner costs: its loop with MixUp, recorder and metrics, against the same operators called one by one.
-//   node bench/learner.mjs [rounds] [resnet|cnn]   by itself; `npm run bench` runs it with the others
+//   node bench/learner.mjs [rounds] [resnet|cnn|tiny]   by itself; `npm run bench` runs it with the others
 //
 // One fit lasts all the time. Its loader hands out a few batches, waits until they are computed, and then lets the other
 // side have its turn, so that a round of the Learner and one of the bare loop lie a fraction of a second apart and are
@@ -29,6 +29,12 @@ import { median, print } from './table.mjs'
 const models = {
   resnet: { label: 'ResNet-18', make: () => resnet18({ numClasses: 10 }), batch: 128, size: 32, steps: 3 },
   cnn: { label: 'a CNN of 3 convolutions', make: smallNet, batch: 64, size: 32, steps: 20 },
+  // hardly any arithmetic: what is left is what a batch costs in itself
+  tiny: { label: 'one linear layer', make: linear, batch: 4, size: 2, steps: 300 },
+}
+
+function linear() {
+  return new nn.Sequential(new nn.Flatten(), new nn.Linear(12, 10))
 }
 
 function smallNet() {
@@ -144,9 +150,9 @@ async function compare({ make, batch, size, steps }, rounds, ahead) {
 }
 
 const shown = ({ median: m, low, high }) => `${m.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
-const ms = value => `${value.toFixed(value < 10 ? 2 : 0)} ms`
+const ms = value => (value < 1 ? `${(value * 1000).toFixed(0)} us` : `${value.toFixed(value < 10 ? 2 : 0)} ms`)
 
-export async function run({ rounds = 24, which = ['resnet', 'cnn'] } = {}) {
+export async function run({ rounds = 24, which = ['resnet', 'cnn', 'tiny'] } = {}) {
   const rows = []
   for (const setting of which.map(name => models[name])) {
     for (const ahead of [false, true]) {

@@ -1,9 +1,10 @@
 // The safetensors format: what is written is read again, and nothing hostile gets through.
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { type DType, loadSafetensors, nn, readSafetensors, saveSafetensors, tensor, zeros } from 'torch-learner'
 
@@ -13,7 +14,8 @@ const newFile = () => join(folder, `${files++}.safetensors`)
 
 /** A file with any header, honest about its length unless told otherwise. */
 async function forge(header: unknown, data = Buffer.alloc(0), length?: bigint): Promise<string> {
-  const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header))
+  const plain = typeof header === 'string' || Buffer.isBuffer(header) ? header : JSON.stringify(header)
+  const text = Buffer.from(plain)
   const size = Buffer.alloc(8)
   size.writeBigUInt64LE(length ?? BigInt(text.byteLength))
   const file = newFile()
@@ -161,7 +163,37 @@ const hostile: [string, () => Promise<string>][] = [
     () => forge({ x: { dtype: 'BOOL', shape: [8], data_offsets: [0, 8] } }, Buffer.alloc(8, 2)),
   ],
   ['a folder', async () => folder],
+  [
+    'a header that is not UTF-8',
+    () => forge(Buffer.concat([Buffer.from('{"x'), Buffer.of(0xff), Buffer.from('":1}')])),
+  ],
+  ['a header with a byte order mark', () => forge(`\ufeff${JSON.stringify({ x: floats(0, 8) })}`, eight)],
+  ['a name twice', () => forge(`{"x":${JSON.stringify(floats(0, 8))},"x":${JSON.stringify(floats(0, 8))}}`, eight)],
+  [
+    'a name twice, spelt in two ways',
+    () => forge(`{"x":${JSON.stringify(floats(0, 8))},"\\u0078":${JSON.stringify(floats(0, 8))}}`, eight),
+  ],
+  ['a dtype twice', () => forge('{"x":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', eight)],
+  ['a key of the metadata twice', () => forge('{"__metadata__":{"a":"1","a":"2"}}')],
+  ['a dtype that is not that of the bytes', () => forge({ x: { ...floats(0, 8), dtype: 'F64' } }, eight)],
+  ['a header of blanks', () => forge(' '.repeat(64))],
 ]
+
+test('what looks like a key twice and is none', async t => {
+  const file = await forge(
+    `{"__metadata__":{"a":"{\\"x\\":1,\\"x\\":2}","dtype":"}"},"dtype":${JSON.stringify(floats(0, 8))}}`,
+    eight,
+  )
+  const { tensors, metadata } = await readSafetensors(file)
+  t.deepEqual(metadata, { a: '{"x":1,"x":2}', dtype: '}' })
+  t.deepEqual([...tensors.keys()], ['dtype'])
+})
+
+test('a pipe is refused instead of waited for', async t => {
+  const pipe = newFile()
+  await promisify(execFile)('mkfifo', [pipe])
+  await t.throwsAsync(loadSafetensors(pipe), { code: 'ERR_FILE_FORMAT', message: /it is not a file/ })
+})
 
 for (const [name, make] of hostile) {
   test(`refuses ${name}`, async t => {
