@@ -194,7 +194,13 @@ export {
   visionLearner,
 } from './vision/learner.js'
 export { ImageDataLoaders } from './vision/loaders.js'
-export type { ImageDataLoadersOptions, LabelFunction, WeightFunction, YBlock } from './vision/loaders-options.js'
+export type {
+  ImageDataLoadersOptions,
+  ImageFolderOptions,
+  LabelFunction,
+  WeightFunction,
+  YBlock,
+} from './vision/loaders-options.js'
 export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './vision/normalize.js'
 export { RandomResizedCrop, type RandomResizedCropOptions } from './vision/random-resized-crop.js'
 export type { ClassScores } from './vision/report.js'

@@ -56,8 +56,12 @@ test('from data in any form', async t => {
   t.deepEqual([train.shuffle, train.dropLast, train.training], [true, true, true])
   const dataset = { length: 4, get: (i: number) => [i, i] }
   t.is((await DataLoaders.from(dataset, undefined, { bs: 4, shuffle: false })).valid, undefined)
-  const made = await DataLoaders.from(train, dataset, { bs: 2 })
-  t.is(made.train, train)
+  const refused = (data: unknown, options: object, message: RegExp) =>
+    coded(t, () => Reflect.apply(DataLoaders.from, DataLoaders, [data, undefined, options]), 'ERR_INVALID_ARG', message)
+  await refused(train, {}, /samples for the data but received .* Loaders go into new DataLoaders/)
+  await refused(rows, { n: 3 }, /nothing for samples that can be had by index for n/)
+  await refused(() => rows, { n: 3, window: 5 }, /nothing without shuffle: true for window/)
+  await refused(rows, { window: 5, shuffle: true }, /nothing for samples that can be had by index for window/)
   const balanced = await DataLoaders.from(rows, rows, { bs: 2, weights: 'balanced', numSamples: 6 })
   t.deepEqual(
     balanced.loaders.map(({ n }) => n),

@@ -136,6 +136,7 @@ test('wrong weights', async t => {
   await refused({ weights: [0, 0, 0] }, /at least one number above 0 for weights/)
   await refused({ weights: 'even' }, /'balanced' or an array of numbers, one a sample, for DataLoader's weights/)
   await refused({ weights: [1, 1, 1], shuffle: false }, /nothing or true together with weights, .* for shuffle/)
+  await refused({ replacement: false }, /nothing without weights for replacement but received false/)
   await refused({ numSamples: 3 }, /nothing without weights for numSamples but received 3/)
   const few = range(3, { weights: [1, 0, 0], numSamples: 2, replacement: false })
   await coded(t, () => few.oneBatch(), 'ERR_NO_DATA', /2 samples can't be drawn from 1 whose weight is above 0/)

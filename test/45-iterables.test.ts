@@ -9,13 +9,13 @@ import {
   IterableDataset,
   Learner,
   manualSeed,
+  mark,
   memoryStats,
   nn,
   ProgressCallback,
   type Sample,
   type SampleStream,
   type Tensor,
-  tensor,
 } from 'torch-learner'
 import { coded } from './helpers/pictures.js'
 
@@ -212,75 +212,6 @@ test('a window shuffles, the same for a seed', async t => {
   t.notDeepEqual(await firsts(loader), await firsts(loader), 'anew in each pass')
 })
 
-test('dtypes: by the array, by what it is for, and the same in every batch', async t => {
-  const types = async (samples: Sample[], options = {}) =>
-    (await new DataLoader(samples, { bs: 2, ...options }).oneBatch()).map(x => `${x.dtype} ${x.shape}`)
-  t.deepEqual(
-    await types([
-      [1, 2],
-      [3, 4],
-    ]),
-    ['float32 2', 'int64 2'],
-  )
-  t.deepEqual(
-    await types([
-      { x: [1, 2], y: 1 },
-      { x: [3, 4], y: 0 },
-      { x: [3, 4], y: 0.5 },
-    ]),
-    ['float32 2,2', 'float32 2'],
-  )
-  t.deepEqual(
-    await types([
-      [Buffer.from([1, 2, 3]), true],
-      [Buffer.from([4, 5, 6]), false],
-    ]),
-    ['uint8 2,3', 'int64 2'],
-  )
-  t.deepEqual(
-    await types([
-      [new Float64Array(2), new Int32Array(1)],
-      [new Float64Array(2), new Int32Array(1)],
-    ]),
-    ['float32 2,2', 'int64 2,1'],
-  )
-  t.deepEqual(await types([[new BigInt64Array(2), new Uint16Array(1)]], { bs: 1 }), ['int64 1,2', 'int64 1,1'])
-  const shaped = { data: new Uint8Array(12), shape: [3, 2, 2] }
-  t.deepEqual(await types([{ x: shaped }, { x: shaped }]), ['uint8 2,3,2,2'])
-  t.deepEqual(await types([[[new Float32Array(3), new Float32Array(3)], 1]]), ['float32 1,2,3', 'int64 1'])
-  t.deepEqual(await types([[1, 2, 3]], { nInp: 1 }), ['float32 1', 'int64 1', 'int64 1'])
-  const bytes = await new DataLoader([[Buffer.from([7, 250])]], {}).oneBatch()
-  t.deepEqual(await bytes[0].toArray(), [[7, 250]])
-})
-
-test('ready batches', async t => {
-  const source = () => [
-    {
-      x: tensor([
-        [1, 2],
-        [3, 4],
-      ]),
-      y: new Int32Array([0, 1]),
-    },
-    { x: [[5, 6]], y: [1] },
-  ]
-  const loader = new DataLoader(new IterableDataset(source, { n: 2, batched: true }))
-  t.deepEqual([loader.length, loader.bs, loader.writable], [2, 1, false])
-  const seen: string[] = []
-  for await (const [x, y] of loader) seen.push(`${x.shape} ${x.dtype} ${y.shape} ${y.dtype}`)
-  t.deepEqual(seen, ['2,2 float32 2 int64', '1,2 float32 1 int64'])
-  await coded(
-    t,
-    () => new DataLoader(new IterableDataset(source, { n: 2, batched: true }), { bs: 8 }),
-    'ERR_INVALID_ARG',
-    /nothing where batches come ready for bs/,
-  )
-  const kept = tensor([[1, 2]])
-  const dls = await DataLoaders.from(() => [[kept, kept]], undefined, { batched: true })
-  for await (const batch of dls.train) for (const part of batch) part.dispose()
-  t.deepEqual(await kept.toArray(), [[1, 2]], "the pipeline's own tensors stay")
-})
-
 test.serial('a Learner trains on a pipeline that knows nothing of tensors', async t => {
   manualSeed(2)
   async function* rows(n: number) {
@@ -312,7 +243,49 @@ test.serial('a Learner trains on a pipeline that knows nothing of tensors', asyn
   t.true(memoryStats().tensors - before < 60)
 })
 
+test.serial('nothing stays behind, and a stream that never answers is let go', async t => {
+  const source = function* () {
+    for (let i = 0; i < 12; i++) yield { x: [i, i], y: 1 }
+  }
+  const loader = again(source, 12)
+  const failing = again(function* () {
+    yield* numbers(3)
+    throw new Error('broken')
+  }, 12)
+  const round = async () => {
+    for await (const batch of loader) for (const part of batch) part.dispose()
+    for await (const batch of loader) {
+      for (const part of batch) part.dispose()
+      break
+    }
+    const free = async () => {
+      for await (const batch of failing) for (const part of batch) part.dispose()
+    }
+    await t.throwsAsync(free, { message: 'broken' })
+    await mark()
+  }
+  await round()
+  const before = memoryStats().tensors
+  for (let i = 0; i < 10; i++) await round()
+  t.is(memoryStats().tensors, before)
+  const silent = new Readable({ objectMode: true, read: () => undefined })
+  const dls = await DataLoaders.from(silent, undefined, { n: 8, bs: 2 })
+  const learn = new Learner(dls, new nn.Linear(2, 2), { lossFunc: new CrossEntropyLossFlat() }).removeCb(
+    ProgressCallback,
+  )
+  const stop = new AbortController()
+  setTimeout(() => stop.abort(), 50)
+  t.is(await learn.fit(1, { signal: stop.signal }).catch(reason => reason), stop.signal.reason)
+  t.true(silent.destroyed)
+})
+
 test('bad input', async t => {
+  await coded(
+    t,
+    () => new IterableDataset(() => [], { n: 1, batched: true, window: 3 }),
+    'ERR_INVALID_ARG',
+    /nothing for whole batches for window/,
+  )
   const refused = (make: () => unknown, message: RegExp) => coded(t, make, 'ERR_INVALID_ARG', message)
   await refused(
     () => new IterableDataset(() => numbers(3)),

@@ -60,7 +60,7 @@ test('forms that fit', t => {
     { weights: 'balanced', numSamples: 5, replacement: false },
   ]
   const loader: AsyncIterable<Tensor[]> = new DataLoader(new Set(samples), { weights: undefined })
-  const source: BatchSource = new IterableDataset(() => samples, { n: 1, batched: true, window: 5 })
+  const source: BatchSource = new IterableDataset(() => samples, { n: 1, window: 5 })
   const made: () => Promise<DataLoaders> = () => DataLoaders.from(samples, () => samples, { bs: 2, validN: 3, c: 2 })
   const listed: () => Promise<ImageDataLoaders> = () => ImageDataLoaders.fromLists('.', ['a'], [['x', 'y']])
   t.deepEqual([samples.length, streams.length, options.length, source.length], [8, 7, 6, 1])

@@ -263,7 +263,7 @@ test('bad options', async t => {
     Reflect.apply(ImageDataLoaders.fromFolder, ImageDataLoaders, [folder, options])
   const expect = (options: unknown, message: RegExp) => coded(t, open(options), 'ERR_INVALID_ARG', message)
   await expect({ bs: 0 }, /a whole number from 1 for ImageDataLoaders.fromFolder's bs but received 0/)
-  await expect({ batchSize: 4 }, /only train, valid, .* but received "batchSize"/)
+  await expect({ batchSize: 4 }, /only validPct, .*, train, valid for .* but received "batchSize"/)
   await expect(
     { validPct: 1 },
     /a number above 0 and below 1 for ImageDataLoaders.fromFolder's validPct but received 1/,

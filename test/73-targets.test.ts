@@ -330,4 +330,18 @@ test('a splitter of your own', async t => {
     nested.loaders.map(({ n }) => n),
     [2, 1],
   )
+  const misplaced = (options: object) => () =>
+    Reflect.apply(ImageDataLoaders.fromFolder, ImageDataLoaders, [join(folder, 'a'), options])
+  await coded(
+    t,
+    misplaced({ validPct: 0.5, train: 'train' }),
+    'ERR_INVALID_ARG',
+    /nothing together with validPct or splitter for train and valid/,
+  )
+  const unknown = () => open({ train: 'train' } as ImageDataLoadersOptions)
+  await coded(t, unknown, 'ERR_INVALID_ARG', /but received "train"/)
+  await coded(t, () => ImageDataLoaders.fromCsv(folder, { validCol: 1, validPct: 0.2 }), 'ERR_NOT_FOUND', /labels.csv/)
+  await writeFiles(folder, { 'labels.csv': 'name,class,valid\n0.png,a,1\n1.png,b,0\n' })
+  const both = () => ImageDataLoaders.fromCsv(folder, { validCol: 'valid', validPct: 0.2 })
+  await coded(t, both, 'ERR_INVALID_ARG', /nothing together with validCol for validPct/)
 })

@@ -1,16 +1,16 @@
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Collator } from './collate.js'
+import { IterablePass } from './iterable-pass.js'
 import { checkOptions } from './options.js'
-import type { BatchPass, BatchSource, LoadContext, PreparedBatch } from './source.js'
-import { type SampleReader, type SampleStream, StreamOpener } from './stream.js'
+import type { BatchPass, BatchSource } from './source.js'
+import { type SampleStream, StreamOpener } from './stream.js'
 
 const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const Options = z.strictObject({
   n: count.optional(),
   batched: z.boolean({ error: 'true or false' }).default(false),
-  window: count.default(1000),
-  nInp: count.optional(),
+  window: count.optional(),
 })
 
 /** What is known of the samples of an {@link IterableDataset}. */
@@ -21,8 +21,6 @@ export interface IterableDatasetOptions {
   batched?: boolean
   /** With the loader's `shuffle`: each next sample is drawn from so many that are held in memory. Default 1000. */
   window?: number
-  /** How many columns of a sample are inputs. Default: all but the last, or the only one. */
-  nInp?: number
 }
 
 /**
@@ -43,8 +41,8 @@ export class IterableDataset implements BatchSource {
   /** In order only: samples have no index. */
   readonly sequential = true
   readonly #opener: StreamOpener
-  readonly #collator: Collator
   readonly #window: number
+  #collator?: Collator
   #warned = false
 
   /**
@@ -53,7 +51,8 @@ export class IterableDataset implements BatchSource {
    * {@link IterableDataset.from} count
    */
   constructor(source: SampleStream, options: IterableDatasetOptions = {}) {
-    const { n, batched, window, nInp } = checkOptions(Options, options, 'IterableDataset')
+    const { n, batched, window } = checkOptions(Options, options, 'IterableDataset')
+    if (batched && window !== undefined) throw invalidArgument('window', 'nothing for whole batches', window)
     this.#opener = new StreamOpener(source)
     const known = n ?? this.#opener.size
     if (known === undefined) {
@@ -66,8 +65,7 @@ export class IterableDataset implements BatchSource {
     }
     this.length = known
     this.batched = batched
-    this.#window = window
-    this.#collator = new Collator(nInp)
+    this.#window = window ?? 1000
   }
 
   /**
@@ -91,54 +89,16 @@ export class IterableDataset implements BatchSource {
     throw new TorchLearnerError('ERR_STATE', 'An IterableDataset has no samples by index: give it to a DataLoader')
   }
 
-  open(shuffle: boolean): BatchPass {
-    const window = shuffle && !this.batched ? this.#window : 1
-    const held: unknown[] = []
-    let reader: Promise<SampleReader> | undefined
-    let turn: Promise<unknown> = Promise.resolve()
-    let taken = 0
-    let ended = false
-    const pull = async (opened: SampleReader) => {
-      if (ended || taken >= this.length) return
-      const next = await opened.next()
-      if (next.done) {
-        ended = true
-        this.#checkCount(taken)
-      } else {
-        taken++
-        held.push(next.value)
-      }
-    }
-    const read = async (wanted: number, { random, signal }: LoadContext): Promise<unknown[]> => {
-      reader ??= this.#opener.open()
-      const opened = await reader
-      const samples: unknown[] = []
-      while (samples.length < wanted && !signal.aborted) {
-        while (held.length < window && !ended && taken < this.length && !signal.aborted) await pull(opened)
-        if (held.length === 0) break
-        const at = window > 1 ? Math.floor(random() * held.length) : 0
-        samples.push(held[at])
-        held[at] = held[held.length - 1]
-        held.pop()
-      }
-      return samples
-    }
-    const load = async (indices: Int32Array, context: LoadContext): Promise<PreparedBatch | undefined> => {
-      const samples = await read(indices.length, context)
-      if (samples.length === 0) return undefined
-      return () => (this.batched ? this.#collator.whole(samples[0]) : this.#collator.stack(samples))
-    }
-    return {
-      // one batch after the other: their samples come in order
-      load: (indices, context) => {
-        const batch = turn.then(() => load(indices, context))
-        turn = batch.catch(() => undefined)
-        return batch
-      },
-      close: async () => {
-        if (reader && !ended) await (await reader.catch(() => undefined))?.close(taken >= this.length)
-      },
-    }
+  open(shuffle: boolean, nInp?: number): BatchPass {
+    this.#collator ??= new Collator(nInp)
+    const collator = this.#collator
+    return new IterablePass({
+      n: this.length,
+      open: () => this.#opener.open(),
+      window: shuffle && !this.batched ? this.#window : 1,
+      stack: samples => (this.batched ? collator.whole(samples[0]) : collator.stack(samples)),
+      ended: taken => this.#checkCount(taken),
+    })
   }
 
   #checkCount(taken: number): void {

@@ -18,7 +18,7 @@ export const Options = z.strictObject({
     .custom<ArrayLike<number> | 'balanced'>(isWeights, { error: "'balanced' or an array of numbers, one a sample," })
     .optional(),
   numSamples: whole(1).optional(),
-  replacement: flag.default(true),
+  replacement: flag.optional(),
   dropLast: flag.default(false),
   training: flag.optional(),
   seed: z.int({ error: 'a whole number' }).optional(),
@@ -87,4 +87,4 @@ export interface TestDlOptions {
 }
 
 /** Every sample once, as it comes. */
-export const IN_ORDER = { shuffle: false, weights: undefined, numSamples: undefined } as const
+export const IN_ORDER = { shuffle: false, weights: undefined, numSamples: undefined, replacement: undefined } as const

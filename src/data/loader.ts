@@ -62,8 +62,9 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     if (weighted && checked.shuffle === false) {
       throw invalidArgument('shuffle', 'nothing or true together with weights, which draw at random,', false)
     }
-    if (!weighted && checked.numSamples !== undefined) {
-      throw invalidArgument('numSamples', 'nothing without weights', checked.numSamples)
+    for (const name of ['numSamples', 'replacement'] as const) {
+      if (!weighted && checked[name] !== undefined)
+        throw invalidArgument(name, 'nothing without weights', checked[name])
     }
     if (weighted && checked.weights !== 'balanced')
       this.#weights = checkWeights(checked.weights ?? [], this.dataset.length)
@@ -163,7 +164,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     let order: Int32Array = new Int32Array()
     const full = this.dropLast
     let finished = 0
-    const pass: BatchPass = this.dataset.open?.(this.shuffle) ?? {
+    const pass: BatchPass = this.dataset.open?.(this.shuffle, this.#options.nInp) ?? {
       load: async (...args) => await this.dataset.load(...args),
     }
     return new PrefetchIterator(
@@ -219,7 +220,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   async #order(): Promise<Int32Array> {
     if (this.dataset.sequential) return new Int32Array(this.n)
     if (!this.shuffle) return Int32Array.from({ length: this.n }, (_, i) => i)
-    const { weights, replacement } = this.#options
+    const { weights, replacement = true } = this.#options
     if (weights !== undefined) {
       this.#weights ??= balancedWeights(await this.#classes())
       return await drawByWeight(this.#weights, { count: this.n, replacement, generator: this.#generator })

@@ -11,7 +11,7 @@ import type { BatchSource, Dataset } from './source.js'
 import type { SampleStream } from './stream.js'
 
 /** Where samples come from: see `DataLoaders.from`. */
-export type DataSource = DataLoader | readonly Sample[] | Dataset | BatchSource | SampleStream
+export type DataSource = readonly Sample[] | Dataset | BatchSource | SampleStream
 
 const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const Own = z.strictObject({
@@ -50,11 +50,18 @@ export async function loadersFrom(train: DataSource, valid: DataSource | undefin
   const { bs, valBs = bs, n, validN, batched, window } = checkOptions(Own, own, 'DataLoaders.from')
   const { path, device, vocab, c, nInp, lossFunc } = checkOptions(AboutOptions, about, 'DataLoaders.from')
   const { shuffle, dropLast, weights, numSamples, replacement, ...both } = rest as DataLoaderOptions
-  const read = async (data: DataSource, n?: number) =>
-    isIndexed(data) && !batched ? data : await IterableDataset.from(streamOf(data), { n, batched, window, nInp })
+  const read = async (data: DataSource, n: number | undefined, training: boolean) => {
+    if (data instanceof DataLoader)
+      throw invalidArgument('the data', 'samples', data, 'Loaders go into new DataLoaders(train, valid)')
+    const own = { n, window: training ? window : undefined }
+    if (!isIndexed(data) || batched) return await IterableDataset.from(streamOf(data), { ...own, batched })
+    for (const [name, value] of Object.entries(own)) {
+      if (value !== undefined) throw invalidArgument(name, 'nothing for samples that can be had by index', value)
+    }
+    return data
+  }
   const loader = async (data: DataSource, n: number | undefined, size: number | undefined, training: boolean) => {
-    if (data instanceof DataLoader) return data
-    const dataset = await read(data, n)
+    const dataset = await read(data, n, training)
     const ordered = dataset instanceof IterableDataset
     const sampling = training
       ? {
@@ -67,6 +74,7 @@ export async function loadersFrom(train: DataSource, valid: DataSource | undefin
       : {}
     return new DataLoader(dataset, { ...both, ...sampling, training, bs: size, nInp, device })
   }
+  if (window !== undefined && shuffle !== true) throw invalidArgument('window', 'nothing without shuffle: true', window)
   const loaders = [await loader(train, n, bs, true)]
   if (valid !== undefined) loaders.push(await loader(valid, validN, valBs, false))
   return { loaders, about: { path, device, vocab, c, nInp, lossFunc } }

@@ -71,7 +71,7 @@ export class DataLoaders {
 
   /**
    * From data in any form: arrays of samples, datasets, anything to iterate over (generator functions, streams; see
-   * {@link IterableDataset}), DataLoaders. Samples are `{ x, y }` or `[x, y]`. Arrays and datasets are shuffled for training.
+   * {@link IterableDataset}). Samples are `{ x, y }` or `[x, y]`. Arrays and datasets are shuffled for training.
    *
    * @throws TorchLearnerError `ERR_INVALID_ARG` for what can't be read, and for a generator or stream without `n`
    * @example const dls = await DataLoaders.from(() => readRows('train'), () => readRows('valid'), { bs: 64, n: 50_000 })

@@ -51,7 +51,7 @@ export interface BatchSource {
   readonly batched?: boolean
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
   /** Begins a pass whose batches are asked for in order, where a pass has a state of its own: then `load` isn't called. */
-  open?(shuffle: boolean): BatchPass | undefined
+  open?(shuffle: boolean, nInp?: number): BatchPass | undefined
 }
 
 /** One pass over a {@link BatchSource}. */

@@ -17,7 +17,7 @@ export interface SampleReader {
 export class StreamOpener {
   readonly #source: SampleStream
   readonly #once: boolean
-  #iterator?: Iterator<unknown> | AsyncIterator<unknown>
+  #reader?: SampleReader
   #closed = false
 
   /** @throws TorchLearnerError `ERR_INVALID_ARG` for what can't be iterated over */
@@ -38,18 +38,20 @@ export class StreamOpener {
   }
 
   async open(): Promise<SampleReader> {
-    if (!this.#once) return readerOf(iteratorOf(await this.#made()), false)
+    if (!this.#once) return readerOf(await this.#made())
     if (this.#closed) throw usedUp()
-    this.#iterator ??= iteratorOf(this.#source as SampleIterable)
-    const { next, close } = readerOf(this.#iterator, true)
+    this.#reader ??= readerOf(this.#source as SampleIterable)
+    const { next, close } = this.#reader
     return {
       next: async () => {
         const result = await next()
         this.#closed ||= result.done === true
         return result
       },
+      // with `n` the next pass goes on from here
       close: async completed => {
-        this.#closed ||= !completed
+        if (completed) return
+        this.#closed = true
         await close(completed)
       },
     }
@@ -85,11 +87,14 @@ function usedUp(): TorchLearnerError {
   )
 }
 
-function readerOf(iterator: Iterator<unknown> | AsyncIterator<unknown>, keep: boolean): SampleReader {
+function readerOf(source: SampleIterable): SampleReader {
+  const iterator: Iterator<unknown> | AsyncIterator<unknown> = iteratorOf(source)
   return {
     next: async () => await iterator.next(),
-    close: async completed => {
-      if (!(keep && completed)) await iterator.return?.()
+    close: async () => {
+      // a Node stream that waits for data hears of return() only when they have come
+      if (isNodeStream(source)) source.destroy()
+      await iterator.return?.()
     },
   }
 }
@@ -104,6 +109,10 @@ function iteratorOf(source: SampleIterable): Iterator<unknown> | AsyncIterator<u
 
 /** Generators are their own iterators; streams are read to their end. */
 function isOnce(source: SampleIterable): boolean {
-  if (source instanceof ReadableStream || ('readable' in source && 'read' in source)) return true
+  if (source instanceof ReadableStream || isNodeStream(source)) return true
   return 'next' in source && typeof source.next === 'function' && Object.is(iteratorOf(source), source)
+}
+
+function isNodeStream(source: object): source is { destroy(): unknown } {
+  return 'readable' in source && 'read' in source && 'destroy' in source && typeof source.destroy === 'function'
 }

@@ -34,7 +34,7 @@ export function toSource(
     if ('load' in dataset) return dataset
     if ('get' in dataset) return new SampleSource(dataset, nInp)
   }
-  if (isStream(dataset)) return new IterableDataset(dataset, { nInp })
+  if (isStream(dataset)) return new IterableDataset(dataset)
   throw invalidArgument(
     'dataset',
     'a dataset: an array of samples, an object with length and get(index), or something to iterate over',

@@ -145,7 +145,7 @@ async function picturePlan(items: readonly Item[], checked: Checked): Promise<Pi
 }
 
 /** Says what is wrong when the folders for training and validation aren't there. */
-export async function checkSubfolders(path: string, { train, valid }: Checked): Promise<void> {
+export async function checkSubfolders(path: string, train: string, valid: string): Promise<void> {
   if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a folder's path", path)
   const isFolder = async (folder: string) =>
     await stat(folder).then(

@@ -10,8 +10,6 @@ const whole = (from: number) => {
 const itemTransform = z.instanceof(ItemTransform, { error: 'an ItemTransform' })
 
 export const Options = z.strictObject({
-  train: z.string({ error: "a subfolder's name" }).default('train'),
-  valid: z.string({ error: "a subfolder's name" }).default('valid'),
   validPct: z
     .number({ error: 'a number above 0 and below 1' })
     .gt(0, { error: 'a number above 0 and below 1' })
@@ -49,7 +47,7 @@ export const Options = z.strictObject({
     })
     .optional(),
   numSamples: whole(1).optional(),
-  replacement: z.boolean({ error: 'true or false' }).default(true),
+  replacement: z.boolean({ error: 'true or false' }).optional(),
   device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
   numWorkers: whole(1).optional(),
   prefetch: whole(0).default(2),
@@ -58,6 +56,9 @@ export const Options = z.strictObject({
 })
 
 export type Checked = z.output<typeof Options>
+
+const subfolder = z.string({ error: "a subfolder's name" }).optional()
+export const FolderOptions = Options.extend({ train: subfolder, valid: subfolder })
 
 /** A kind of target: with its defaults (the class) or with options (an object). */
 export type YBlock = TargetBlock | (new () => TargetBlock)
@@ -80,9 +81,6 @@ export type WeightFunction = (file: string, label: Label) => number
 
 /** How `ImageDataLoaders` read pictures and make batches of them. */
 export interface ImageDataLoadersOptions {
-  /** The subfolders of training and validation pictures. Default `train` and `valid`; used by `fromFolder` without `validPct`. */
-  train?: string
-  valid?: string
   /** A random share of all pictures for validation, above 0 and below 1. Default 0.2; with `fromFolder` none. */
   validPct?: number
   /**
@@ -137,4 +135,12 @@ export interface ImageDataLoadersOptions {
    * which files were left out; `badFiles` lists them all.
    */
   onBadFile?: 'error' | 'skip'
+}
+
+/** The same for a folder with a subfolder for each class. */
+export interface ImageFolderOptions extends ImageDataLoadersOptions {
+  /** The subfolder of training pictures. Default `train`; not together with `validPct` or `splitter`. */
+  train?: string
+  /** The subfolder of validation pictures. Default `valid`. */
+  valid?: string
 }

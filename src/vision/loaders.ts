@@ -12,7 +12,14 @@ import {
 } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { build, checkSubfolders, isStrings, labelled, noPictures, type Parts, splitItems } from './loaders-build.js'
-import { type Checked, type ImageDataLoadersOptions, type LabelFunction, Options } from './loaders-options.js'
+import {
+  type Checked,
+  FolderOptions,
+  type ImageDataLoadersOptions,
+  type ImageFolderOptions,
+  type LabelFunction,
+  Options,
+} from './loaders-options.js'
 import { CsvOptions, type CsvTableOptions, type Item, readTable } from './table.js'
 
 /**
@@ -47,18 +54,14 @@ export class ImageDataLoaders extends DataLoaders {
    * or fewer pictures than a batch; `ERR_INVALID_ARG` for a wrong option, and for a label in validation that training hasn't
    * @example const dls = await ImageDataLoaders.fromFolder('digits', { bs: 128, itemTfms: new Resize(32) })
    */
-  static async fromFolder(path: string, options: ImageDataLoadersOptions = {}): Promise<ImageDataLoaders> {
-    const checked = checkOptions(Options, options, 'ImageDataLoaders.fromFolder')
+  static async fromFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageDataLoaders> {
+    const { train, valid, ...checked } = checkOptions(FolderOptions, options, 'ImageDataLoaders.fromFolder')
     if (checked.validPct !== undefined || checked.splitter) {
+      const named = train ?? valid
+      if (named) throw invalidArgument('train and valid', 'nothing together with validPct or splitter', named)
       return await fromItems(path, labelled(await getImageFiles(path), parentLabel), checked, parentLabel)
     }
-    await checkSubfolders(path, checked)
-    const train = await getImageFiles(join(path, checked.train))
-    const valid = await getImageFiles(join(path, checked.valid))
-    if (train.length === 0) throw noPictures(join(path, checked.train))
-    if (valid.length === 0) throw noPictures(join(path, checked.valid))
-    const parts = { train: labelled(train, parentLabel), valid: labelled(valid, parentLabel), label: parentLabel }
-    return await fromParts(path, parts, checked)
+    return await fromSubfolders(path, train ?? 'train', valid ?? 'valid', checked)
   }
 
   /**
@@ -167,7 +170,10 @@ export class ImageDataLoaders extends DataLoaders {
     const table = checkOptions(CsvOptions, Object.fromEntries(entries.filter(isCsv)), 'ImageDataLoaders.fromCsv')
     const items = await readTable(path, table)
     if (table.validCol === undefined) return await fromItems(path, items, checked)
-    if (checked.splitter) throw invalidArgument('splitter', 'nothing together with validCol', checked.splitter)
+    const { splitter, validPct } = checked
+    if (splitter || validPct !== undefined) {
+      throw invalidArgument(splitter ? 'splitter' : 'validPct', 'nothing together with validCol', splitter ?? validPct)
+    }
     const train = items.filter(({ valid }) => !valid)
     const valid = items.filter(item => item.valid)
     if (train.length === 0 || valid.length === 0) {
@@ -176,6 +182,17 @@ export class ImageDataLoaders extends DataLoaders {
     }
     return await fromParts(path, { train, valid }, checked)
   }
+}
+
+async function fromSubfolders(path: string, trainName: string, validName: string, checked: Checked) {
+  await checkSubfolders(path, trainName, validName)
+  const items = async (name: string) => {
+    const files = await getImageFiles(join(path, name))
+    if (files.length === 0) throw noPictures(join(path, name))
+    return labelled(files, parentLabel)
+  }
+  const parts = { train: await items(trainName), valid: await items(validName), label: parentLabel }
+  return await fromParts(path, parts, checked)
 }
 
 async function fromItems(path: string, items: readonly Item[], checked: Checked, label?: LabelFunction) {
