@@ -10,12 +10,14 @@ import {
   DataLoader,
   DataLoaders,
   ImageDataLoaders,
+  IntToFloatTensor,
   imagenetStats,
   Learner,
   MixUp,
   MSELossFlat,
   Normalize,
   nn,
+  RandomResizedCrop,
   Resize,
   randn,
   scopeSize,
@@ -114,8 +116,29 @@ test.serial('augmentation at test time', async t => {
   shift.passes = 0
   assertNumbers(t, await numbers((await learn.tta({ n: 1, beta: 0.5, dsIdx: 0 })).preds), [1.5, 2.5])
   await coded(t, () => tinyLearner().tta(), 'ERR_INVALID_ARG', /transforms of training/)
+  shift.passes = 0
+  const apart = await learn.tta({ n: 2, beta: null })
+  assertNumbers(t, await numbers(apart.preds), [1, 2])
+  assertNumbers(t, await numbers(apart.augmented as Tensor), [2.5, 3.5])
+  const other = new Shift()
+  assertNumbers(t, await numbers((await learn.tta({ n: 1, beta: 0, batchTfms: [other] })).preds), [2, 3])
+  t.is(other.passes, 1)
+  await coded(t, () => learn.tta({ batchTfms: [3] } as object), 'ERR_INVALID_ARG', /tta's batchTfms/)
+  await coded(t, () => learn.tta({ itemTfms: new Resize(4) }), 'ERR_INVALID_ARG', /no transforms of single items/)
+  await coded(t, () => tinyLearner().tta({ itemTfms: [] }), 'ERR_INVALID_ARG', /no transforms of single items/)
   await coded(t, () => learn.tta({ n: 0 }), 'ERR_INVALID_ARG', /tta's n/)
   await coded(t, () => learn.tta({ beta: 2 }), 'ERR_INVALID_ARG', /tta's beta/)
+})
+
+test.serial('augmentation at test time with other transforms of pictures', async t => {
+  const { learn } = await pictureLearner(t)
+  const normalize = Normalize.fromStats(imagenetStats)
+  const plain = await learn.getPreds()
+  const same = await learn.tta({ n: 1, itemTfms: new Resize(8), batchTfms: [new IntToFloatTensor(), normalize] })
+  assertNumbers(t, await numbers(same.preds), await numbers(plain.preds), { rtol: 1e-5 })
+  const other = await learn.tta({ n: 1, beta: 1, itemTfms: [new RandomResizedCrop(8)] })
+  t.notDeepEqual(await numbers(other.preds), await numbers(plain.preds))
+  await coded(t, () => learn.tta({ itemTfms: 'Resize' }), 'ERR_INVALID_ARG', /such as Resize for itemTfms/)
 })
 
 test.serial('pictures with what they are and what they are taken for', async t => {

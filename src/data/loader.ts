@@ -109,6 +109,16 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return this.dropLast ? Math.floor(this.n / this.bs) : Math.ceil(this.n / this.bs)
   }
 
+  /**
+   * The same items prepared by other transforms: of pictures, `dl.withItemTfms([new Resize(320)])`.
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for data that know no such transforms, and for wrong ones
+   */
+  withItemTfms(itemTfms: readonly unknown[]): DataLoader {
+    const source = this.dataset.withItemTfms?.(itemTfms)
+    if (source) return new DataLoader(source, this.#options)
+    throw invalidArgument('itemTfms', 'nothing, as these data have no transforms of single items,', itemTfms)
+  }
+
   /** The same data with other options: `dl.new({ shuffle: false, dropLast: false })`. Without shuffling weights don't count. */
   new(options: DataLoaderOptions = {}): DataLoader {
     const inOrder = options.shuffle === false && options.weights === undefined

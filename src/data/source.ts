@@ -43,6 +43,11 @@ export interface BatchSource {
    * @param withLabels with targets too: `true` for those that the items have or that can be found out, else one label an item
    */
   forItems?(items: readonly unknown[], withLabels?: boolean | readonly Label[]): BatchSource
+  /**
+   * The same items, prepared by other transforms, where it has any: for `tta`.
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for what it can't use
+   */
+  withItemTfms?(itemTfms: readonly unknown[]): BatchSource
   /** Each sample's class number, where it has one, for balanced sampling. */
   classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>
   /** Samples come in their own order, by {@link BatchSource.open}, and have no index: weights can't choose them. Default false. */

@@ -1,3 +1,4 @@
+import type { BatchTransform } from '../data/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
@@ -5,6 +6,15 @@ import type { Awaitable } from './events.js'
 
 /** Inputs, then targets: `(N, ...)` each. */
 export type Batch = readonly Tensor[]
+
+/** What a loader may be asked to change: see {@link BatchLoader.new}. */
+export interface LoaderChanges {
+  shuffle?: boolean
+  dropLast?: boolean
+  training?: boolean
+  /** What is done to batches, instead of all that was. */
+  batchTfms?: readonly BatchTransform[]
+}
 
 /** Anything that yields batches and knows how many: a DataLoader, an array of batches, a generator's object. */
 export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
@@ -14,7 +24,9 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
    * The same data with other options, if the loader can: predictions are made in order, and for every row; `training`
    * asks for the transforms of training.
    */
-  new?(options: { shuffle?: boolean; dropLast?: boolean; training?: boolean }): BatchLoader
+  new?(options: LoaderChanges): BatchLoader
+  /** The same items prepared by other transforms, if the loader can: for `tta`. */
+  withItemTfms?(itemTfms: readonly unknown[]): BatchLoader
   /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
   /** Fresh batches lie in memory of their own too, which nobody else looks at: callbacks may change them in place. */

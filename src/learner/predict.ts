@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { BatchTransform, checkOptions } from '../data/index.js'
 import { withReduction } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { isFloat } from '../tensor/dtype.js'
@@ -32,10 +32,28 @@ export interface Prediction {
 export interface TtaOptions extends ValidateOptions {
   /** Passes with the transforms of training: a whole number from 1. Default 4. */
   n?: number
-  /** The weight of the pass without them, 0 to 1; the others share the rest. Default 0.25. */
-  beta?: number
+  /** Transforms of single items (of pictures: `Resize`...) for all passes, instead of the loader's. Default: the loader's. */
+  itemTfms?: unknown
+  /**
+   * Transforms of batches for all passes, instead of all of the loader's: of pictures also `new IntToFloatTensor()` and
+   * `Normalize`. Default: the loader's.
+   */
+  batchTfms?: readonly BatchTransform[]
+  /**
+   * The weight of the pass without them, 0 to 1; the others share the rest. Default 0.25. `null`: they aren't mixed, and
+   * come apart: the mean of the others as `augmented`.
+   */
+  beta?: number | null
   /** Take the highest value of all passes instead of a mean. Default false. */
   useMax?: boolean
+}
+
+/** What {@link Learner.tta} returns. */
+export interface TtaPreds extends Preds {
+  /** With `beta: null`: the mean (with `useMax`, the highest) of the passes with transforms, where `preds` are without. */
+  augmented?: Tensor
+  /** The same of the further outputs. */
+  otherAugmented?: Tensor[]
 }
 
 declare module './learner.js' {
@@ -58,7 +76,7 @@ declare module './learner.js' {
      * @throws TorchLearnerError `ERR_INVALID_ARG` for a loader that can't change its transforms
      * @example const { preds, targs } = await learn.tta({ n: 8 })
      */
-    tta(options?: TtaOptions): Promise<Preds>
+    tta(options?: TtaOptions): Promise<TtaPreds>
     /**
      * Runs `body`, which may be async, while the loss isn't reduced: it is one value per sample. Afterwards, however
      * `body` ends, it is as it was. A loss without a property `reduction` is called with `{ reduction: 'none' }` as its
@@ -119,22 +137,29 @@ async function labelOf(decoded: Tensor, vocab?: readonly string[]): Promise<Pred
 const ttaSchema = validateSchema.extend({
   n: fields.count,
   beta: z
-    .number({ error: 'a number from 0 to 1' })
-    .min(0, { error: 'a number from 0 to 1' })
-    .max(1, { error: 'a number from 0 to 1' })
+    .number({ error: 'a number from 0 to 1, or null' })
+    .min(0, { error: 'a number from 0 to 1, or null' })
+    .max(1, { error: 'a number from 0 to 1, or null' })
+    .nullish(),
+  itemTfms: z.unknown().optional(), // the loader knows what it can use
+  batchTfms: z
+    .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of transforms' })
+    .readonly()
     .optional(),
   useMax: fields.flag,
 })
 
 Learner.prototype.tta = async function (this: Learner, options = {}) {
   checkOptions(ttaSchema, options, 'tta')
-  const { n = 4, beta = 0.25, useMax = false, dsIdx = 1, dl, ...rest } = options
-  const loader = dl ?? (dsIdx === 0 ? this.dls.train : this.dls.valid)
+  const { n = 4, beta = 0.25, useMax = false, dsIdx = 1, dl, itemTfms, batchTfms, ...rest } = options
+  const given = dl ?? (dsIdx === 0 ? this.dls.train : this.dls.valid)
+  const loader = itemTfms === undefined ? given : withItemTfms(given, [itemTfms].flat())
   if (!isLoader(loader) || !loader.new) {
     throw invalidArgument('dl', 'a DataLoader, which can apply the transforms of training,', loader)
   }
   const pass = (training: boolean): Promise<Preds> => {
-    const inOrder = loader.new?.({ shuffle: false, dropLast: false, training })
+    const changes = { shuffle: false, dropLast: false, training, ...(batchTfms && { batchTfms }) }
+    const inOrder = loader.new?.(changes)
     return this.getPreds({ ...rest, dl: inOrder, reorder: false })
   }
   return scope(async () => {
@@ -142,13 +167,23 @@ Learner.prototype.tta = async function (this: Learner, options = {}) {
     for (let i = 0; i < n; i++) augmented = together(augmented, outputsOf(await pass(true)), useMax)
     const plain = await pass(false)
     const own = outputsOf(plain)
-    const sums = augmented ?? own
+    const made = augmented ?? own
+    const others = useMax ? made : made.map(sum => noGrad(() => sum.div(n)))
+    if (beta === null) {
+      const [mean, ...otherAugmented] = others
+      return { ...plain, augmented: mean, ...(otherAugmented.length > 0 && { otherAugmented }) }
+    }
     const [preds, ...otherPreds] = useMax
-      ? together(sums, own, true)
-      : own.map((output, i) => noGrad(() => sums[i].div(n).lerp(output, beta)))
+      ? together(others, own, true)
+      : own.map((output, i) => noGrad(() => others[i].lerp(output, beta)))
     const { targs, otherTargs } = plain
     return { preds, targs, ...(otherPreds.length > 0 && { otherPreds }), ...(otherTargs && { otherTargs }) }
   })
+}
+
+function withItemTfms(loader: BatchLoader | undefined, itemTfms: readonly unknown[]): BatchLoader {
+  if (loader?.withItemTfms) return loader.withItemTfms(itemTfms)
+  throw invalidArgument('itemTfms', 'nothing, as this loader has no transforms of single items,', itemTfms)
 }
 
 function outputsOf({ preds, otherPreds = [] }: Preds): Tensor[] {

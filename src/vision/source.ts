@@ -11,7 +11,7 @@ import { invalidArgument, native, type PictureRequest, TorchLearnerError } from 
 import { asTensor, Tensor } from '../tensor/index.js'
 import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
 import { decodeInto, type RgbPicture } from './decode.js'
-import { drawCount, type ItemTransform, type PicturePlan, sizeOf } from './item-transform.js'
+import { drawCount, ItemTransform, type PicturePlan, planOf, sizeOf } from './item-transform.js'
 
 export interface ImageSourceOptions {
   /** Paths. */
@@ -77,6 +77,14 @@ export class ImageSource implements BatchSource {
     const labels = withLabels === true ? files.map(file => this.#labelOf(file)) : withLabels
     const targets = labels === false ? undefined : this.#options.encode?.(labels, i => files[i])
     return new ImageSource({ ...this.#options, files, targets, badFiles: undefined })
+  }
+
+  /** The same pictures prepared otherwise; without a transform that sets the size they keep theirs. */
+  withItemTfms(itemTfms: readonly unknown[]): ImageSource {
+    const transforms = itemTfms.filter(transform => transform instanceof ItemTransform)
+    if (transforms.length < itemTfms.length) throw invalidArgument('itemTfms', 'transforms such as Resize', itemTfms)
+    const { plan } = this
+    return new ImageSource({ ...this.#options, plan: planOf(transforms, plan.valid.maxPixels, sizeOf(plan.valid)) })
   }
 
   #labelOf(file: string): Label {
