@@ -158,9 +158,7 @@ void check_mixed_out(const char* op, const at::Tensor& out, const at::Tensor& x)
   at::assert_no_internal_overlap(out);
 }
 
-void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
-  TORCH_CHECK_TYPE(at::isFloatingType(x.scalar_type()), "mixup: Expected x of a floating dtype but received ",
-                   x.scalar_type(), "; convert it to float32 first");
+void check_mixup_partners(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
   TORCH_CHECK(x.dim() >= 1, "mixup: Expected x of shape (N, ...) but received a tensor without dimensions");
   const int64_t n = x.size(0);
   check_partners("mixup", perm, n);
@@ -170,10 +168,19 @@ void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& 
               "] or [1] but received ", lam.sizes());
 }
 
+void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
+  TORCH_CHECK_TYPE(at::isFloatingType(x.scalar_type()), "mixup: Expected x of a floating dtype but received ",
+                   x.scalar_type(), "; convert it to float32 first");
+  check_mixup_partners(x, perm, lam);
+}
+
+at::Tensor mixup_weights(const at::Tensor& x, const at::Tensor& lam, at::ScalarType type) {
+  return lam.reshape({-1}).to(x.device(), type).expand({x.size(0)}).contiguous();
+}
+
 MixupArgs prepare_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {
   return {is_dense_by_sample(x) ? x : x.contiguous(x.suggest_memory_format()),
-          perm.to(x.device(), at::kLong).contiguous(),
-          lam.reshape({-1}).to(x.device(), compute_type(x)).expand({x.size(0)}).contiguous()};
+          perm.to(x.device(), at::kLong).contiguous(), mixup_weights(x, lam, compute_type(x))};
 }
 
 at::Tensor mixup_with(MixupKernel kernel, const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam) {

@@ -19,6 +19,12 @@ struct MixupArgs {
   at::Tensor lam;   // (N) contiguous, on x's device: double when x is double, else float
 };
 
+// Throws unless `perm` and `lam` are for the samples of `x`, whatever it is made of.
+void check_mixup_partners(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
+
+// `lam` as kernels want it: (N) contiguous, of `type`, on x's device.
+at::Tensor mixup_weights(const at::Tensor& x, const at::Tensor& lam, at::ScalarType type);
+
 // Throws when shapes, dtypes or (of a permutation in CPU memory) values don't fit together.
 void check_mixup(const at::Tensor& x, const at::Tensor& perm, const at::Tensor& lam);
 

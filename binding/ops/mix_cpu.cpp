@@ -3,40 +3,21 @@
 // The pass is bound by memory, so only three things matter: both threads work; the loop is vectorised; and a result too
 // large for the caches is written past them, since an ordinary store first reads the line that it is about to replace.
 //
-// Formula and rounding are at::lerp's, so that results equal PyTorch's bit for bit. Compiled for several instruction
-// sets by function attributes rather than compiler flags: flags would also compile the inline functions of every header
-// for that set, and the linker could then choose such a copy for the whole addon.
+// Formula and rounding are at::lerp's, so that results equal PyTorch's bit for bit.
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 #include "mix.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
-#define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
-#endif
-#define ALWAYS_INLINE __attribute__((always_inline)) inline
+#include "simd.h"
 
 namespace torch_learner {
 namespace {
-
-enum class Isa { kBaseline, kAvx2, kAvx512 };
-
-constexpr int64_t kCacheLine = 64;
-// Elements worked on at once where results pass through a buffer: 4-8 KB, which stay in the first-level cache.
-constexpr int64_t kBlock = 1024;
-// Results from this size on go past the caches; below, the next operator is better served by finding them there.
-constexpr int64_t kStreamBytes = int64_t{16} << 20;
-constexpr int64_t kGrain = 16384;
 
 template <typename T>
 using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -112,15 +93,11 @@ requires(!std::is_floating_point_v<T>) ALWAYS_INLINE
   }
 }
 
-// memcpy of whole cache lines, both sides aligned, that leaves the target out of the caches.
-using StreamCopy = void (*)(void* to, const void* from, int64_t bytes);
-
 // As mix, through a buffer: compilers don't vectorise into non-temporal stores by themselves.
 template <Isa isa, StreamCopy stream_copy, typename T>
 ALWAYS_INLINE void mix_streaming(T* out, const T* partner, const T* own, Compute<T> lam, int64_t n) {
   constexpr auto kSize = static_cast<int64_t>(sizeof(T));
-  const auto misalignment = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % kCacheLine);
-  int64_t i = std::min(n, (kCacheLine - misalignment) % kCacheLine / kSize);
+  int64_t i = unaligned_elements(out, kSize, n);
   mix<isa>(out, partner, own, lam, i);
   alignas(kCacheLine) T buffer[kBlock];
   for (; i + kBlock <= n; i += kBlock) {
@@ -146,18 +123,6 @@ void mix_baseline(T* out, const T* partner, const T* own, Compute<T> lam, int64_
 
 #if defined(__x86_64__)
 
-TARGET_AVX2 void stream_copy_avx2(void* to, const void* from, int64_t bytes) {
-  auto* target = static_cast<__m256i*>(to);
-  const auto* source = static_cast<const __m256i*>(from);
-  for (int64_t i = 0; i < bytes / 32; ++i) _mm256_stream_si256(target + i, _mm256_load_si256(source + i));
-}
-
-TARGET_AVX512 void stream_copy_avx512(void* to, const void* from, int64_t bytes) {
-  auto* target = static_cast<__m512i*>(to);
-  const auto* source = static_cast<const __m512i*>(from);
-  for (int64_t i = 0; i < bytes / 64; ++i) _mm512_stream_si512(target + i, _mm512_load_si512(source + i));
-}
-
 template <typename T>
 TARGET_AVX2 void mix_avx2(T* out, const T* partner, const T* own, Compute<T> lam, int64_t n) {
   mix<Isa::kAvx2>(out, partner, own, lam, n);
@@ -178,28 +143,16 @@ TARGET_AVX512 void mix_streaming_avx512(T* out, const T* partner, const T* own, 
   mix_streaming<Isa::kAvx512, stream_copy_avx512>(out, partner, own, lam, n);
 }
 
-// The set that libtorch itself uses (ATEN_CPU_CAPABILITY may lower it), for the same rounding as its kernels.
-template <typename T>
-Kernels<T> kernels() {
-  static const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512") return {mix_avx512<T>, mix_streaming_avx512<T>};
-  if (capability == "AVX2") return {mix_avx2<T>, mix_streaming_avx2<T>};
-  return {mix_baseline<T>, mix_baseline<T>};
-}
-
-// Streaming stores aren't ordered with others: without the fence another thread could read what was there before.
-void finish_streaming() { _mm_sfence(); }
-
-#else
-
-template <typename T>
-Kernels<T> kernels() {
-  return {mix_baseline<T>, mix_baseline<T>};
-}
-
-void finish_streaming() {}
-
 #endif
+
+template <typename T>
+Kernels<T> kernels() {
+#if defined(__x86_64__)
+  if (instruction_set() == Isa::kAvx512) return {mix_avx512<T>, mix_streaming_avx512<T>};
+  if (instruction_set() == Isa::kAvx2) return {mix_avx2<T>, mix_streaming_avx2<T>};
+#endif
+  return {mix_baseline<T>, mix_baseline<T>};
+}
 
 template <typename T>
 void mix_samples(const at::Tensor& out, const MixupArgs& args) {
