@@ -5,6 +5,7 @@ export {
   BatchTransform,
   CategoryBlock,
   type CategoryBlockOptions,
+  type ChannelArithmetic,
   DataLoader,
   type DataLoaderOptions,
   DataLoaders,

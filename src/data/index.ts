@@ -10,6 +10,7 @@ export {
   TargetBlock,
   type TargetEncoder,
 } from './blocks.js'
+export { type ChannelArithmetic, channelwise, PendingChannels } from './channelwise.js'
 export type { Sample, Value } from './collate.js'
 export { parseCsv } from './csv.js'
 export { getImageFiles, type ImageFilesOptions, imageExtensions } from './files.js'

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Generator, hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
+import { deferred, fuse } from './channelwise.js'
 import type { Sample } from './collate.js'
 import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
 import { checkOptions } from './options.js'
@@ -35,6 +36,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   readonly training: boolean
   readonly device: string
   #batchTfms: readonly BatchTransform[]
+  #steps: readonly BatchTransform[]
   #options: z.output<typeof Options>
   readonly #generator?: Mt19937
   #weights?: Float64Array
@@ -73,6 +75,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     this.training = checked.training ?? this.shuffle
     this.device = checked.device
     this.#batchTfms = pipeline(checked.batchTfms, this.training ? 0 : 1)
+    this.#steps = fuse(this.#batchTfms)
     if (checked.seed !== undefined) this.#generator = new Mt19937(checked.seed)
     this.#checkLength()
   }
@@ -87,6 +90,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     if (!(transform instanceof BatchTransform)) throw invalidArgument('transform', 'a BatchTransform', transform)
     this.#options = { ...this.#options, batchTfms: [...this.#options.batchTfms, transform] }
     this.#batchTfms = pipeline(this.#options.batchTfms, this.training ? 0 : 1)
+    this.#steps = fuse(this.#batchTfms)
   }
 
   /** How many samples a pass has, a last batch that is dropped included. */
@@ -214,10 +218,10 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     const finished = batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
       if (i >= this.#inputs(batch.length)) return here
-      return this.batchTfms.reduce(
-        (value, transform) => transform.encodes(value, this.device, this.training, generator),
-        here,
-      )
+      const isOurs = this.writable && batch.indexOf(x) === batch.lastIndexOf(x)
+      const later = isOurs ? deferred(here, this.#steps, this.device) : null
+      const encode = (value: Tensor, step: BatchTransform) => step.encodes(value, this.device, this.training, generator)
+      return later ?? this.#steps.reduce(encode, here)
     })
     for (const x of batch) if (!finished.includes(x)) x.dispose()
     return finished

@@ -1,4 +1,5 @@
 import type { Generator, Tensor } from '../tensor/index.js'
+import type { ChannelArithmetic } from './channelwise.js'
 
 /** Which loaders a transform works on: 0 training only, 1 validation only. */
 export type SplitIdx = 0 | 1
@@ -22,6 +23,14 @@ export abstract class BatchTransform {
    * @param generator where random numbers come from, when the loader has a `seed`: this batch's own. Default: libtorch's
    */
   abstract encodes(x: Tensor, device: string, training: boolean, generator?: Generator): Tensor
+
+  /**
+   * What `encodes` does, where that is nothing but arithmetic by channel: neighbouring transforms, and mixing, then share one pass
+   * over the memory, and `encodes` isn't called. Default null: it is something else.
+   */
+  get arithmetic(): ChannelArithmetic | null {
+    return null
+  }
 
   /** The way back, for showing. Default: nothing to undo. */
   decodes(x: Tensor, _device: string): Tensor {

@@ -115,7 +115,8 @@ export class LoopState {
     const isBatch = Array.isArray(batch) && batch.length > 0 && batch.every(item => item instanceof Tensor)
     if (!isBatch) throw invalidArgument('batch', 'an array of tensors', batch)
     this.given = batch
-    const here = this.device === 'cpu' ? batch : batch.map(tensor => tensor.to({ device: this.device }))
+    const isHere = (tensor: Tensor) => this.device === 'cpu' || tensor.deferral?.device === this.device
+    const here = batch.map(tensor => (isHere(tensor) ? tensor : tensor.to({ device: this.device })))
     const nInp = inputCount(this.dls.nInp, batch.length)
     this.xb = here.slice(0, nInp)
     this.yb = here.slice(nInp)

@@ -1,3 +1,4 @@
+import { PendingChannels } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor, tensor } from '../tensor/index.js'
@@ -54,7 +55,11 @@ export function mixup(x: Tensor, perm: Partners, lam: MixWeights, options: { out
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
   const { out } = options
-  if (out === undefined) return mixupOperator(x, partnersTensor(perm), weightsTensor(lam))
+  if (out === undefined) {
+    const { deferral } = x // a loader's batch that nobody has used yet is normalised and mixed in one pass
+    if (deferral instanceof PendingChannels) return deferral.mixed(partnersTensor(perm), weightsTensor(lam))
+    return mixupOperator(x, partnersTensor(perm), weightsTensor(lam))
+  }
   if (!(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)
   return mixupOperator(x, partnersTensor(perm), weightsTensor(lam), { out })
 }

@@ -81,6 +81,12 @@ function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'block' |
   return storage.run(next, fn)
 }
 
+/** `fn`, to be called later with what is in force now. */
+export function bound<T>(fn: () => T): () => T {
+  const now = context()
+  return () => storage.run(now, fn)
+}
+
 /**
  * Runs `fn` without recording gradients, as `torch.no_grad()`. `fn` may be async: what it awaits is covered too, and
  * other code running meanwhile is not.

@@ -37,4 +37,4 @@ export {
   synchronizeSync,
 } from './runtime.js'
 export { scope, scopeSize } from './scope.js'
-export { type NestedArray, Tensor } from './tensor.js'
+export { type Deferral, type NestedArray, Tensor } from './tensor.js'

@@ -1,5 +1,5 @@
 import { invalidArgument, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
-import { context, type Scoped, type ScopeRecord } from './context.js'
+import { bound, context, type Scoped, type ScopeRecord } from './context.js'
 import { type Device, type DType, halfToNumber, type TypedArray, viewOf } from './dtype.js'
 import type { TensorMethods } from './generated/methods.js'
 
@@ -10,6 +10,17 @@ export type NestedArray = number | boolean | NestedArray[]
 const collected = new FinalizationRegistry<number>(handle => native.free(handle))
 
 const FIRST_SWEEP = 1024
+const NO_HANDLE = -1
+
+/** What a tensor will be that has not been recorded yet: see {@link Tensor.deferred}. */
+export interface Deferral {
+  /** Where it will be. */
+  readonly device: Device
+  /** Records it. */
+  make(): Tensor
+  /** Frees what `make` needs: it has been called, or isn't going to be. */
+  drop(): void
+}
 
 export interface Tensor extends TensorMethods {
   /** @internal */
@@ -31,6 +42,7 @@ export class Tensor implements Scoped {
   #handle: number
   #scope: ScopeRecord | null
   #info: TensorInfo | null = null
+  #later: { readonly deferral: Deferral; readonly record: () => number } | null = null
 
   // Registering with the collector costs more than queuing an operator, and most tensors outside of scopes are disposed
   // soon after. The collector can't report any before the current job ends, so they are registered then.
@@ -65,6 +77,21 @@ export class Tensor implements Scoped {
     else open.add(this)
   }
 
+  /**
+   * @internal A tensor that is recorded when it is first used, and not at all when it never is: until then whoever knows the
+   * kind of deferral may compute something else in its place. It belongs to the scope in force now.
+   */
+  static deferred(deferral: Deferral): Tensor {
+    const tensor = new Tensor(NO_HANDLE)
+    tensor.#later = { deferral, record: bound(() => deferral.make().take()) }
+    return tensor
+  }
+
+  /** @internal What this tensor will be, as long as nobody has used it. */
+  get deferral(): Deferral | null {
+    return this.#later?.deferral ?? null
+  }
+
   /** @internal The scope that frees this tensor. */
   get scope(): ScopeRecord | null {
     return this.#scope
@@ -72,14 +99,26 @@ export class Tensor implements Scoped {
 
   /** @internal The native handle; throws after {@link Tensor.dispose}. */
   get handle(): number {
-    if (this.#handle < 0) {
+    if (this.#handle < 0) this.#become()
+    return this.#handle
+  }
+
+  #become(): void {
+    if (this.#later === null) {
       throw new TorchLearnerError(
         'ERR_DISPOSED',
         'Expected a live tensor but received one that was already disposed: it left its scope() or dispose() was called; ' +
           'return it from the scope, or call keep() on it, to use it for longer',
       )
     }
-    return this.#handle
+    this.#handle = this.#later.record()
+    this.#forget()
+    if (this.#scope === null) Tensor.#watch(this)
+  }
+
+  #forget(): void {
+    this.#later?.deferral.drop()
+    this.#later = null
   }
 
   /** @internal Called when an operator has changed this tensor in place. */
@@ -212,11 +251,11 @@ export class Tensor implements Scoped {
 
   /** Frees the memory (once nothing else uses it). Any later use throws `ERR_DISPOSED`; disposing twice is fine. */
   dispose(): void {
-    if (this.#handle < 0) return
-    native.free(this.#handle)
+    if (this.#handle >= 0) native.free(this.#handle)
+    if (this.#later !== null) this.#forget()
     this.#scope = null
     this.#info = null
-    this.#handle = -1
+    this.#handle = NO_HANDLE
   }
 
   [Symbol.dispose](): void {
@@ -224,18 +263,18 @@ export class Tensor implements Scoped {
   }
 
   get isDisposed(): boolean {
-    return this.#handle < 0
+    return this.#handle < 0 && this.#later === null
   }
 
   /** Takes this tensor out of the scopes around it: it lives until `dispose()`, or until it is collected. */
   keep(): this {
-    if (this.handle >= 0) this.handOver(null)
+    if (this.#later !== null || this.handle >= 0) this.handOver(null)
     return this
   }
 
   /** @internal Moves this tensor to another scope, or to none. */
   handOver(scope: ScopeRecord | null): void {
-    if (this.#handle < 0 || this.#scope === scope) return
+    if (this.isDisposed || this.#scope === scope) return
     const open = scope === null ? null : scope.open
     this.#scope = open
     if (open === null) Tensor.#watch(this)
@@ -250,7 +289,7 @@ export class Tensor implements Scoped {
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    if (this.#handle < 0) return 'Tensor(disposed)'
+    if (this.isDisposed) return 'Tensor(disposed)'
     return this.#info === null ? 'Tensor(pending)' : `Tensor(${this.#info.dtype}[${this.#info.shape.join(', ')}])`
   }
 }

@@ -1,4 +1,4 @@
-import { BatchTransform } from '../data/index.js'
+import { BatchTransform, type ChannelArithmetic, channelwise } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 
@@ -17,12 +17,19 @@ export const mnistStats: ChannelStats = [
   [0.3081, 0.3081, 0.3081],
 ]
 
+const TO_FLOAT = { divisor: 255 }
+
 /** Bytes to float32 in 0 to 1. `ImageDataLoaders` put it first by themselves. */
 export class IntToFloatTensor extends BatchTransform {
   override readonly order = 10
 
+  /** A subclass that encodes in another way is something else. */
+  override get arithmetic(): ChannelArithmetic | null {
+    return this.encodes === IntToFloatTensor.prototype.encodes ? TO_FLOAT : null
+  }
+
   override encodes(x: Tensor): Tensor {
-    return x.to({ dtype: 'float32' }).div_(255)
+    return channelwise(x, TO_FLOAT)
   }
 }
 
@@ -59,9 +66,13 @@ export class Normalize extends BatchTransform {
     return new Normalize(stats[0], stats[1])
   }
 
-  override encodes(x: Tensor, device: string): Tensor {
-    const { mean, std } = this.#on(device)
-    return x.sub(mean).div_(std)
+  /** A subclass that encodes in another way is something else. */
+  override get arithmetic(): ChannelArithmetic | null {
+    return this.encodes === Normalize.prototype.encodes ? { mean: this.mean, std: this.std } : null
+  }
+
+  override encodes(x: Tensor, _device?: string): Tensor {
+    return channelwise(x, { mean: this.mean, std: this.std })
   }
 
   override decodes(x: Tensor, device: string): Tensor {
