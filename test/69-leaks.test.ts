@@ -65,6 +65,6 @@ for (const [name, run] of Object.entries(entries)) {
     const before = memoryStats().tensors
     for (let i = 0; i < 3; i++) await run()
     await mark()
-    t.is(memoryStats().tensors, before)
+    t.true(memoryStats().tensors <= before) // less: leftovers from before have been collected
   })
 }

@@ -172,7 +172,7 @@ test.serial('nothing stays behind', async t => {
   await round()
   const before = memoryStats().tensors
   for (let i = 0; i < 10; i++) await round()
-  t.is(memoryStats().tensors, before)
+  t.true(memoryStats().tensors <= before) // less: other tests' leftovers have been collected
 })
 
 test.serial('the event loop goes on while pictures are decoded', async t => {
