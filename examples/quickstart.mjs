@@ -7,6 +7,7 @@ import { join, relative, resolve } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import {
+  ClassificationInterpretation,
   CrossEntropyLossFlat,
   errorRate,
   getImageFiles,
@@ -35,7 +36,7 @@ const USAGE = `npm run quickstart -- [options]
   --bs <number>     pictures in a batch. Default: 128 for the digits, 64 for your own (fewer if there are few)
   --epochs <number> how often every picture is seen. Default: 1 for the digits, 5 for your own
   --lr <number>     the highest learning rate. Default: 0.003
-  --out <folder>    where the two drawings go. Default: quickstart
+  --out <folder>    where the three drawings go. Default: quickstart
   --help            this text`
 
 const home = resolve(import.meta.dirname, '..', 'quickstart')
@@ -157,6 +158,9 @@ async function main() {
     `Node's event loop meanwhile: held up ${blocked[0]} ms at most in 99 % of all checks, ${blocked[1]} ms at worst`,
   )
   console.log(`Loss and learning rate over time: ${shown(chart)}`)
+  const interp = await ClassificationInterpretation.fromLearner(learn)
+  const worst = await interp.plotTopLosses(9, { file: join(args.out, 'top-losses.png') })
+  console.log(`What it got most wrong: ${shown(worst)}`)
 }
 
 /** How often the event loop is looked at, ms. */

@@ -26,7 +26,7 @@ test('trains on a folder of class folders', async t => {
   t.regex(ran.out, /epoch \| train_loss \| valid_loss \| error_rate \| +time/)
   t.regex(ran.out, /The model errs on [\d.]+ % of the validation pictures/)
   t.regex(ran.out, /event loop meanwhile: held up [\d.]+ ms/)
-  t.deepEqual((await readdir(out)).sort(), ['loss.svg', 'mixup.png'])
+  t.deepEqual((await readdir(out)).sort(), ['loss.svg', 'mixup.png', 'top-losses.png'])
 })
 
 test('wrong arguments: one sentence, exit code 1', async t => {

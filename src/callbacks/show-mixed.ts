@@ -140,9 +140,9 @@ async function titlesOf(
   const own = await labelsOf(y, n, vocab)
   if (learn.mixed === null) return lam === null ? own : own.map((name, i) => `${name} (λ ${shares[i].toFixed(2)})`)
   const partner = await labelsOf(yb1[0], n, vocab)
-  // shares first: a long name is cut at its end
+  // shares first: a long name is cut at its end. In percent, because names may be numbers too
   return own.map((name, i) => {
-    const share = shares[i].toFixed(2)
-    return shares[i] === 1 ? name : `${share} ${name}\n${(1 - Number(share)).toFixed(2)} ${partner[i]}`
+    const share = Math.round(100 * shares[i])
+    return shares[i] === 1 ? name : `${share} % ${name}\n${100 - share} % ${partner[i]}`
   })
 }
