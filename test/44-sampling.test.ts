@@ -79,6 +79,7 @@ test('balanced: every class equally often, from any kind of dataset', async t =>
   const options = { weights: 'balanced', numSamples: 9000, bs: 900, seed: 3 } as const
   const datasets = [
     new TensorDataset(arange(100), tensor(classes, { dtype: 'int64' })),
+    new TensorDataset(arange(100), tensor(classes, { dtype: 'uint8' })),
     classes.map((one, i): [number, number] => [i, one]),
     { length: 100, get: (i: number) => [i, classes[i]], classes: () => classes },
   ]

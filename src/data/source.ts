@@ -1,4 +1,5 @@
 import { invalidArgument } from '../native/index.js'
+import { isFloat } from '../tensor/dtype.js'
 import { asTensor, scope, Tensor } from '../tensor/index.js'
 import type { Label } from './blocks.js'
 import { Collator, columnsOf, type Sample, type Value } from './collate.js'
@@ -113,7 +114,7 @@ export class TensorDataset implements BatchSource {
   /** The last tensor's numbers, if they are whole and one a sample. */
   async classes(): Promise<ArrayLike<number> | undefined> {
     const target = this.tensors[this.tensors.length - 1]
-    if (this.tensors.length < 2 || target.ndim !== 1 || target.dtype !== 'int64') return undefined
+    if (this.tensors.length < 2 || target.ndim !== 1 || isFloat(target.dtype)) return undefined
     return Int32Array.from(await target.data(), Number)
   }
 
