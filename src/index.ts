@@ -24,6 +24,7 @@ export {
   type Labeller,
   type LoadContext,
   type Loader,
+  type LoaderState,
   MultiCategoryBlock,
   type MultiCategoryBlockOptions,
   type NumberArray,

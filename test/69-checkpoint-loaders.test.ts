@@ -5,6 +5,7 @@ import {
   AvgMetric,
   accuracy,
   type BatchLoader,
+  type BatchSource,
   type Callback,
   Checkpoint,
   DataLoader,
@@ -61,8 +62,26 @@ async function trained(path: string, train: BatchLoader, everyBatches: number, c
   return weightsOf(learn.model)
 }
 
+const weights = () => Float64Array.from({ length: 20 }, (_, i) => 1 + (i % 3))
+
+/** Samples that are different each time, by the loader's random numbers. */
+const noisy: BatchSource = {
+  length: 20,
+  usesRandom: true,
+  load: (rows, { random }) => {
+    const shift = random()
+    return () =>
+      set
+        .load(rows)()
+        .map((column, i) => (i === 0 ? column.add(shift) : column))
+  },
+}
+
 const loaders: Record<string, () => BatchLoader> = {
   'with a seed': () => new DataLoader(set, { bs: 4, shuffle: true, seed: 3 }),
+  'that draws by weight, with a seed': () => new DataLoader(set, { bs: 4, weights: weights(), seed: 3 }),
+  'that draws by weight': () => new DataLoader(set, { bs: 4, weights: weights(), replacement: false }),
+  'whose samples are random themselves': () => new DataLoader(noisy, { bs: 4, shuffle: true, seed: 3, prefetch: 3 }),
   'with a state of its own': () => new Stateful(),
   'that gives the same in every pass': () =>
     Array.from({ length: 5 }, (_, i) => [x.narrow(0, i, 4), y.narrow(0, i, 4)]),

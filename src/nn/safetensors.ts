@@ -63,7 +63,10 @@ export async function saveSafetensors(
   await save(file, state, metadata, false)
 }
 
-/** {@link saveSafetensors} with a digest of all data, for {@link readSealed}. */
+/**
+ * {@link saveSafetensors} with a digest of all data, for {@link readSealed}. Nothing is copied: the tensors must stay as
+ * they are until the promise resolves.
+ */
 export async function saveSealed(file: string, state: StateDict, metadata: Record<string, string>): Promise<void> {
   await save(file, state, metadata, true)
 }
@@ -79,7 +82,7 @@ async function save(
     throw invalidArgument('state', 'names other than __metadata__, which the format keeps for itself', '__metadata__')
   }
   // all asked for before the first is awaited, so that they belong to one moment
-  const reads = named.map(([, tensor]) => native.read(tensor.handle, true))
+  const reads = named.map(([, tensor]) => native.read(tensor.handle, !sealed))
   const contents = await Promise.all(reads)
   const items = contents.map(({ buffer, dtype, shape }, i) => ({
     name: named[i][0],
