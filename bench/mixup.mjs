@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { cutmix, emptyCache, mark, mixup, ops, rand, randn, randperm, scope, zeros } from 'torch-learner'
 import { median, print } from './table.mjs'
 
-const milliseconds = value => `${value.toFixed(value < 1 ? 3 : 2)} ms`
+export const milliseconds = value => `${value.toFixed(value < 1 ? 3 : 2)} ms`
 
 /** Milliseconds of one call of `fn`, from its being queued until it has run; short ones are queued several at a time. */
 async function timed(fn, repeats) {
@@ -15,7 +15,7 @@ async function timed(fn, repeats) {
 }
 
 /** Medians of several functions that take turns, so that whatever else happens on the machine hits all of them. */
-async function inTurns(functions, rounds, repeats) {
+export async function inTurns(functions, rounds, repeats) {
   const times = Object.fromEntries(Object.keys(functions).map(name => [name, []]))
   for (let round = -2; round < rounds; round++) {
     for (const [name, { fn, before }] of Object.entries(functions)) {
@@ -28,7 +28,7 @@ async function inTurns(functions, rounds, repeats) {
 }
 
 /** Memory as PyTorch's allocator hands it out for large tensors: fresh from the system, page by page. */
-async function coldMemory() {
+export async function coldMemory() {
   await mark()
   emptyCache()
 }

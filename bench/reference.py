@@ -3,7 +3,7 @@
 ResNet-18 from scratch, float32, channels_last, fused Adam, MixUp written the usual way (index, then lerp). Driven over
 standard input so that both sides can take turns in one run: `<size> <batch> <steps>` trains and answers with the
 seconds that each step took; `mixup <n> <size> <repeats>` times the mixing alone,
-`cutmix` fastai's way of pasting a box; an empty line ends.
+`cutmix` fastai's way of pasting a box, `preprocess` what makes a mixed batch of bytes; an empty line ends.
 """
 
 import os
@@ -95,7 +95,23 @@ def cutmix(n, size, repeats):
     return timed(paste, repeats)
 
 
-MIXING = {"mixup": mixup, "cutmix": cutmix}
+def preprocess(n, size, repeats):
+    """fastai's IntToFloatTensor, Normalize and MixUp: pictures as a decoder leaves them, channels last."""
+    bytes_ = torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    perm = torch.randperm(n)
+    lam = torch.rand(n, 1, 1, 1)
+
+    def steps():
+        x = bytes_.float().div_(255)
+        x = (x - mean) / std
+        return torch.lerp(x[perm], x, lam)
+
+    return timed(steps, repeats)
+
+
+MIXING = {"mixup": mixup, "cutmix": cutmix, "preprocess": preprocess}
 
 
 def main():

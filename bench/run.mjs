@@ -10,6 +10,7 @@ import { run as learner } from './learner.mjs'
 import { run as loader } from './loader.mjs'
 import * as mixup from './mixup.mjs'
 import * as operators from './ops.mjs'
+import * as preprocess from './preprocess.mjs'
 import { startReference } from './python.mjs'
 import { busyNeighbour, run as resnet } from './resnet.mjs'
 import { print } from './table.mjs'
@@ -40,6 +41,7 @@ try {
     ...(await decode()),
     ...(await busyNeighbour(settings[0])),
     ...(await mixup.run(reference)),
+    ...(await preprocess.run(reference)),
     ...(await operators.run()),
   ]
   console.log()
