@@ -49,6 +49,8 @@ test('logarithmic ticks: powers of ten, fewer or more of them as there is room',
   t.deepEqual(texts([1e-7, 10], 4), ['1e-6', '1e-4', '1e-2', '1'])
   t.deepEqual(texts([0.2, 1.5], 8), ['2e-1', '5e-1', '1'])
   t.deepEqual(texts([0, -1, Number.NaN, 30, 900], 8), ['50', '1e2', '2e2', '5e2'])
+  t.deepEqual(texts([1.1, 2.6], 4), ['1.5', '2.0', '2.5'])
+  t.deepEqual(texts([0.003], 4), ['3e-3'], 'a single value')
   t.is(logAxis([1e-4, 1], 5).share(1e-2), 0.5)
 })
 

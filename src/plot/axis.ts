@@ -69,8 +69,11 @@ export function logAxis(values: Iterable<number>, wanted: number): Axis {
   const every = Math.max(1, Math.ceil((high - low) / wanted))
   const whole = times([1], every)
   const chosen = whole.length > 2 ? whole : times([1, 2, 5])
+  // within less than a decade the scale is nearly linear, and so are its numbers
+  const near = linearAxis([10 ** low, 10 ** high], wanted, true).ticks.filter(({ value }) => inside(value))
+  const spelled = (values: readonly number[]) => values.map(value => ({ value, text: powerText(value) }))
   return {
-    ticks: chosen.map(value => ({ value, text: powerText(value) })),
+    ticks: chosen.length > 2 ? spelled(chosen) : near.length > 0 ? near : spelled([10 ** low]),
     between: every > 1 ? times([1]) : times([2, 3, 4, 5, 6, 7, 8, 9]),
     share: value => (Math.log10(value) - low) / (high - low || 1),
   }
