@@ -6,10 +6,12 @@ import {
   accuracy,
   type BatchLoader,
   type BatchSource,
+  BatchTransform,
   type Callback,
   Checkpoint,
   DataLoader,
   F1Score,
+  type Generator,
   getNumThreads,
   IterableDataset,
   Metric,
@@ -36,7 +38,7 @@ class Own {
   readonly length = 5
   readonly made: number[] = []
   at = 0;
-  *[Symbol.iterator](): Generator<Tensor[]> {
+  *[Symbol.iterator](): IterableIterator<Tensor[]> {
     for (let i = 0; i < this.length; i++) {
       this.at = (this.at * 5 + 3) % 16
       this.made.push(i)
@@ -77,10 +79,19 @@ const noisy: BatchSource = {
   },
 }
 
+class Noise extends BatchTransform {
+  override encodes(input: Tensor, _device: string, _training: boolean, generator?: Generator): Tensor {
+    return input.add(input.clone().normal_(0, 1, { generator }))
+  }
+}
+
 const loaders: Record<string, () => BatchLoader> = {
   'with a seed': () => new DataLoader(set, { bs: 4, shuffle: true, seed: 3 }),
   'that draws by weight, with a seed': () => new DataLoader(set, { bs: 4, weights: weights(), seed: 3 }),
   'that draws by weight': () => new DataLoader(set, { bs: 4, weights: weights(), replacement: false }),
+  'with a seed and random transforms': () =>
+    new DataLoader(set, { bs: 4, shuffle: true, seed: 3, batchTfms: [new Noise()] }),
+  'with random transforms': () => new DataLoader(set, { bs: 4, shuffle: true, batchTfms: [new Noise()] }),
   'whose samples are random themselves': () => new DataLoader(noisy, { bs: 4, shuffle: true, seed: 3, prefetch: 3 }),
   'with a state of its own': () => new Stateful(),
   'that gives the same in every pass': () =>

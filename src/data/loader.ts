@@ -177,7 +177,6 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     let seed = 0
     let order: Int32Array = new Int32Array()
     const full = this.dropLast
-    let finished = 0
     const pass: BatchPass = this.dataset.open?.(this.shuffle, this.#options.nInp) ?? {
       load: async (...args) => await this.dataset.load(...args),
     }
@@ -193,7 +192,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
           const random = () => generator.uniform()
           return await pass.load(indices, { random, signal, training: this.training, order, full })
         },
-        finish: make => scope(() => this.#finish(make(), this.#ofBatch(seed, finished++))),
+        finish: (make, position) => scope(() => this.#finish(make(), this.#ofBatch(seed, position))),
         close: async () => await pass.close?.(),
       },
       this.#options.prefetch,

@@ -11,8 +11,8 @@ export interface Feed {
   plan(): Promise<Int32Array[]>
   /** Nothing: the pass is over, earlier than planned. */
   load(indices: Int32Array, position: number, signal: AbortSignal): Promise<PreparedBatch | undefined>
-  /** The last steps, on the tensors: device, transforms. */
-  finish(make: PreparedBatch): Tensor[]
+  /** The last steps, on the tensors: device, transforms. `position` is the batch's number in the pass. */
+  finish(make: PreparedBatch, position: number): Tensor[]
   /** The pass is over, or nobody wants more of it. */
   close?(): Promise<void>
 }
@@ -30,6 +30,8 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
   readonly #pending: Pending[] = []
   #plan?: Int32Array[]
   #started = 0
+  /** The number of the next batch in the pass. */
+  #next = 0
   #turn: Promise<unknown> = Promise.resolve()
   #closing?: Promise<void>
 
@@ -67,6 +69,7 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
 
   async #skip(count: number): Promise<void> {
     this.#plan ??= await this.#feed.plan()
+    this.#next += count
     const prepared = this.#pending.splice(0, count)
     for (const batch of prepared) void drop(batch)
     this.#started = Math.min(this.#started + count - prepared.length, this.#plan.length)
@@ -94,7 +97,7 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
     }
     try {
       if ('error' in outcome) throw outcome.error
-      if (outcome.make) return { done: false, value: this.#feed.finish(outcome.make) }
+      if (outcome.make) return { done: false, value: this.#feed.finish(outcome.make, this.#next++) }
     } catch (error) {
       await this.return()
       throw error
