@@ -136,22 +136,61 @@ test.serial('a figure is written, and shown where that can be', async t => {
   t.is(await shown({ TERM: 'xterm-kitty', TORCH_LEARNER_INLINE: '0' }, 'e.png'), '')
 })
 
+const state = { epoch: 0, nEpoch: 1, part: 'train', done: 1, total: 4, loss: 2, rate: 100, eta: 3 } as const
+
 test.serial('above the progress bar, which goes on below', async t => {
   const folder = await temporaryFolder(t)
   const sink = new Terminal()
   const bar = new LiveRenderer(sink)
-  const state = { epoch: 0, nEpoch: 1, part: 'train', done: 1, total: 4, loss: 2, rate: 100, eta: 3 } as const
-  bar.progress(state)
-  const before = sink.text
   const draw = () => within({ TERM: 'xterm-kitty' }, () => saveFigure(join(folder, 'a.png'), svg, { sink }))
+  bar.progress(state)
+  const before = sink.text.length
   await draw()
-  const added = sink.text.slice(before.length)
-  t.true(added.startsWith('\r\x1b[2K\x1b_Ga=T'), 'the bar is wiped first')
-  t.regex(spelled(added), /␛\\\nepoch 1\/1 train [█░]+ 1\/4 .*ETA 00:03$/, 'and drawn anew below')
+  t.true(sink.text.slice(before).startsWith('\r\x1b[2K\x1b_Ga=T'), 'the bar is wiped first')
+  bar.progress({ ...state, done: 2 })
+  t.regex(spelled(sink.text), /␛\\\n␍epoch 1\/1 train [█░]+ 2\/4 .*ETA 00:03␛\[K$/, 'and drawn anew below')
   bar.row(['0', '1.0'])
   const rows = sink.text.length
   await draw()
   t.true(sink.text.slice(rows).startsWith('\x1b_Ga=T'), 'no bar, nothing to wipe')
+})
+
+test('what callbacks print comes above the bar, whole', t => {
+  const sink = new Terminal()
+  const bar = new LiveRenderer(sink)
+  const { write } = sink
+  bar.begin(['epoch', 'train_loss'])
+  bar.progress(state)
+  sink.write('hello\n')
+  Reflect.apply(sink.write, sink, [Buffer.from('bytes\n')])
+  sink.write('half ')
+  sink.write('a line')
+  bar.progress({ ...state, done: 2 })
+  bar.row(['0', '1.0'])
+  sink.write('in between\n')
+  bar.end()
+  sink.write('after\n')
+  t.is(
+    spelled(sink.text).replace(/train [^␛]*/g, 'train ...'),
+    'epoch | train_loss\n' +
+      '␍epoch 1/1 train ...␛[K␍␛[2Khello\nbytes\nhalf a line' +
+      '\nepoch 1/1 train ...␛[K␍␛[2K    0 |        1.0\nin between\nafter\n',
+  )
+  t.is(sink.write, write)
+  t.false(Object.hasOwn(sink, 'write'), 'the stream is as it was')
+})
+
+test('two bars in one terminal; a stream that others have wrapped meanwhile', t => {
+  const sink = new Terminal()
+  const [one, two] = [new LiveRenderer(sink), new LiveRenderer(sink)]
+  one.progress(state)
+  two.progress(state)
+  t.is(spelled(sink.text).split('␍␛[2K').length, 2, 'the first is wiped')
+  one.end()
+  two.end()
+  const before = sink.text.length
+  sink.write('plain\n')
+  t.is(sink.text.slice(before), 'plain\n')
 })
 
 test('a narrow terminal: a shorter bar, then fewer figures, never a second line', t => {

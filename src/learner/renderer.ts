@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
-import { setOpenLine } from '../plot/index.js'
 import { formatTime } from './format.js'
+import { LineGuard } from './line-guard.js'
 
 /** How far a pass over the data has come. */
 export interface PassState {
@@ -75,11 +75,12 @@ class Table {
 /** The widest and the narrowest bar, in characters. */
 const BAR = { most: 24, least: 8 }
 
-/** A bar that is redrawn in place, above it the table. Pictures that are drawn meanwhile come above it too. */
+/** A bar that is redrawn in place, above it the table. What is written meanwhile, text or pictures, comes above it too. */
 export class LiveRenderer implements Renderer {
   readonly interval = 100
   readonly #sink: TextSink
   readonly #table = new Table()
+  #guard: LineGuard | null = null
 
   constructor(sink: TextSink) {
     this.#sink = checkSink(sink)
@@ -91,22 +92,22 @@ export class LiveRenderer implements Renderer {
 
   progress(state: PassState): void {
     // a character is left free at the end, where some terminals would go on to the next line
-    const line = liveLine(state, (this.#sink.columns || 120) - 1)
-    this.#sink.write(`\r${line}\x1b[K`)
-    setOpenLine(this.#sink, line)
+    this.#guarded().draw(liveLine(state, (this.#sink.columns || 120) - 1))
   }
 
   row(cells: readonly string[]): void {
-    this.#clear(this.#table.line(cells))
+    this.#guarded().clear(this.#table.line(cells))
   }
 
   end(): void {
-    this.#clear('')
+    this.#guard?.release()
+    this.#guard = null
   }
 
-  #clear(text: string): void {
-    this.#sink.write(`\r\x1b[2K${text}`)
-    setOpenLine(this.#sink, '')
+  #guarded(): LineGuard {
+    const { stdout, stderr } = process
+    this.#guard ??= new LineGuard(this.#sink === stdout && stderr.isTTY ? [stdout, stderr] : [this.#sink])
+    return this.#guard
   }
 }
 

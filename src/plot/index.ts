@@ -3,6 +3,6 @@ export { type LineChartOptions, lineChart, type Mark, type Series } from './line
 export { type MatrixChartOptions, matrixChart } from './matrix.js'
 export { encodePng, type Pixels, renderPng } from './png.js'
 export { type SaveFigureOptions, saveFigure, writeAtomically } from './save.js'
-export { type InlineProtocol, inlineProtocol, type PictureSink, setOpenLine } from './terminal.js'
+export { type InlineProtocol, inlineProtocol, type PictureSink } from './terminal.js'
 export type { Theme } from './theme.js'
 export type { Tile } from './tile.js'

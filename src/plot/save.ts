@@ -3,7 +3,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { invalidArgument } from '../native/index.js'
 import { renderPng, ZOOM } from './png.js'
-import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink, writeAbove } from './terminal.js'
+import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'
 
 /**
  * Writes a file so that nobody ever sees half of it: aside, then renamed. Its folder is made when it isn't there.
@@ -47,7 +47,7 @@ export async function saveFigure(file: string, svg: string, options: SaveFigureO
   await writeAtomically(file, kind === '.svg' || png === null ? svg : png)
   if (protocol !== null && png !== null) {
     const [width, height] = [png.readUInt32BE(16) / ZOOM, png.readUInt32BE(20) / ZOOM]
-    writeAbove(sink, inlinePicture(png, protocol, inlineColumns(width, height, sink)))
+    sink.write(inlinePicture(png, protocol, inlineColumns(width, height, sink)))
   }
   return file
 }

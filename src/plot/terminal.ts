@@ -78,17 +78,3 @@ export function inlineColumns(width: number, height: number, sink: PictureSink):
   const tallest = ((rows - 2) * CHARACTER.height * width) / height / CHARACTER.width
   return Math.max(1, Math.floor(Math.min(width / CHARACTER.width, columns - 1, Math.max(tallest, 20))))
 }
-
-const unfinished = new WeakMap<object, string>()
-
-/** Tells that the last line of `sink` is this one, and that it isn't done: a progress bar. Empty: there is none any more. */
-export function setOpenLine(sink: PictureSink, line: string): void {
-  if (line === '') unfinished.delete(sink)
-  else unfinished.set(sink, line)
-}
-
-/** Writes whole lines above the progress bar, if there is one. */
-export function writeAbove(sink: PictureSink, text: string): void {
-  const line = unfinished.get(sink)
-  sink.write(line === undefined ? text : `\r\x1b[2K${text}${line}`)
-}
