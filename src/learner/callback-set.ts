@@ -6,7 +6,14 @@ import type { CallbackLike, CallbackList } from './options.js'
 /** The callbacks of one Learner, in order of insertion. */
 export class CallbackSet implements Iterable<Callback> {
   readonly #learn: Learner
-  #list: Callback[] = []
+  /** Replaced when it changes. */
+  #list: readonly Callback[] = []
+  /** What {@link ordered} has sorted last: it is asked for at every event. */
+  #sorted: { of: readonly Callback[]; callbacks: readonly Callback[]; orders: readonly number[] } = {
+    of: this.#list,
+    callbacks: [],
+    orders: [],
+  }
 
   constructor(learn: Learner) {
     this.#learn = learn
@@ -16,16 +23,23 @@ export class CallbackSet implements Iterable<Callback> {
     return this.#list[Symbol.iterator]()
   }
 
-  /** Sorted by `order`; ties keep the order of insertion. A copy: callbacks may add and remove callbacks. */
-  ordered(): Callback[] {
-    return this.#list.toSorted((a, b) => a.order - b.order)
+  /**
+   * Sorted by `order`; ties keep the order of insertion. Never changed afterwards: callbacks may add and remove callbacks,
+   * and change their order, while somebody goes through it.
+   */
+  ordered(): readonly Callback[] {
+    const { of, callbacks, orders } = this.#sorted
+    if (of === this.#list && callbacks.every((callback, i) => callback.order === orders[i])) return callbacks
+    const sorted = this.#list.toSorted((a, b) => a.order - b.order)
+    this.#sorted = { of: this.#list, callbacks: sorted, orders: sorted.map(({ order }) => order) }
+    return sorted
   }
 
   /** Adds callbacks and returns them, classes instantiated. */
   add(list: CallbackList): Callback[] {
     const added = asArray(list).map(instantiate)
     for (const callback of added) callback.attach(this.#learn)
-    this.#list.push(...added)
+    this.#list = [...this.#list, ...added]
     return added
   }
 
