@@ -190,6 +190,9 @@ test.serial('the curve is drawn', async t => {
     t.true(drawn.includes('mine 2.0e-2') && drawn.includes('steep ') && !drawn.includes('valley'))
     await tinyLearner().lrFind({ numIt: 40, file: join(folder, 'none.svg'), showPlot: false })
     t.false((await readdir(folder)).includes('none.svg'))
+    t.true(svg.includes('prefers-color-scheme'))
+    await tinyLearner().lrFind({ numIt: 40, file: own, theme: 'dark' })
+    t.false((await readFile(own, 'utf8')).includes('prefers-color-scheme'))
     const here = process.cwd()
     process.chdir(folder)
     try {

@@ -7,7 +7,7 @@ import { CancelFit, CancelValid } from '../learner/signals.js'
 import { SmoothLoss } from '../learner/smooth-loss.js'
 import { Snapshot } from '../learner/snapshot.js'
 import { TorchLearnerError } from '../native/index.js'
-import { lineChart, saveFigure } from '../plot/index.js'
+import { lineChart, saveFigure, type Theme } from '../plot/index.js'
 import {
   type SuggestedNames,
   type SuggestFuncs,
@@ -37,6 +37,8 @@ export interface LrFindOptions<Funcs extends SuggestFuncs = SuggestFuncs> {
   showPlot?: boolean
   /** Where to draw it, `.png` or `.svg`. Default `lr-find.png`. */
   file?: string
+  /** Its colours. Default `auto`: as the viewer's settings say, which an SVG can follow; a PNG is light. */
+  theme?: Theme
   /** Stops within one batch; the promise then rejects with the signal's reason. */
   signal?: AbortSignal
 }
@@ -104,6 +106,7 @@ const schema = fitSchema.pick({ signal: true }).extend({
     .string({ error: 'a path that ends in .png or .svg' })
     .regex(/\.(png|svg)$/i, { error: 'a path that ends in .png or .svg' })
     .optional(),
+  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
 })
 
 type Plan = Required<Pick<LrFindOptions, 'startLr' | 'endLr' | 'numIt' | 'stopDiv'>>
@@ -165,7 +168,7 @@ Learner.prototype.lrFind = async function <Funcs extends SuggestFuncs>(
 ): Promise<LrFindResult<Funcs>> {
   checkOptions(schema, options, 'lrFind')
   const { startLr = 1e-7, endLr = 10, numIt = 100, stopDiv = true, suggestFuncs, signal } = options
-  const { file = 'lr-find.png', showPlot = options.file !== undefined } = options
+  const { file = 'lr-find.png', showPlot = options.file !== undefined, theme } = options
   const funcs = suggestFunctions(suggestFuncs)
   signal?.throwIfAborted()
   if (this.isRunning) {
@@ -176,7 +179,7 @@ Learner.prototype.lrFind = async function <Funcs extends SuggestFuncs>(
   const { lrs, losses } = finder.curve
   const shown = telling(lrs, losses, numIt)
   const found = funcs.map(func => [func[0], suggestBy(func, shown.lrs, shown.losses, numIt)] as const)
-  if (showPlot) await saveFigure(file, draw(shown, found))
+  if (showPlot) await saveFigure(file, draw(shown, found, theme))
   const suggested = Object.fromEntries(found.map(([name, { lr }]) => [name, lr]))
   return { ...suggested, lrs, losses } as LrFindResult<Funcs>
 }
@@ -214,8 +217,13 @@ function tooShort(steps: number, known: number): TorchLearnerError {
   return new TorchLearnerError('ERR_NO_DATA', `lrFind: ${reason}`)
 }
 
-function draw(curve: { lrs: number[]; losses: number[] }, found: (readonly [string, Suggestion])[]): string {
+function draw(
+  curve: { lrs: number[]; losses: number[] },
+  found: (readonly [string, Suggestion])[],
+  theme?: Theme,
+): string {
   return lineChart({
+    theme,
     title: 'Learning rate finder',
     xLabel: 'learning rate',
     yLabel: 'smoothed loss',
