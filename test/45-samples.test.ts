@@ -66,6 +66,13 @@ test('ready batches', async t => {
     'ERR_INVALID_ARG',
     /nothing where batches come ready for bs/,
   )
+  t.is(loader.new({ shuffle: true, dropLast: false }).shuffle, false)
+  await coded(
+    t,
+    () => DataLoaders.from(source, undefined, { batched: true, shuffle: true }),
+    'ERR_INVALID_ARG',
+    /nothing where batches come ready for shuffle/,
+  )
   const kept = tensor([[1, 2]])
   const dls = await DataLoaders.from(() => [[kept, kept]], undefined, { batched: true })
   for await (const batch of dls.train) for (const part of batch) part.dispose()

@@ -56,6 +56,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     if (batched && checked.bs !== undefined && checked.bs !== 1) {
       throw invalidArgument('bs', 'nothing where batches come ready', checked.bs)
     }
+    if (batched && checked.shuffle) throw invalidArgument('shuffle', 'nothing where batches come ready', true)
     this.bs = checked.bs ?? (batched ? 1 : 64)
     const weighted = checked.weights !== undefined
     if (weighted && sequential) {
@@ -132,6 +133,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
       ...(inOrder && IN_ORDER),
       ...(weighted && { shuffle: undefined }),
       ...options,
+      ...(this.dataset.batched && { shuffle: false }), // those come as they come
     })
   }
 
