@@ -4,12 +4,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import {
+  Callback,
+  CancelFit,
   DataLoader,
   getImageFiles,
   ImageDataLoaders,
   ItemTransform,
+  Learner,
   mark,
   memoryStats,
+  nn,
   Resize,
   type RgbPicture,
 } from 'torch-learner'
@@ -196,4 +200,34 @@ test('many workers decode side by side and end by themselves or by force', async
   const results = await Promise.all([run(false), run(true), run(false), run(true), run(false)])
   t.is(typeof results[0], 'number')
   t.deepEqual([results[2], results[4]], [results[0], results[0]])
+})
+
+test.serial('fits that end early leave no picture, file or tensor', async t => {
+  const folder = await largePictures(t, 24)
+  const dls = await ImageDataLoaders.fromFolder(folder, { bs: 4, itemTfms: new Resize(16), prefetch: 3 })
+  const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(3 * 16 * 16, 2))
+  const learn = new Learner(dls, model)
+  learn.silent = true
+  const end = async (what: 'abort' | 'cancel' | 'error') => {
+    const abort = new AbortController()
+    class Stop extends Callback {
+      afterBatch() {
+        if (this.learn.iter === 0) return
+        if (what === 'abort') abort.abort()
+        else if (what === 'cancel') throw new CancelFit()
+        else throw new Error('enough')
+      }
+    }
+    await learn
+      .fit(1, { cbs: new Stop(), signal: abort.signal })
+      .catch((error: Error) => t.not(what, 'cancel', error.message))
+    t.true(native.imageThreads().waiting <= 4, 'only what is under way')
+    await settled()
+    await mark()
+  }
+  await end('cancel')
+  const [files, tensors] = [await openFiles(), memoryStats().tensors]
+  for (const what of ['abort', 'cancel', 'error', 'cancel'] as const) await end(what)
+  t.is(await openFiles(), files)
+  t.is(memoryStats().tensors, tensors)
 })
