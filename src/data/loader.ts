@@ -5,9 +5,9 @@ import { deferred, fuse } from './channelwise.js'
 import type { Sample } from './collate.js'
 import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
 import { checkOptions } from './options.js'
+import { SampleOrder } from './order.js'
 import { PrefetchIterator } from './prefetch.js'
 import { Mt19937 } from './random.js'
-import { balancedWeights, checkWeights, drawByWeight } from './sampling.js'
 import { type BatchPass, type BatchSource, type Dataset, samplesOf } from './source.js'
 import type { SampleStream } from './stream.js'
 import { toSource } from './to-source.js'
@@ -39,7 +39,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   #steps: readonly BatchTransform[]
   #options: z.output<typeof Options>
   readonly #generator?: Mt19937
-  #weights?: Float64Array
+  readonly #order: SampleOrder
 
   /**
    * @param dataset an array of samples `[input, target]` or `{ x, y }`, a {@link Dataset}, a {@link TensorDataset}, something to iterate
@@ -52,26 +52,13 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     const checked = checkOptions(Options, options, 'DataLoader')
     this.#options = checked
     this.dataset = toSource(dataset, checked.nInp)
-    const { batched = false, sequential = false } = this.dataset
+    const { batched = false } = this.dataset
     if (batched && checked.bs !== undefined && checked.bs !== 1) {
       throw invalidArgument('bs', 'nothing where batches come ready', checked.bs)
     }
-    if (batched && checked.shuffle) throw invalidArgument('shuffle', 'nothing where batches come ready', true)
     this.bs = checked.bs ?? (batched ? 1 : 64)
-    const weighted = checked.weights !== undefined
-    if (weighted && sequential) {
-      throw invalidArgument('weights', 'nothing for samples that come in their own order', checked.weights)
-    }
-    if (weighted && checked.shuffle === false) {
-      throw invalidArgument('shuffle', 'nothing or true together with weights, which draw at random,', false)
-    }
-    for (const name of ['numSamples', 'replacement'] as const) {
-      if (!weighted && checked[name] !== undefined)
-        throw invalidArgument(name, 'nothing without weights', checked[name])
-    }
-    if (weighted && checked.weights !== 'balanced')
-      this.#weights = checkWeights(checked.weights ?? [], this.dataset.length)
-    this.shuffle = checked.shuffle ?? weighted
+    this.#order = new SampleOrder(this.dataset, checked)
+    this.shuffle = this.#order.shuffle
     this.dropLast = checked.dropLast
     this.training = checked.training ?? this.shuffle
     this.device = checked.device
@@ -96,7 +83,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   /** How many samples a pass has, a last batch that is dropped included. */
   get n(): number {
-    return this.#options.numSamples ?? this.dataset.length
+    return this.#order.n
   }
 
   /** Whoever gets a batch may change it in place. */
@@ -185,7 +172,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return new PrefetchIterator(
       {
         plan: async () => {
-          order = await this.#order()
+          order = await this.#order.indices(this.#generator)
           seed = await this.#passSeed()
           return Array.from({ length: this.length }, (_, i) => order.subarray(i * this.bs, (i + 1) * this.bs))
         },
@@ -230,28 +217,6 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   #inputs(batchLength: number): number {
     return this.#options.nInp ?? (batchLength === 1 ? 1 : batchLength - 1)
-  }
-
-  async #order(): Promise<Int32Array> {
-    if (this.dataset.sequential) return new Int32Array(this.n)
-    if (!this.shuffle) return Int32Array.from({ length: this.n }, (_, i) => i)
-    const { weights, replacement = true } = this.#options
-    if (weights !== undefined) {
-      this.#weights ??= balancedWeights(await this.#classes())
-      return await drawByWeight(this.#weights, { count: this.n, replacement, generator: this.#generator })
-    }
-    if (this.#generator) return this.#generator.permutation(this.n)
-    await rng.ready()
-    return hostRandom.permutation(this.n)
-  }
-
-  async #classes(): Promise<ArrayLike<number>> {
-    const classes = await this.dataset.classes?.()
-    if (classes) return classes
-    throw new TorchLearnerError(
-      'ERR_INVALID_ARG',
-      "weights: 'balanced' needs one class number a sample as the target, which this dataset doesn't give: pass an array of weights",
-    )
   }
 
   // Without a seed drawn only where it is used, so that loaders without random items take nothing but their order from libtorch.
