@@ -8,8 +8,11 @@ import {
   EarlyStopping,
   getNumThreads,
   type Learner,
+  MixChoice,
   MixedPrecision,
+  type MixRandom,
   MixUp,
+  ResizeMix,
   SaveModel,
   setNumThreads,
 } from 'torch-learner'
@@ -135,4 +138,56 @@ test.serial('several fits: the finished ones are put back, without training', as
     'checkpoint.fit2.safetensors',
     'checkpoint.safetensors',
   ])
+})
+
+/** A generator of one's own, as tests and replays give it to mixing callbacks. */
+class Lehmer implements MixRandom {
+  at = 11
+  #next(): number {
+    this.at = (this.at * 16807) % 2147483647
+    return this.at / 2147483647
+  }
+  beta(_alpha: number, n: number): Float32Array {
+    return Float32Array.from({ length: n }, () => this.#next())
+  }
+  permutation(n: number): Int32Array {
+    const start = this.integer(n)
+    return Int32Array.from({ length: n }, (_, i) => (i + start) % n)
+  }
+  integer(limit: number): number {
+    return Math.floor(this.#next() * limit)
+  }
+}
+
+class Resumable extends Lehmer {
+  getState(): unknown {
+    return this.at
+  }
+  setState(state: unknown): void {
+    this.at = Number(state)
+  }
+}
+
+test.serial('mixing callbacks with random numbers of their own', async t => {
+  const run = async (path: string, make: () => MixRandom, cut?: Callback) => {
+    const learn = learner(path)
+    const [one, two] = [make(), make()]
+    const mix = new MixChoice([new MixUp({ random: one }), new ResizeMix({ random: two })], { random: make() })
+    const saving = new Checkpoint({ resume: true, everyBatches: 1 })
+    await learn.fit(2, { cbs: [mix, saving, ...(cut ? [cut] : [])] })
+    return weightsOf(learn.model)
+  }
+  const expected = await run(await folder(), () => new Resumable())
+  const path = await folder()
+  await t.throwsAsync(
+    run(path, () => new Resumable(), failAt(1, 1, 'afterBatch')),
+    { message: /power cut/ },
+  )
+  t.deepEqual(await run(path, () => new Resumable()), expected)
+  const silent = await folder()
+  await t.throwsAsync(
+    run(silent, () => new Lehmer(), failAt(1, 1, 'afterBatch')),
+    { message: /power cut/ },
+  )
+  t.notDeepEqual(await run(silent, () => new Lehmer()), expected, 'without a state it begins anew')
 })

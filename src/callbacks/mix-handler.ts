@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
+import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import type { Learner } from '../learner/learner.js'
 import {
   checkAlpha,
@@ -118,6 +119,15 @@ export abstract class MixHandler extends Callback {
   /** The first target of the batch at hand: the samples' own, or the mixed ones where targets are mixed. */
   get y(): Tensor {
     return present(this.learn.yb[0], 'target')
+  }
+
+  /** Where its random numbers stand, if it has some of its own that can say so. */
+  override saveState(): CallbackState {
+    return { values: { random: this.random.getState?.() ?? null } }
+  }
+
+  override loadState({ values: { random } }: SavedCallbackState): void {
+    if (random !== null) this.random.setState?.(random)
   }
 
   /** Alpha for the batch at hand; 0 when nothing is to be mixed, by `offEpoch` or by the schedule. */

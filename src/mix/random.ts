@@ -14,6 +14,10 @@ export interface MixRandom {
   integer(maxExclusive: number): number
   /** `n` normally distributed numbers. Only FMix asks for them; without this method it takes libtorch's. */
   normal?(n: number): Float32Array
+  /** Where it stands, as JSON can say it: for checkpoints ({@link Checkpoint}), which can't resume bit by bit without. */
+  getState?(): unknown
+  /** Goes on from what {@link getState} gave. */
+  setState?(state: unknown): void
 }
 
 /** libtorch's CPU generator, seeded by `manualSeed`. */
