@@ -16,16 +16,32 @@ __attribute__((visibility("hidden"))) char __libc_single_threaded = 0;
 #include <pthread.h>
 #include <time.h>
 
+struct stat;
+
 __asm__(".symver old_pow,pow@GLIBC_2.2.5");
+__asm__(".symver old_exp,exp@GLIBC_2.2.5");
+__asm__(".symver old_log,log@GLIBC_2.2.5");
+__asm__(".symver old_stat,__xstat@GLIBC_2.2.5");
+__asm__(".symver old_fstat,__fxstat@GLIBC_2.2.5");
 __asm__(".symver old_pthread_once,pthread_once@GLIBC_2.2.5");
 __asm__(".symver old_wait,_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE@GLIBCXX_3.4.11");
 
 extern "C" {
 double old_pow(double x, double y);
+double old_exp(double x);
+double old_log(double x);
+int old_stat(int layout, const char* path, struct stat* status);
+int old_fstat(int layout, int file, struct stat* status);
 int old_pthread_once(pthread_once_t* control, void (*routine)());
 void old_wait(void* condition, void* lock);
 
 double __wrap_pow(double x, double y) { return old_pow(x, y); }
+double __wrap_exp(double x) { return old_exp(x); }
+double __wrap_log(double x) { return old_log(x); }
+
+// Functions of their own since glibc 2.33; before, inline calls that name the layout of x86-64.
+int __wrap_stat(const char* path, struct stat* status) { return old_stat(1, path, status); }
+int __wrap_fstat(int file, struct stat* status) { return old_fstat(1, file, status); }
 
 int __wrap_pthread_once(pthread_once_t* control, void (*routine)()) { return old_pthread_once(control, routine); }
 

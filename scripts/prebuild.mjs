@@ -1,16 +1,30 @@
 // @ts-check
 // npm run prebuilds: prebuilds/<platform>/ with the addon, the preload module and the stamp, checked for the oldest glibc
 // that it must run on.
+//
+// The codecs are linked in statically: libjpeg-turbo and zlib from the archives of their -dev packages, libspng, which has
+// none, from its source, of which TORCH_LEARNER_SPNG_SOURCE names the folder. Without that, `apt-get source` is asked
+// (it needs a deb-src line in APT's sources); when that fails too, the shared libraries go beside the addon.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDON_STAMP, ROOT } from './addon/build.mjs'
 import { fail } from './libtorch/report.mjs'
 
-/** libtorch itself needs glibc 2.28 and GLIBCXX_3.4.22; Debian's libspng adds one function of glibc 2.29. */
-const FLOOR = { GLIBC: '2.29', GLIBCXX: '3.4.22' }
+/** libtorch itself needs these; Debian's shared libspng adds one function of glibc 2.29. */
+const FLOOR = { GLIBC: '2.28', GLIBCXX: '3.4.22' }
 
 const require = createRequire(import.meta.url)
 const folder = join(ROOT, 'prebuilds', `${process.platform}-${process.arch}`)
@@ -25,11 +39,58 @@ function prebuildify() {
   writeFileSync(join(folder, 'torch_learner.json'), `${JSON.stringify(stamp, null, 2)}\n`)
 }
 
+/**
+ * libspng's source as Debian has it, unpacked in a folder; null without APT or its deb-src lines.
+ * @param {string} target
+ */
+function fetchSpng(target) {
+  try {
+    execFileSync('apt-get', ['source', '--download-only', 'libspng'], {
+      cwd: target,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const archive = readdirSync(target).find(name => name.endsWith('.orig.tar.gz'))
+    execFileSync('tar', ['xzf', String(archive), '--strip-components=1'], { cwd: target, stdio: 'inherit' })
+    return join(target, 'spng')
+  } catch (error) {
+    console.error(`torch-learner: no source of libspng: ${error instanceof Error ? error.message : error}`)
+    return null
+  }
+}
+
+/**
+ * Decides how the codecs are linked, in the environment that the build reads. Returns the folder of libspng's source.
+ * @param {string} temporary
+ */
+function chooseCodecs(temporary) {
+  const source = process.env.TORCH_LEARNER_SPNG_SOURCE || fetchSpng(temporary)
+  process.env.TORCH_LEARNER_STATIC_CODECS = source ? '1' : '0'
+  process.env.TORCH_LEARNER_SPNG_SOURCE = source ?? ''
+  console.log(`torch-learner: codecs ${source ? 'linked in' : 'beside the addon'}`)
+  return source
+}
+
+/** What is linked in must name its makers. @param {string} spng */
+function copyLicences(spng) {
+  const target = join(folder, 'licences')
+  mkdirSync(target, { recursive: true })
+  const licences = {
+    libspng: join(spng, '..', 'LICENSE'),
+    'libjpeg-turbo': '/usr/share/doc/libjpeg62-turbo-dev/copyright',
+    zlib: '/usr/share/doc/zlib1g-dev/copyright',
+  }
+  for (const [name, file] of Object.entries(licences)) {
+    if (!existsSync(file)) throw new Error(`the licence of ${name} isn't at ${file}`)
+    copyFileSync(file, join(target, `${name}.txt`))
+  }
+}
+
 /** The codecs go beside the addon, where its $ORIGIN finds them. */
 function copyCodecs() {
+  FLOOR.GLIBC = '2.29'
   const addon = join(folder, 'torch-learner.node')
   const needed = execFileSync('ldd', [addon], { encoding: 'utf8' })
-  for (const [, name, path] of needed.matchAll(/(lib(?:spng|turbojpeg)\.so\S*) => (\/\S+)/g)) {
+  for (const [, name, path] of needed.matchAll(/(lib(?:spng|jpeg)\.so\S*) => (\/\S+)/g)) {
     copyFileSync(String(path), join(folder, String(name)))
   }
 }
@@ -45,9 +106,13 @@ function aboveFloor(file) {
     .map(([, family, version, name]) => `${name}@${family}_${version}`)
 }
 
+const temporary = mkdtempSync(join(tmpdir(), 'torch-learner-spng-'))
+process.once('exit', () => rmSync(temporary, { recursive: true }))
 try {
+  const spng = process.platform === 'linux' ? chooseCodecs(temporary) : null
   prebuildify()
-  if (process.platform === 'linux') copyCodecs()
+  if (spng) copyLicences(spng)
+  else if (process.platform === 'linux') copyCodecs()
   for (const name of readdirSync(folder).filter(file => /\.(node|so)\b/.test(file))) {
     const bad = process.platform === 'linux' ? aboveFloor(join(folder, name)) : []
     if (bad.length > 0) throw new Error(`${name} needs a newer system than libtorch itself does: ${bad.join(', ')}`)

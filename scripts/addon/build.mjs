@@ -56,6 +56,7 @@ export function readAddonStamp() {
 function cmakeDefines(libtorch) {
   return [
     `TORCH_LEARNER_STATIC_CODECS=${isOn('TORCH_LEARNER_STATIC_CODECS') ? 'ON' : 'OFF'}`,
+    `TORCH_LEARNER_SPNG_SOURCE=${process.env.TORCH_LEARNER_SPNG_SOURCE ?? ''}`,
     `TORCH_LEARNER_CUDA=${isOn('TORCH_LEARNER_CUDA') && libtorch.cuda ? 'ON' : 'OFF'}`,
   ]
 }
