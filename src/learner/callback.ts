@@ -125,10 +125,13 @@ export class Callback {
    */
   cleanup?(): Awaitable<void>
 
-  /** What it needs to go on in another process, for checkpoints; asked for between batches and between epochs. */
+  /** What it needs to go on in another process, for checkpoints; asked for between batches, between epochs and after a fit. */
   saveState?(): CallbackState
 
-  /** Takes back what {@link saveState} gave, before the first batch or the first epoch that hasn't been done. */
+  /**
+   * Takes back what {@link saveState} gave, after `beforeFit`. In the middle of an epoch once more before the first batch
+   * that hasn't been done, since `beforeEpoch` and `beforeTrain` come again; and of a finished fit once more after `afterFit`.
+   */
   loadState?(state: SavedCallbackState): Awaitable<void>
 
   afterCreate?(): Awaitable<void>
