@@ -180,3 +180,69 @@ test.serial('predictions of several inputs and targets', async t => {
     [3, 3, 4, 1, 2].map(value => [value, value, value, value]),
   )
 })
+
+test.serial('noBar and noLogging: nothing is shown, and everything is back, however it ends', async t => {
+  let shown = ''
+  const renderer = new PlainRenderer({
+    write: text => {
+      shown += text
+      return true
+    },
+  })
+  const learn = tinyLearner()
+  const rows: unknown[] = []
+  const logger = (row: unknown) => void rows.push(row)
+  learn.logger = logger
+  learn.addCb(new ProgressCallback({ renderer }))
+  await learn.noBar(() => learn.fit(1))
+  t.deepEqual([shown, rows.length], ['', 1])
+  t.is(await learn.noBar(() => learn.noLogging(() => learn.fit(1).then(() => 7))), 7)
+  t.deepEqual([shown, rows.length], ['', 1])
+  await t.throwsAsync(learn.noBar(() => learn.noLogging(() => Promise.reject(new Error('of the user')))))
+  t.is(learn.logger, logger)
+  await learn.fit(1)
+  t.true(shown.length > 0)
+})
+
+test.serial('before a fit: the loss moves with the model, and a recurrent model forgets', async t => {
+  class Recurrent extends nn.Module {
+    fc = new nn.Linear(18, 3)
+    resets = 0
+    reset(): void {
+      this.resets += 1
+    }
+    forward(x: Tensor): Tensor {
+      return this.fc(x.flatten(1))
+    }
+  }
+  const model = new Recurrent()
+  const lossFunc = new CrossEntropyLossFlat({ weight: [1, 2, 3] })
+  const moved: unknown[] = []
+  const to = lossFunc.to.bind(lossFunc)
+  lossFunc.to = target => {
+    moved.push(target)
+    return to(target)
+  }
+  const learn = new Learner({ train: tinyBatches(1), valid: tinyBatches(1) }, model, { lossFunc })
+  learn.silent = true
+  learn.logger = () => undefined
+  await learn.fit(2)
+  await learn.validate()
+  t.deepEqual([model.resets, moved], [2, [{ device: 'cpu' }, { device: 'cpu' }]])
+})
+
+test.serial('freezing everything is told', async t => {
+  const warnings: Error[] = []
+  const note = (warning: Error) => void warnings.push(warning)
+  process.on('warning', note)
+  const learn = tinyLearner()
+  learn.freezeTo(0)
+  learn.freezeTo(1)
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', note)
+  t.deepEqual(
+    warnings.map(({ message }) => /freezeTo\(1\) freezes all 1 parameter groups/.test(message)),
+    [true],
+  )
+  t.true(learn.model.parameters().every(parameter => !parameter.requiresGrad))
+})

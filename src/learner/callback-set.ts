@@ -1,7 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { Callback } from './callback.js'
 import type { Learner } from './learner.js'
-import type { CallbackLike, CallbackList } from './options.js'
+import type { CallbackClass, CallbackLike, CallbackList, CallbackRefs } from './options.js'
 
 /** The callbacks of one Learner, in order of insertion. */
 export class CallbackSet implements Iterable<Callback> {
@@ -44,8 +44,8 @@ export class CallbackSet implements Iterable<Callback> {
   }
 
   /** Removes callbacks, all instances of a class, and returns those that were there. */
-  remove(list: CallbackList): Callback[] {
-    const gone = asArray(list)
+  remove(list: CallbackRefs): Callback[] {
+    const gone = [list].flat()
     const removed = this.#list.filter(callback => gone.some(like => matches(callback, like)))
     this.#list = this.#list.filter(callback => !removed.includes(callback))
     for (const callback of removed) callback.detach(this.#learn)
@@ -75,6 +75,6 @@ function instantiate(like: CallbackLike): Callback {
   throw invalidArgument('cbs', 'a callback, a class of callbacks, or a list of them', like)
 }
 
-function matches(callback: Callback, like: CallbackLike): boolean {
+function matches(callback: Callback, like: Callback | CallbackClass): boolean {
   return typeof like === 'function' ? callback instanceof like : callback === like
 }

@@ -1,6 +1,7 @@
 // these give Learner its further methods, by subject
 import './freeze.js'
 import './predict.js'
+import './quiet.js'
 import './recorder-plot.js'
 import './results.js'
 import './summary.js'
@@ -14,7 +15,15 @@ export { Learner } from './learner.js'
 export type { Logger, LoopState, Mixed, ModelOutput } from './loop-state.js'
 export * from './metrics/index.js'
 export { type Splitter, trainableParams } from './optimizer.js'
-export type { CallbackLike, CallbackList, FitOptions, LearnerOptions, Moms } from './options.js'
+export type {
+  CallbackClass,
+  CallbackLike,
+  CallbackList,
+  CallbackRefs,
+  FitOptions,
+  LearnerOptions,
+  Moms,
+} from './options.js'
 export type { OutputsLearnerOptions, OutputsMetric, OutputsModule } from './parts.js'
 export type { Prediction, TtaOptions, TtaPreds } from './predict.js'
 export type { Preds, PredsOptions, PredsWithout, ValidateOptions } from './preds.js'

@@ -15,6 +15,7 @@ import { toMetric } from './metrics/to-metric.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
+  type CallbackRefs,
   checkEpochs,
   type FitOptions,
   fitSchema,
@@ -148,7 +149,7 @@ export class Learner extends LoopState {
   }
 
   /** Removes callbacks; a class stands for all its instances. */
-  removeCb(cbs: CallbackList): this {
+  removeCb(cbs: CallbackRefs): this {
     this.#cbs.remove(cbs)
     return this
   }
@@ -164,7 +165,7 @@ export class Learner extends LoopState {
   }
 
   /** Runs `body` without some callbacks; afterwards they stand at the end of the list. */
-  async removedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
+  async removedCbs<T>(cbs: CallbackRefs, body: () => Awaitable<T>): Promise<T> {
     const removed = this.#cbs.remove(cbs)
     try {
       return await body()

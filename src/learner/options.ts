@@ -10,6 +10,12 @@ import type { Splitter } from './optimizer.js'
 /** A callback, or a class of callbacks that needs no arguments. */
 export type CallbackLike = Callback | (new () => Callback)
 
+/** A class of callbacks, whatever its constructor takes. */
+export type CallbackClass = abstract new (...args: never[]) => Callback
+
+/** Callbacks that are to be found: themselves, or by their classes. */
+export type CallbackRefs = Callback | CallbackClass | readonly (Callback | CallbackClass)[]
+
 /** One callback or several. */
 export type CallbackList = CallbackLike | readonly CallbackLike[]
 

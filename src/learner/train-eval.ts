@@ -1,6 +1,11 @@
+import { Module } from '../nn/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
 
-/** Puts the model in training or evaluation mode, and counts how far training has come. */
+/**
+ * Puts the model in training or evaluation mode, and counts how far training has come. Before a fit it moves model and
+ * loss (their parameters, its class weights) to the Learner's device, and calls the model's method `reset`, if it has one:
+ * what recurrent models forget their state by.
+ */
 export class TrainEvalCallback extends Callback {
   constructor(flags: CallbackFlags = {}) {
     super({ order: -10, runValid: false, ...flags })
@@ -16,6 +21,10 @@ export class TrainEvalCallback extends Callback {
     learn.trainIter = 0
     learn.pctTrain = 0
     learn.model.to(learn.device)
+    const loss: unknown = learn.lossFunc
+    if (loss instanceof Module) loss.to({ device: learn.device })
+    const reset: unknown = Reflect.get(learn.model, 'reset')
+    if (typeof reset === 'function') Reflect.apply(reset, learn.model, [])
   }
 
   /** `pctTrain` starts anew from the epoch's share, so that a cancelled epoch doesn't shift the later ones. */

@@ -6,6 +6,14 @@ export function warnNanLoss(value: number, batch: number): void {
   process.emitWarning(message, { type: 'TorchLearnerWarning', code: 'ERR_NAN_LOSS' })
 }
 
+/** Tells the user that there is no parameter group left to train. */
+export function warnAllFrozen(n: number, groups: number): void {
+  process.emitWarning(
+    `freezeTo(${n}) freezes all ${groups} parameter groups: nothing trains but normalisation layers, if they may.`,
+    { type: 'TorchLearnerWarning', code: 'ERR_ALL_FROZEN' },
+  )
+}
+
 /** Tells the user that a model was loaded without the state of its optimizer. */
 export function warnOptimizerState(file: string, reason: string): void {
   process.emitWarning(`${file}: the model is loaded, the optimizer's state could not be taken over. ${reason}`, {
