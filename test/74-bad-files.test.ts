@@ -4,8 +4,21 @@ import { basename, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import test from 'ava'
 import sharp from 'sharp'
-import { getImageFiles, ImageDataLoaders, type ImageDataLoadersOptions, Resize } from 'torch-learner'
+import {
+  type Callback,
+  Checkpoint,
+  CrossEntropyLossFlat,
+  getImageFiles,
+  ImageDataLoaders,
+  type ImageDataLoadersOptions,
+  Learner,
+  manualSeed,
+  nn,
+  Resize,
+} from 'torch-learner'
+import { failAt } from './helpers/checkpoints.js'
 import { runProgram } from './helpers/child.js'
+import { weightsOf } from './helpers/learning.js'
 import { classFolders, coded, picture, temporaryFolder, writeFiles } from './helpers/pictures.js'
 
 /** A PNG file of a few bytes that says it has 50,000 x 50,000 pixels. */
@@ -154,6 +167,30 @@ test.serial('left out: batches keep their size, and one warning tells which', as
   t.deepEqual([await shown(again), await shown(again), await shown(again)], epochs.slice(0, 3), 'the same for a seed')
   const one = await open(files, { bs: 4, validPct: 0.25, seed: 4, onBadFile: 'skip', prefetch: 0, numWorkers: 1 })
   t.deepEqual(await shown(one), epochs[0], 'however it is read')
+})
+
+test.serial('a resumed fit goes on as the whole one would have', async t => {
+  const folder = await temporaryFolder(t)
+  const files = [...(await goodFiles(folder, 14)), join(folder, 'gone.png'), join(folder, 'lost.png')]
+  const trained = async (path: string, cut?: Callback) => {
+    const dls = await open(files, { bs: 3, validPct: 0.2, seed: 6, onBadFile: 'skip' })
+    manualSeed(1)
+    const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(48, 2))
+    const learn = new Learner(dls, model, { path, lossFunc: new CrossEntropyLossFlat() })
+    learn.silent = true
+    const checkpoint = new Checkpoint({ everyBatches: 1, resume: true })
+    await learn.fit(2, { cbs: cut ? [checkpoint, cut] : checkpoint })
+    return weightsOf(model)
+  }
+  const whole = await trained(await temporaryFolder(t))
+  const path = await temporaryFolder(t)
+  for (const [epoch, iter] of [
+    [0, 2],
+    [1, 1],
+  ]) {
+    await t.throwsAsync(trained(path, failAt(epoch, iter, 'afterBatch')))
+  }
+  t.deepEqual(await trained(path), whole)
 })
 
 test('a file that vanishes between passes', async t => {

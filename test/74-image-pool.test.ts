@@ -74,7 +74,7 @@ test.serial('what nobody wants any more is left out at once', async t => {
   const out = new Uint8Array(files.length * 32 * 32 * 3)
   const options = { threads: 2, signal: abort.signal }
   const done = decodeInto(files, new Float64Array(), out, counts(files.length), request, options)
-  t.is(native.imageThreads().waiting, files.length)
+  t.true(native.imageThreads().waiting > 2)
   abort.abort()
   t.true(native.imageThreads().waiting <= 2, 'only what is under way')
   await done

@@ -93,7 +93,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   /** Batches can only be had one after the other: a resumed fit makes those again that it passes over. */
   get sequential(): boolean {
-    return this.dataset.sequential === true
+    return this.dataset.sequential === true || this.dataset.inTurn === true
   }
 
   /** How many batches a pass has. */

@@ -53,6 +53,8 @@ export interface BatchSource {
   classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>
   /** Samples come in their own order, by {@link BatchSource.open}, and have no index: weights can't choose them. Default false. */
   readonly sequential?: boolean
+  /** Batches of a pass can only be had one after the other, since what one holds depends on those before. Default false. */
+  readonly inTurn?: boolean
   /** What counts as one sample is a batch. Default false. */
   readonly batched?: boolean
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch

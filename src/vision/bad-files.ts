@@ -47,6 +47,8 @@ export class PassReader {
   readonly #order: Int32Array
   readonly #full: boolean
   readonly #bad: BadFiles
+  // Of this pass only: what was bad before is tried again, so that a pass is the same whatever came before it.
+  readonly #found = new Set<number>()
   #next = 0
   #any = false
   #turn: Promise<unknown> = Promise.resolve()
@@ -83,6 +85,7 @@ export class PassReader {
       const bad = new Set<number>()
       const wantedStill = await decode(tried, (i, error) => {
         bad.add(i)
+        this.#found.add(tried[i].index)
         this.#bad.note(this.#files[tried[i].index], error)
       })
       if (!wantedStill) return []
@@ -98,7 +101,7 @@ export class PassReader {
     )
   }
 
-  /** The next samples that aren't known to be bad. */
+  /** The next samples; those found to be bad are left out when a pass begins again. */
   #take(count: number): number[] {
     const order = this.#order
     const taken: number[] = []
@@ -108,7 +111,7 @@ export class PassReader {
         this.#next = 0
       }
       const index = order[this.#next++]
-      if (!this.#bad.reasons.has(this.#files[index])) taken.push(index)
+      if (!this.#found.has(index)) taken.push(index)
     }
     return taken
   }

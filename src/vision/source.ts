@@ -64,6 +64,11 @@ export class ImageSource implements BatchSource {
     return drawCount(this.plan.train) > 0 || this.plan.encoders.length > 0
   }
 
+  /** Where files are left out, those of a batch depend on how many were before. */
+  get inTurn(): boolean {
+    return this.#badFiles !== undefined
+  }
+
   classes(): ArrayLike<number> | undefined {
     return this.targets?.classes
   }
