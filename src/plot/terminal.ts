@@ -28,6 +28,8 @@ const KONSOLE = 220400
  * @throws TorchLearnerError `ERR_INVALID_ARG` for another value of `TORCH_LEARNER_INLINE`
  */
 export function inlineProtocol(sink: PictureSink, env: Environment = process.env): InlineProtocol | null {
+  if (typeof sink !== 'object' || sink === null) throw invalidArgument('sink', 'a stream such as process.stdout', sink)
+  if (typeof env !== 'object' || env === null) throw invalidArgument('env', 'environment variables', env)
   const wish = env.TORCH_LEARNER_INLINE?.toLowerCase() ?? ''
   if (!['', '0', '1', 'kitty', 'iterm2'].includes(wish)) {
     throw invalidArgument('TORCH_LEARNER_INLINE', '0, 1, kitty or iterm2', wish)
