@@ -13,6 +13,9 @@ using image::Request;
 using image::Size;
 using image::Step;
 
+// How many threads there may be for works of one picture, of which there may be many.
+const int kSingles = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
+
 // A work with a promise for its result.
 class Job : public image::Work, public std::enable_shared_from_this<Job> {
  public:
@@ -134,7 +137,7 @@ class DecodeJob : public Job {
 class FitJob : public Job {
  public:
   FitJob(Size size, std::vector<double> draws, Request request)
-      : Job(1, 1, 0), size_(size), draws_(std::move(draws)), request_(std::move(request)) {}
+      : Job(1, kSingles, 0), size_(size), draws_(std::move(draws)), request_(std::move(request)) {}
 
   const uint8_t* rgb = nullptr;
   uint8_t* out = nullptr;
@@ -156,7 +159,7 @@ class FitJob : public Job {
 
 class SizeJob : public Job {
  public:
-  explicit SizeJob(std::string path) : Job(1, 1, 0), path_(std::move(path)) {}
+  explicit SizeJob(std::string path) : Job(1, kSingles, 0), path_(std::move(path)) {}
 
  protected:
   void run(size_t, Decoder& decoder) noexcept override {

@@ -21,8 +21,12 @@ void Pool::add(std::shared_ptr<Work> work) {
   std::lock_guard lock(mutex_);
   reap();
   const size_t limit = static_cast<size_t>(work->threads_);
-  const size_t wanted = std::min(limit, work->items_);
   queue_.push_back(std::move(work));
+  size_t wanted = 0;  // threads that would find something to begin
+  for (const auto& waiting : queue_) {
+    if (wanted >= idle_ + limit) break;
+    wanted += std::min(static_cast<size_t>(waiting->threads_ - waiting->running_), waiting->items_ - waiting->next_);
+  }
   for (size_t i = idle_; i < wanted && threads_.size() < limit; i++) {
     const auto self = threads_.emplace(threads_.end());
     try {

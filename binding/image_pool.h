@@ -32,7 +32,7 @@ class Work {
  private:
   friend class Pool;
   const size_t items_;
-  const int threads_;    // at most so many at the same time
+  const int threads_;    // at most so many at the same time; the pool doesn't grow beyond it for this work
   const double ticket_;  // by which it can be dropped
   size_t next_ = 0;
   int running_ = 0;

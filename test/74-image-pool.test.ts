@@ -1,5 +1,6 @@
 // The threads that decode pictures: how many, when they end, and what they leave behind.
 import { readdir, stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
@@ -14,8 +15,10 @@ import {
   mark,
   memoryStats,
   nn,
+  openImage,
   Resize,
   type RgbPicture,
+  verifyImages,
 } from 'torch-learner'
 import { native } from '../dist/native/index.js'
 import { decodeInto } from '../dist/vision/decode.js'
@@ -57,6 +60,17 @@ test.serial('as many threads as asked for, and none when there is nothing to do'
   t.is(native.imageThreads().threads, 0)
   await decode(1)
   t.is(native.imageThreads().threads, 1)
+})
+
+test.serial('pictures opened side by side are decoded side by side', async t => {
+  while (native.imageThreads().threads > 0) await pause(100)
+  const files = await getImageFiles(await largePictures(t, 8))
+  await Promise.all(files.map(file => openImage(file)))
+  const { threads } = native.imageThreads()
+  t.true(threads <= 4 && threads >= Math.min(2, availableParallelism()), `${threads} threads`)
+  while (native.imageThreads().threads > 0) await pause(100)
+  await verifyImages([...files, ...files, ...files], { numWorkers: 2 })
+  t.is(native.imageThreads().threads, 2)
 })
 
 test.serial('files and names are not kept waiting by pictures', async t => {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import {
@@ -19,7 +20,7 @@ const schema = z.strictObject({
 
 /** How {@link decodeInto} goes about it. */
 export interface DecodeOptions {
-  /** How many files are decoded at the same time; default 1. */
+  /** How many files are decoded at the same time, these and those of other calls. Default: one for each processor, at most 4. */
   readonly threads?: number
   /** Aborts when the pictures aren't wanted any more: what hasn't begun is left out. */
   readonly signal?: AbortSignal
@@ -28,6 +29,11 @@ export interface DecodeOptions {
 }
 
 let tickets = 0
+
+/** One for each processor, at most 4. */
+export function defaultWorkers(): number {
+  return Math.min(4, availableParallelism())
+}
 
 /**
  * Decodes, cuts and resizes picture files into `out`, each `(height, width, 3)`.
@@ -46,7 +52,7 @@ export async function decodeInto(
   out: Uint8Array | Handle,
   slots: readonly number[],
   request: PictureRequest,
-  { threads = 1, signal, onBad }: DecodeOptions = {},
+  { threads = defaultWorkers(), signal, onBad }: DecodeOptions = {},
 ): Promise<void> {
   if (signal?.aborted) return
   const ticket = ++tickets

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import {
   blockFor,
@@ -11,7 +10,7 @@ import {
 } from '../data/index.js'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
 import { BadFiles } from './bad-files.js'
-import { imageSize } from './decode.js'
+import { defaultWorkers, imageSize } from './decode.js'
 import { bringToOneSize, type PicturePlan, planOf } from './item-transform.js'
 import { blockOf, type Checked, type LabelFunction, type WeightFunction } from './loaders-options.js'
 import { IntToFloatTensor } from './normalize.js'
@@ -76,7 +75,7 @@ function itemAt(items: readonly Item[], index: number): Item {
 export async function build(path: string, { train, valid, label }: Parts, checked: Checked): Promise<Built> {
   const { vocab, c, lossFunc, encode } = encoderOf(path, train, checked)
   const plan = await picturePlan(train, checked)
-  const workers = checked.numWorkers ?? Math.min(4, availableParallelism())
+  const workers = checked.numWorkers ?? defaultWorkers()
   const badFiles = new BadFiles()
   const source = (items: readonly Item[]) =>
     new ImageSource({

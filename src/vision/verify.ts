@@ -1,8 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, type PictureStep, type TorchLearnerError } from '../native/index.js'
-import { decodeInto } from './decode.js'
+import { decodeInto, defaultWorkers } from './decode.js'
 import { MAX_PIXELS } from './picture.js'
 import { VerifyProgress } from './verify-progress.js'
 
@@ -51,6 +50,7 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
     throw invalidArgument('files', 'an array of paths', files)
   }
   const { maxPixels, numWorkers, onProgress, signal } = checkOptions(Options, options, 'verifyImages')
+  const threads = numWorkers ?? defaultWorkers()
   const step: PictureStep = { width: 8, height: 8, method: 'squish', padMode: 'zeros', random: false }
   const request = { steps: [step], maxPixels }
   const bad = new Map<number, BadFile>()
@@ -67,7 +67,7 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
       const onBad = (index: number, error: TorchLearnerError) => {
         bad.set(start + index, { file: paths[index], reason: error.message })
       }
-      await decodeInto(paths, new Float64Array(), pixels, slots, request, { signal, onBad })
+      await decodeInto(paths, new Float64Array(), pixels, slots, request, { threads, signal, onBad })
       signal?.throwIfAborted()
       done += paths.length
       if (progress) progress.update(done, files.length, bad.size)
@@ -76,7 +76,7 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
   }
   try {
     signal?.throwIfAborted()
-    await Promise.all(Array.from({ length: numWorkers ?? Math.min(4, availableParallelism()) }, work))
+    await Promise.all(Array.from({ length: threads }, work))
   } finally {
     // the others stop after the chunk that they are at
     next = files.length
