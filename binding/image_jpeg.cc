@@ -161,7 +161,9 @@ class Jpeg : public Codec {
     if (!info.arith_code && pixels / 512 > static_cast<double>(file_.size())) {
       throw damaged("its bytes are too few for its size");
     }
-    info.scale_num = static_cast<unsigned>(std::clamp(static_cast<int>(std::ceil(scale * 8)), 1, 8));
+    // Halves have fast code in libjpeg-turbo; other eighths take longer than the whole picture.
+    info.scale_num = 8;
+    while (info.scale_num > 1 && info.scale_num / 2 >= scale * 8) info.scale_num /= 2;
     info.scale_denom = 8;
     scale = info.scale_num / 8.0;
     info.out_color_space = info.num_components == 4 ? JCS_CMYK : JCS_RGB;
