@@ -61,10 +61,12 @@ export class DataLoaders {
     this.lossFunc = lossFunc
   }
 
+  /** The loader of training batches. */
   get train(): Loader {
     return this.loaders[0]
   }
 
+  /** The loader of validation batches, if there is one. */
   get valid(): Loader | undefined {
     return this.loaders[1]
   }

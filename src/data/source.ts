@@ -57,6 +57,7 @@ export interface BatchSource {
   readonly inTurn?: boolean
   /** What counts as one sample is a batch. Default false. */
   readonly batched?: boolean
+  /** Prepares the batch of these samples. */
   load(indices: Int32Array, context: LoadContext): Promise<PreparedBatch> | PreparedBatch
   /** Begins a pass whose batches are asked for in order, where a pass has a state of its own: then `load` isn't called. */
   open?(shuffle: boolean, nInp?: number): BatchPass | undefined
@@ -72,7 +73,9 @@ export interface BatchPass {
 
 /** Samples by index: `[input, target]` or `{ x, y }` each, of numbers, typed arrays, nested arrays or tensors. */
 export interface Dataset {
+  /** How many samples there are. */
   readonly length: number
+  /** The sample of that number, from 0. */
   get(index: number): Sample | Promise<Sample>
   /** Each sample's class number, where it has one, for balanced sampling. */
   classes?(): ArrayLike<number> | undefined | Promise<ArrayLike<number> | undefined>

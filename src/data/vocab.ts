@@ -29,6 +29,7 @@ export class Vocab {
     this.#numbers = new Map(this.items.map((label, i) => [label, i]))
   }
 
+  /** How many classes there are. */
   get length(): number {
     return this.items.length
   }

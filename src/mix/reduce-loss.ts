@@ -21,6 +21,7 @@ export const reduce_loss = reduceLoss
 export interface LossFunction {
   // biome-ignore lint/suspicious/noExplicitAny: parameters are contravariant, and losses differ in what they take
   (pred: Tensor, ...targets: any[]): Tensor
+  /** What becomes of the losses of single samples: `mean`, `sum` or `none`. */
   reduction?: string | null
 }
 

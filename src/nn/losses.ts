@@ -11,9 +11,13 @@ import { knownOptions, numberBetween, oneOf } from './validate.js'
  */
 export interface Loss {
   (pred: Tensor, ...targets: Tensor[]): Tensor
+  /** What becomes of the losses of single samples. Mixing sets it to `none` while it needs them. */
   reduction?: Reduction
+  /** Targets are class indices, which can't be mixed themselves: losses are. */
   readonly yInt?: boolean
+  /** The model's output as probabilities, or whatever predictions are to be. Default: as it is. */
   activation?(pred: Tensor): Tensor
+  /** Predictions as answers: classes, where they are probabilities. */
   decodes?(pred: Tensor): Tensor
 }
 

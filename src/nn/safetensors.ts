@@ -31,7 +31,9 @@ export interface LoadSafetensorsOptions {
 
 /** What a safetensors file holds: see {@link readSafetensors}. */
 export interface SafetensorsContent {
+  /** By name, in the file's order. */
   tensors: Map<string, Tensor>
+  /** What the writer noted besides. */
   metadata: Record<string, string>
 }
 

@@ -4,6 +4,7 @@ import { textWidth, wrapText } from './text.js'
 import { checkTheme, styleSheet, type Theme } from './theme.js'
 import { checkTile, displayScale, imageElement, type Tile } from './tile.js'
 
+/** How {@link imageGrid} lays pictures out. */
 export interface GridOptions {
   /** Default: floor(sqrt(n)), and as many columns as it then takes. */
   rows?: number

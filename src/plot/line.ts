@@ -29,7 +29,9 @@ export interface Mark {
   y: number
 }
 
+/** What {@link lineChart} draws. */
 export interface LineChartOptions {
+  /** One line each. */
   series: readonly Series[]
   /** Points that are pointed out: a dot, and a line down to the scale. */
   marks?: readonly Mark[]
@@ -37,6 +39,7 @@ export interface LineChartOptions {
   xScale?: 'linear' | 'log'
   /** The left scale's, in the same way. */
   yScale?: 'linear' | 'log'
+  /** Above the chart. */
   title?: string
   /** Names of the axes. */
   xLabel?: string

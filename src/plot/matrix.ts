@@ -11,6 +11,7 @@ export interface MatrixChartOptions {
   labels: readonly string[]
   /** How a value is written into its cell. Default: as it is, 0 not at all. */
   text?: (value: number) => string
+  /** Above the table. */
   title?: string
   /** Below the columns, and beside the rows. */
   xLabel?: string

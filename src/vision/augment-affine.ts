@@ -141,6 +141,7 @@ export interface BatchResizedCropOptions {
   ratio?: readonly [number, number]
   /** Of the largest part of that ratio, how much a validation batch keeps, from the middle. Default 1. */
   validScale?: number
+  /** How pixels in between are made. Default `bilinear`. */
   mode?: 'bilinear' | 'nearest' | 'bicubic'
 }
 

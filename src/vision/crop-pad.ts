@@ -6,6 +6,7 @@ import { padModes } from './resize.js'
 
 const Options = z.strictObject({ padMode: padModes.default('zeros') })
 
+/** Options of {@link CropPad}. */
 export interface CropPadOptions {
   /** What is shown around a picture that is too small: `zeros` (black, default), `border` (the edge pixels again) or `reflection`. */
   padMode?: 'zeros' | 'border' | 'reflection'

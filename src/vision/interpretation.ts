@@ -39,6 +39,7 @@ const LossesOptions = z.strictObject({ ...figure, largest: flag })
 export interface FigureOptions {
   /** Where to write, `.png` or `.svg`. */
   file?: string
+  /** Above the picture. Default: what it shows. */
   title?: string
   /** Default `auto`: as the viewer's settings say, which an SVG can follow; a PNG is light. */
   theme?: Theme

@@ -24,6 +24,7 @@ const Options = z.strictObject({
     .default(0.14),
 })
 
+/** Options of {@link RandomResizedCrop}. */
 export interface RandomResizedCropOptions {
   /** The smallest share of a picture's area that is shown, above 0. Default 0.08. */
   minScale?: number

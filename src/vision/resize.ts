@@ -10,6 +10,7 @@ const Options = z.strictObject({
   padMode: padModes.default('reflection'),
 })
 
+/** Options of {@link Resize}. */
 export interface ResizeOptions {
   /**
    * `crop` (default): the largest part of the wanted shape, from the middle in validation and anywhere in training; `pad`: the whole
