@@ -99,7 +99,9 @@ function sharpError(path: string, cause: unknown) {
     ? "it isn't a picture in a format known here"
     : said
         .replace(/^Input (file|buffer) /, 'the file ')
+        // libvips keeps one list of complaints for all pictures under way: these are of its looking for the format
+        .replace(/source: bad seek to \d+/g, '')
         .replace(/\s+/g, ' ')
-        .trim()
+        .trim() || 'it is damaged or cut off'
   return pictureError(path, { problem: 'damaged', reason }, cause)
 }
