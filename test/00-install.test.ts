@@ -137,6 +137,20 @@ test('a server without ranges sends everything again', async t => {
   assertProvisioned(t, await fetchLibtorch(from(server.url, cache, large)), cache, 300_000)
 })
 
+test('a line that is cut before the first byte is tried again, but not for ever', async t => {
+  const cache = cacheFor(t)
+  {
+    await using server = await serveArchive(archive, { cutAfter: 0, cuts: 2 })
+    assertProvisioned(t, await fetchLibtorch(from(server.url, cache)), cache)
+    t.is(server.seen.length, 3)
+  }
+  await using server = await serveArchive(archive, { cutAfter: 0, cuts: 3 })
+  const outcome = await fetchLibtorch(from(server.url, cacheFor(t)))
+  t.is(outcome.code, 1)
+  t.is(server.seen.length, 3)
+  t.regex(outcome.stderr, /download: aborted/)
+})
+
 test('the rest of another file is found out by the hash and fetched anew', async t => {
   const cache = cacheFor(t)
   await using server = await serveArchive(archive)

@@ -16,6 +16,8 @@ import { get } from './request.mjs'
 
 /** A line that is cut goes on where it was, but not for ever. */
 const MAX_ATTEMPTS = 20
+/** ... and so many in a row that bring nothing. */
+const MAX_FRUITLESS = 3
 
 /** @param {string} file @returns {Promise<string>} */
 export async function sha256(file) {
@@ -68,13 +70,17 @@ const sizeOf = file => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 /** @param {URL} url @param {string} part @param {DownloadOptions} options */
 async function fill(url, part, options) {
+  let fruitless = 0
   for (let left = MAX_ATTEMPTS; ; left--) {
     const before = sizeOf(part)
     try {
       if (await attempt(url, part, before, options)) return
     } catch (error) {
-      // nothing came: trying again would only take longer to say so
-      if (sizeOf(part) <= before || left === 1) throw error
+      fruitless = sizeOf(part) > before ? 0 : fruitless + 1
+      // Nothing came: a line that was cut is worth another try, which may come to more. Without a line to the server
+      // trying again would only take longer to say so.
+      const wasCut = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+      if (left === 1 || (fruitless > 0 && !(wasCut && fruitless < MAX_FRUITLESS))) throw error
     }
     if (left === 1) throw new Error(`${url.href} did not arrive whole in ${MAX_ATTEMPTS} attempts`)
   }

@@ -91,9 +91,11 @@ function answer(
     ...(from > 0 ? range : {}),
   }
   response.writeHead(from > 0 ? 206 : 200, headers)
-  if (options.cutAfter && nth <= (options.cuts ?? 1)) {
+  if (options.cutAfter !== undefined && nth <= (options.cuts ?? 1)) {
     const cut = () => setTimeout(() => response.destroy(), 50)
-    response.write(body.subarray(0, options.cutAfter), options.stall ? undefined : cut)
+    response.flushHeaders()
+    if (options.cutAfter === 0) cut()
+    else response.write(body.subarray(0, options.cutAfter), options.stall ? undefined : cut)
   } else {
     response.end(body)
   }
