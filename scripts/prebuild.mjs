@@ -70,20 +70,29 @@ function chooseCodecs(temporary) {
   return source
 }
 
-/** What is linked in must name its makers. @param {string} spng */
-function copyLicences(spng) {
+const DOC = '/usr/share/doc'
+
+/** What is shipped along must name its makers. @param {Record<string, string>} files by name */
+function copyLicences(files) {
   const target = join(folder, 'licences')
   mkdirSync(target, { recursive: true })
-  const licences = {
-    libspng: join(spng, '..', 'LICENSE'),
-    'libjpeg-turbo': '/usr/share/doc/libjpeg62-turbo-dev/copyright',
-    zlib: '/usr/share/doc/zlib1g-dev/copyright',
-  }
-  for (const [name, file] of Object.entries(licences)) {
+  for (const [name, file] of Object.entries(files)) {
     if (!existsSync(file)) throw new Error(`the licence of ${name} isn't at ${file}`)
     copyFileSync(file, join(target, `${name}.txt`))
   }
 }
+
+/** @param {string} spng */
+const licencesLinkedIn = spng => ({
+  libspng: join(spng, '..', 'LICENSE'),
+  'libjpeg-turbo': join(DOC, 'libjpeg62-turbo-dev', 'copyright'),
+  zlib: join(DOC, 'zlib1g-dev', 'copyright'),
+})
+
+const licencesBeside = () => ({
+  libspng: join(DOC, 'libspng0', 'copyright'),
+  'libjpeg-turbo': join(DOC, 'libjpeg62-turbo', 'copyright'),
+})
 
 /** The codecs go beside the addon, where its $ORIGIN finds them. */
 function copyCodecs() {
@@ -111,8 +120,11 @@ process.once('exit', () => rmSync(temporary, { recursive: true }))
 try {
   const spng = process.platform === 'linux' ? chooseCodecs(temporary) : null
   prebuildify()
-  if (spng) copyLicences(spng)
-  else if (process.platform === 'linux') copyCodecs()
+  if (spng) copyLicences(licencesLinkedIn(spng))
+  else if (process.platform === 'linux') {
+    copyCodecs()
+    copyLicences(licencesBeside())
+  }
   for (const name of readdirSync(folder).filter(file => /\.(node|so)\b/.test(file))) {
     const bad = process.platform === 'linux' ? aboveFloor(join(folder, name)) : []
     if (bad.length > 0) throw new Error(`${name} needs a newer system than libtorch itself does: ${bad.join(', ')}`)
