@@ -1,4 +1,4 @@
-// The callbacks: what each does, and that it leaves nothing behind however a fit ends.
+// The callbacks: what each does.
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,54 +10,25 @@ import {
   CancelFit,
   CancelTrain,
   ChannelsLast,
-  Checkpoint,
   CrossEntropyLossFlat,
   CSVLogger,
   EarlyStopping,
-  type EventName,
   FetchPreds,
   GradientAccumulation,
   GradientClip,
   Learner,
-  MixedPrecision,
   ModelEMA,
-  manualSeed,
-  memoryStats,
-  nn,
   ProgressCallback,
   ReduceLROnPlateau,
-  randint,
-  randn,
-  SaveModel,
   SGD,
   ShortEpoch,
-  synchronize,
   type Tensor,
   TerminateOnNaN,
   tensor,
 } from 'torch-learner'
-import { tinyLearner, tinyModel, weightsOf } from './helpers/learning.js'
+import { bnLearner, tinyLearner, tinyModel, weightsOf } from './helpers/learning.js'
 
 const numbers = (x: Tensor | null | undefined) => Array.from(x?.dataSync() ?? [], Number)
-
-/** Pictures, and a network with batch normalisation. */
-function bnLearner(cbs: Callback[] = [], trainBn = true): Learner {
-  manualSeed(3)
-  const batch = () => [randn([4, 3, 6, 6]), randint(0, 3, [4])]
-  const body = new nn.Sequential(new nn.Conv2d(3, 4, 3), new nn.BatchNorm2d(4), new nn.ReLU())
-  const head = new nn.Sequential(new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(4, 3))
-  const model = new nn.Sequential(body, head)
-  const learn = new Learner({ train: [batch(), batch(), batch()], valid: [batch()] }, model, {
-    lossFunc: new CrossEntropyLossFlat(),
-    splitter: () => [body.parameters(), head.parameters()],
-    metrics: accuracy,
-    lr: 0.05,
-    trainBn,
-    cbs,
-  })
-  learn.logger = () => undefined
-  return learn.removeCb(ProgressCallback)
-}
 
 test('orders are the reference’s', t => {
   const orders = [
@@ -332,101 +303,4 @@ test('ModelEMA: nothing to copy before a fit; a stop by EarlyStopping leaves the
   await learn.fit(3)
   t.is(learn.epoch, 0)
   t.deepEqual(weightsOf(learn.model), weightsOf(plain.model))
-})
-
-/** Fails once, at the second occasion. */
-function failing(event: EventName, make: () => unknown): Callback {
-  let left = 2
-  return new Callback({
-    name: 'failing',
-    order: 1,
-    [event]: () => {
-      if (--left === 0) throw make()
-    },
-  })
-}
-
-const all: Record<string, () => Callback> = {
-  GradientClip: () => new GradientClip(),
-  GradientAccumulation: () => new GradientAccumulation(8),
-  TerminateOnNaN: () => new TerminateOnNaN(),
-  ShortEpoch: () => new ShortEpoch({ pct: 0.5 }),
-  BnFreeze: () => new BnFreeze(),
-  FetchPreds: () => new FetchPreds(),
-  ModelEMA: () => new ModelEMA({ decay: 0.5 }),
-  ChannelsLast: () => new ChannelsLast(),
-}
-const events = [
-  'beforeBatch',
-  'afterLoss',
-  'afterBackward',
-  'beforeStep',
-  'afterBatch',
-  'beforeValidate',
-  'afterValidate',
-] as const
-
-for (const [name, make] of Object.entries(all)) {
-  test(`${name}: an error or an abort anywhere leaves everything as it should be`, async t => {
-    for (const event of events) {
-      for (const kind of ['error', 'abort'] as const) {
-        const controller = new AbortController()
-        const learn = bnLearner([], false)
-        learn.freeze()
-        const stop = () => {
-          if (kind === 'error') return new Error('of the user')
-          controller.abort()
-          return new CancelFit()
-        }
-        const { logger, lossFunc } = learn
-        let weights: number[] = []
-        const [own, fail] = [make(), failing(event, stop)]
-        const look = new Callback({
-          order: -100,
-          beforeValidate: cb => {
-            weights = weightsOf(cb.learn.model)
-          },
-        })
-        await t.throwsAsync(learn.fit(3, { cbs: [own, look, fail], signal: controller.signal }), { any: true })
-        t.deepEqual([learn.logger, learn.lossFunc, learn.autocast], [logger, lossFunc, null])
-        t.is(learn.callback(own.name), undefined)
-        if (/Validate/.test(event)) t.deepEqual(weightsOf(learn.model), weights, 'the weights of training')
-        t.true(
-          learn.model.modules().every(module => module.training === learn.model.training),
-          `${event}: modes`,
-        )
-        await learn.fit(1)
-        t.is(learn.recorder.values.length, 1)
-        t.true(learn.model.parameters().every(({ grad }) => grad === null))
-      }
-    }
-  })
-}
-
-test.serial('fit after fit, no tensor stays behind', async t => {
-  const path = await mkdtemp(join(tmpdir(), 'leaks-'))
-  const cbs = [
-    new FetchPreds(),
-    new ModelEMA(),
-    new GradientClip(),
-    new GradientAccumulation(8),
-    new TerminateOnNaN(),
-    new EarlyStopping({ patience: 9 }),
-    new SaveModel(),
-    new Checkpoint({ everyBatches: 2 }),
-    new MixedPrecision({ dtype: 'float16' }),
-  ]
-  const learn = bnLearner(cbs)
-  learn.path = path
-  const live: number[] = []
-  for (let i = 0; i < 3; i++) {
-    await learn.fit(2)
-    await synchronize()
-    live.push(memoryStats().tensors)
-  }
-  // fewer is fine: what was left to the collector may have been found meanwhile
-  t.true(
-    live.every(count => count <= (live[0] ?? 0)),
-    `${live}`,
-  )
 })

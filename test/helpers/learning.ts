@@ -1,4 +1,5 @@
 import {
+  accuracy,
   Callback,
   CrossEntropyLossFlat,
   EVENTS,
@@ -62,4 +63,23 @@ export function spy(see: (event: EventName, learn: Learner) => void, order = -10
 /** All parameters as plain numbers. */
 export function weightsOf(model: nn.Module): number[] {
   return model.parameters().flatMap(parameter => Array.from(parameter.detach().dataSync(), Number))
+}
+
+/** Pictures, and a network with batch normalisation. */
+export function bnLearner(cbs: Callback[] = [], trainBn = true): Learner {
+  manualSeed(3)
+  const batch = () => [randn([4, 3, 6, 6]), randint(0, 3, [4])]
+  const body = new nn.Sequential(new nn.Conv2d(3, 4, 3), new nn.BatchNorm2d(4), new nn.ReLU())
+  const head = new nn.Sequential(new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(4, 3))
+  const model = new nn.Sequential(body, head)
+  const learn = new Learner({ train: [batch(), batch(), batch()], valid: [batch()] }, model, {
+    lossFunc: new CrossEntropyLossFlat(),
+    splitter: () => [body.parameters(), head.parameters()],
+    metrics: accuracy,
+    lr: 0.05,
+    trainBn,
+    cbs,
+  })
+  learn.logger = () => undefined
+  return learn.removeCb(ProgressCallback)
 }
