@@ -45,7 +45,7 @@ export interface BatchSource {
    */
   forItems?(items: readonly unknown[], withLabels?: boolean | readonly Label[]): BatchSource
   /**
-   * The same items, prepared by other transforms, where it has any: for `tta`.
+   * The same items, prepared by other transforms of single items: for `tta`.
    * @throws TorchLearnerError `ERR_INVALID_ARG` for what it can't use
    */
   withItemTfms?(itemTfms: readonly unknown[]): BatchSource
