@@ -39,14 +39,17 @@ const program = `
       lossFunc: new CrossEntropyLossFlat(), metrics: accuracy, optFunc: (groups, { lr }) => new SGD(groups, { lr, mom: 0.9 }) })
     learn.logger = () => undefined
     learn.silent = true
+    // workers don't load equally fast: each waits for the others
+    Atomics.add(workerData.gate, 0, 1)
+    while (Atomics.load(workerData.gate, 0) < workerData.parties) await new Promise(resolve => setTimeout(resolve, 1))
     const from = Date.now()
     await learn.fitOneCycle(3, { lrMax: 0.05, cbs: new MixUp({ alpha: 0.4, random }) })
     parentPort.postMessage({ losses: learn.recorder.losses.map(Number), from, to: Date.now() })
   }).catch(error => { throw error })`
 
-async function train(seed: number): Promise<Fitted> {
+async function train(seed: number, gate: Int32Array, parties: number): Promise<Fitted> {
   const url = new URL('../dist/index.js', import.meta.url).href
-  const worker = new Worker(program, { eval: true, workerData: { url, seed } })
+  const worker = new Worker(program, { eval: true, workerData: { url, seed, gate, parties } })
   try {
     return await new Promise((resolve, reject) => {
       worker.on('message', resolve)
@@ -58,8 +61,10 @@ async function train(seed: number): Promise<Fitted> {
 }
 
 test.serial('two Learners in two workers at once train as each would alone', async t => {
-  const alone = [await train(1), await train(2)]
-  const together = await Promise.all([train(1), train(2)])
+  const gate = () => new Int32Array(new SharedArrayBuffer(4))
+  const alone = [await train(1, gate(), 1), await train(2, gate(), 1)]
+  const shared = gate()
+  const together = await Promise.all([train(1, shared, 2), train(2, shared, 2)])
   const [a, b] = together
   t.true(Math.max(a.from, b.from) < Math.min(a.to, b.to), 'they did train at the same time')
   for (const [i, { losses }] of together.entries()) {
