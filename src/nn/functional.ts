@@ -2,6 +2,17 @@ import type { Tensor } from '../tensor/index.js'
 import { tensorOperator, tensorsOperator } from './operators.js'
 import { oneOf, type Pair } from './validate.js'
 
+export {
+  type ConvTranspose2dArguments,
+  convTranspose2d,
+  embedding,
+  groupNorm,
+  type InterpolateArguments,
+  type InterpolateMode,
+  interpolate,
+  layerNorm,
+} from './functional-layers.js'
+
 /** What a loss makes of the losses of its elements. */
 export type Reduction = 'mean' | 'sum' | 'none'
 

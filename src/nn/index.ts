@@ -1,14 +1,30 @@
 export { type Layer, ModuleList, Sequential } from './containers.js'
 export type { Reduction } from './functional.js'
 export * as functional from './functional.js'
+export type { InterpolateMode } from './functional-layers.js'
 export * as init from './init.js'
 export {
   LabelSmoothingCrossEntropy,
   LabelSmoothingCrossEntropyFlat,
   type LabelSmoothingOptions,
 } from './label-smoothing.js'
+export {
+  ELU,
+  GELU,
+  Hardswish,
+  type InplaceOptions,
+  LeakyReLU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Tanh,
+} from './layers/activations.js'
+export { type AttentionOptions, MultiheadAttention, type MultiheadAttentionOptions } from './layers/attention.js'
 export { Dropout, Flatten, Identity, ReLU } from './layers/basic.js'
 export { Conv2d, type Conv2dOptions } from './layers/conv.js'
+export { ConvTranspose2d, type ConvTranspose2dOptions } from './layers/conv-transpose.js'
+export { Embedding, type EmbeddingOptions } from './layers/embedding.js'
+export { GroupNorm, type GroupNormOptions, LayerNorm, type LayerNormOptions } from './layers/layer-norm.js'
 export { Linear } from './layers/linear.js'
 export { BatchNorm, BatchNorm1d, BatchNorm2d, type BatchNormOptions } from './layers/norm.js'
 export {
@@ -19,6 +35,7 @@ export {
   MaxPool2d,
   type MaxPool2dOptions,
 } from './layers/pooling.js'
+export { Upsample, type UpsampleOptions } from './layers/upsample.js'
 export { type LoadPthOptions, loadPth, loadPthSync } from './load-pth.js'
 export {
   BCEWithLogitsLoss,

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../native/index.js'
+import { GroupNorm, LayerNorm } from './layers/layer-norm.js'
 import { BatchNorm } from './layers/norm.js'
 import { type AnyModule, Module } from './module.js'
 import type { Parameter } from './parameter.js'
@@ -13,7 +14,7 @@ export function normBiasParameters(module: AnyModule, withBias = true): Paramete
   if (!(module instanceof Module)) throw invalidArgument('module', 'a Module', module)
   const found = new Set<Parameter>()
   for (const part of module.modules()) {
-    const isNorm = part instanceof BatchNorm
+    const isNorm = part instanceof BatchNorm || part instanceof LayerNorm || part instanceof GroupNorm
     for (const [name, parameter] of part.ownParameters()) {
       if (isNorm || (withBias && name === 'bias')) found.add(parameter)
     }
