@@ -153,3 +153,35 @@ test('a callback at work in one Learner is refused by another; between runs it m
   await other.fit(1, { cbs: shared })
   t.throws(() => shared.learn, { code: 'ERR_STATE' })
 })
+
+class Late extends Callback {
+  override order = 55
+  override runTrain = false
+  override removeOnFetch = true
+  calls: string[] = []
+  override afterBatch(): void {
+    this.calls.push('class')
+  }
+}
+
+test('what a constructor is given counts over fields of the class', async t => {
+  const learn = tinyLearner()
+  const [own, given] = [new Late(), new Late({ order: 3, runTrain: true, runValid: false })]
+  const handled = new Late({ runTrain: true, afterBatch: cb => void (cb instanceof Late && cb.calls.push('given')) })
+  learn.addCb([own, given, handled])
+  t.deepEqual([own.order, given.order, handled.order], [55, 3, 55])
+  await learn.fit(1)
+  t.deepEqual([own.calls, given.calls, handled.calls], [['class'], ['class', 'class'], Array(3).fill('given')])
+  given.order = 7 // later on it is the owner's to change
+  await learn.fit(1)
+  t.is(given.order, 7)
+})
+
+test('a subclass of a standard callback may have another order of its own', t => {
+  class Early extends Recorder {
+    override order = -20
+  }
+  t.is(tinyLearner({ defaultCbs: false, cbs: new Early() }).callback(Early)?.order, -20)
+  t.is(tinyLearner({ defaultCbs: false, cbs: new Early({ order: 4 }) }).callback(Early)?.order, 4)
+  t.is(tinyLearner({ defaultCbs: false, cbs: new Recorder({ order: 4 }) }).callback(Recorder)?.order, 4)
+})

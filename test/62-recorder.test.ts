@@ -181,11 +181,11 @@ test('live progress: a bar that gives way to the rows', async t => {
   await learn.fit(1)
   t.true(sink.text.startsWith('epoch | train_loss'))
   renderer.progress({ epoch: 0, nEpoch: 2, part: 'train', done: 5, total: 10, loss: 1.25, rate: 512, eta: 65 })
-  t.regex(sink.text, /epoch 1\/2 train █{12}░{12} {2}5\/10 {2}loss 1\.2500 {2}512 images\/s {2}ETA 01:05/)
+  t.regex(sink.text, /epoch 1\/2 train █{12}░{12} {2}5\/10 {2}loss 1\.2500 {2}512 samples\/s {2}ETA 01:05/)
   const plain = new Sink(false)
   const lines = new PlainRenderer(plain)
   lines.progress({ epoch: 0, nEpoch: 2, part: 'valid', done: 5, total: 10, loss: null, rate: 512, eta: 5 })
-  t.is(plain.text, 'epoch 1/2 valid  50 %  512 images/s  ETA 00:05\n')
+  t.is(plain.text, 'epoch 1/2 valid  50 %  512 samples/s  ETA 00:05\n')
 })
 
 test('the logger is restored after an error too', async t => {

@@ -113,6 +113,8 @@ type Plan = Required<Pick<LrFindOptions, 'startLr' | 'endLr' | 'numIt' | 'stopDi
 
 /** Raises the learning rate step by step and notes the smoothed losses; at work in {@link Learner.lrFind}. */
 class LRFinder extends Callback {
+  override order = 60
+  override runValid = false
   readonly #plan: Plan
   readonly #smooth = new SmoothLoss(0.98)
   readonly #lrs: number[] = []
@@ -122,7 +124,7 @@ class LRFinder extends Callback {
   #stop = Number.POSITIVE_INFINITY
 
   constructor(plan: Plan) {
-    super({ name: 'lrFinder', order: 60, runValid: false })
+    super({ name: 'lrFinder' })
     this.#plan = plan
   }
 

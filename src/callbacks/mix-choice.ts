@@ -38,6 +38,7 @@ const schema = z.strictObject({
  * @example await learn.fitOneCycle(5, { cbs: new MixChoice([new MixUp(0.8), new CutMix(1)], { switchProb: 0.5 }) })
  */
 export class MixChoice extends Callback {
+  override runValid = false
   readonly choices: readonly MixHandler[]
   readonly probs: readonly number[]
   readonly random: MixRandom
@@ -49,7 +50,7 @@ export class MixChoice extends Callback {
    * @throws TorchLearnerError `ERR_INVALID_ARG` for something else than mixing callbacks, and for wrong probabilities
    */
   constructor(choices: readonly MixHandler[], options: MixChoiceOptions = {}) {
-    super({ runValid: false })
+    super()
     const isList = Array.isArray(choices) && choices.length > 0 && choices.every(one => one instanceof MixHandler)
     if (!isList || new Set(choices).size < choices.length) {
       throw invalidArgument('choices', 'one or more different callbacks that mix', choices)

@@ -71,6 +71,7 @@ const atWork = new WeakMap<Learner, MixHandler>()
  * its weight; where targets are mixed themselves, they are the truth.
  */
 export abstract class MixHandler extends Callback {
+  override runValid = false
   readonly alpha: number | AlphaSchedule
   readonly random: MixRandom
   readonly prob: number
@@ -98,7 +99,7 @@ export abstract class MixHandler extends Callback {
     defaultAlpha = 0.5,
     own: { mode?: MixMode; fields?: Record<string, z.ZodType> } = {},
   ) {
-    super({ runValid: false })
+    super()
     const isObject = typeof options === 'object' && options !== null
     if (isObject) checkOptions(schema.extend(own.fields ?? {}), options, new.target.name)
     const given: MixOptions = isObject ? options : { alpha: options }

@@ -105,12 +105,14 @@ export function combinedCos(pct: number, start: Values, middle: Values, end: Val
  * @example new ParamScheduler({ lr: schedCos(1e-3, 1e-5) })
  */
 export class ParamScheduler extends Callback {
+  override order = 60
+  override runValid = false
   readonly scheds: Readonly<Record<string, Schedule>>
   /** What was set, at each training batch, for the last group. */
   hps: Record<string, number[]> = {}
 
   constructor(scheds: Readonly<Record<string, Schedule>>) {
-    super({ order: 60, runValid: false })
+    super()
     const isRecord = typeof scheds === 'object' && scheds !== null
     if (!isRecord || !Object.values(scheds).every(sched => typeof sched === 'function'))
       throw invalidArgument('scheds', 'an object of schedules by hyper-parameter', scheds)

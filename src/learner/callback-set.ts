@@ -1,5 +1,6 @@
 import { invalidArgument } from '../native/index.js'
-import { Callback } from './callback.js'
+import { Callback, inContext } from './callback.js'
+import { throwFirst } from './ending.js'
 import type { Learner } from './learner.js'
 import type { CallbackClass, CallbackLike, CallbackList, CallbackRefs } from './options.js'
 
@@ -38,18 +39,46 @@ export class CallbackSet implements Iterable<Callback> {
   /** Adds callbacks and returns them, classes instantiated. */
   add(list: CallbackList): Callback[] {
     const added = asArray(list).map(instantiate)
-    for (const callback of added) callback.attach(this.#learn)
+    for (const [i, callback] of added.entries()) {
+      try {
+        callback.attach(this.#learn)
+      } catch (error) {
+        const others = added.slice(0, i).filter(other => !this.#list.includes(other))
+        throwFirst([error, ...this.#detach(others)])
+      }
+    }
     this.#list = [...this.#list, ...added]
     return added
   }
 
-  /** Removes callbacks, all instances of a class, and returns those that were there. */
+  /**
+   * Removes callbacks, all instances of a class, and returns those that were there. They are gone even if one fails to
+   * detach, which is thrown at the end.
+   */
   remove(list: CallbackRefs): Callback[] {
+    const { removed, failures } = this.take(list)
+    throwFirst(failures)
+    return removed
+  }
+
+  /** As {@link remove}, for whoever has to put them back in any case. */
+  take(list: CallbackRefs): { removed: Callback[]; failures: unknown[] } {
     const gone = [list].flat()
     const removed = this.#list.filter(callback => gone.some(like => matches(callback, like)))
     this.#list = this.#list.filter(callback => !removed.includes(callback))
-    for (const callback of removed) callback.detach(this.#learn)
-    return removed
+    return { removed, failures: this.#detach(removed) }
+  }
+
+  #detach(callbacks: readonly Callback[]): unknown[] {
+    const failures: unknown[] = []
+    for (const callback of callbacks) {
+      try {
+        callback.detach(this.#learn)
+      } catch (error) {
+        failures.push(inContext(callback, 'detach', error))
+      }
+    }
+    return failures
   }
 
   /** The callback of a class, or with a name; the last one if there are several. */

@@ -47,6 +47,8 @@ export class Callback {
   removeOnFetch = false
   #name: string | null = null
   #learn: Learner | null = null
+  /** What the constructor was given, until a Learner takes the callback: see {@link Callback.attach}. */
+  #given: Partial<Callback> = {}
 
   /**
    * @param handlers functions by event name, and flags
@@ -57,12 +59,13 @@ export class Callback {
       throw invalidArgument('handlers', 'an object of functions by event name', handlers)
     }
     const { name, order, run, runTrain, runValid, ...events } = handlers
+    const given: Partial<Callback> = {}
     for (const [key, handler] of Object.entries(events)) {
       if (!isEventName(key)) {
         throw invalidArgument('handlers', `names of events (${EVENTS.join(', ')}) or flags (${FLAGS.join(', ')})`, key)
       }
       if (typeof handler !== 'function') throw invalidArgument(key, 'a function', handler)
-      this[key] = () => handler(this)
+      given[key] = () => handler(this)
     }
     if (name !== undefined && (typeof name !== 'string' || name === '')) throw invalidArgument('name', 'text', name)
     if (order !== undefined && !Number.isFinite(order)) throw invalidArgument('order', 'a number', order)
@@ -70,10 +73,11 @@ export class Callback {
       if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(key, 'true or false', value)
     }
     this.#name = name ?? null
-    this.order = order ?? this.order
-    this.run = run ?? this.run
-    this.runTrain = runTrain ?? this.runTrain
-    this.runValid = runValid ?? this.runValid
+    for (const [key, value] of Object.entries({ order, run, runTrain, runValid })) {
+      if (value !== undefined) Object.assign(given, { [key]: value })
+    }
+    Object.assign(this, given)
+    if (new.target !== Callback) this.#given = given // fields of the subclass are set after this, and would win
   }
 
   /** `mixUp` for a `MixUp`, `trainEval` for a `TrainEvalCallback`. */
@@ -98,7 +102,10 @@ export class Callback {
     )
   }
 
-  /** Called by the Learner; a callback belongs to the Learner it was given to last. */
+  /**
+   * Called by the Learner; a callback belongs to the Learner it was given to last. What the constructor was given holds from
+   * the first time on, over fields of a subclass (`override order = 55`).
+   */
   attach(learn: Learner): void {
     if (this.#learn && this.#learn !== learn && this.#learn.isRunning) {
       throw new TorchLearnerError(
@@ -107,6 +114,8 @@ export class Callback {
       )
     }
     this.#learn = learn
+    Object.assign(this, this.#given)
+    this.#given = {}
   }
 
   /** Called by the Learner when the callback is removed from it. */
@@ -174,7 +183,8 @@ export function runCallback(callback: Callback, event: EventName): Awaitable<voi
   }
 }
 
-function inContext(callback: Callback, event: EventName, error: unknown): unknown {
+/** The error of a callback, with the callback and the event (or method) in its message; signals pass as they are. */
+export function inContext(callback: Callback, event: EventName | 'cleanup' | 'detach', error: unknown): unknown {
   if (error instanceof CancelSignal) return error
   const what = error instanceof Error ? error.message : String(error)
   return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.label} at ${event}: ${what}`, {

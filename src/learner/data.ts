@@ -3,6 +3,7 @@ import { TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Awaitable } from './events.js'
+import { warnLoaderClose } from './warnings.js'
 
 /** Inputs, then targets: `(N, ...)` each. */
 export type Batch = readonly Tensor[]
@@ -118,8 +119,17 @@ export async function* batches(
     }
   } finally {
     aborted?.stop()
-    const closing = exhausted ? undefined : source.return?.()
+    const closing = exhausted ? undefined : closed(source)
     if (!signal?.aborted) await closing // after an abort a loader that hangs must not hold us up
+  }
+}
+
+/** Ends a pass before its end. Something else has ended it, which is what the caller is told: a failure here is a warning. */
+async function closed(source: Source): Promise<void> {
+  try {
+    await source.return?.()
+  } catch (error) {
+    warnLoaderClose(error)
   }
 }
 

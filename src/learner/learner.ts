@@ -4,9 +4,10 @@ import { Conv2d, type Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import type { Tensor } from '../tensor/index.js'
-import { type Callback, runCallback } from './callback.js'
+import { type Callback, inContext, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
 import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
+import { endingWith, throwFirst } from './ending.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
 import { runBatch, runFit, runValidation } from './loop.js'
 import { LoopState, type ModelOutput } from './loop-state.js'
@@ -157,21 +158,17 @@ export class Learner extends LoopState {
   /** Runs `body` with callbacks added, and removes them however it ends. */
   async addedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
     const added = this.#cbs.add(cbs)
-    try {
-      return await body()
-    } finally {
-      this.#cbs.remove(added)
-    }
+    return endingWith(body, () => void this.#cbs.remove(added))
   }
 
   /** Runs `body` without some callbacks; afterwards they stand at the end of the list. */
   async removedCbs<T>(cbs: CallbackRefs, body: () => Awaitable<T>): Promise<T> {
-    const removed = this.#cbs.remove(cbs)
-    try {
-      return await body()
-    } finally {
-      this.#cbs.add(removed)
+    const { removed, failures } = this.#cbs.take(cbs)
+    const run = () => {
+      throwFirst(failures)
+      return body()
     }
+    return endingWith(run, () => void this.#cbs.add(removed))
   }
 
   /**
@@ -363,34 +360,37 @@ export class Learner extends LoopState {
       throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
     this.#running = true
     let added: Callback[] = []
-    try {
+    const whole = async () => {
       await this.#ready
       added = this.#cbs.add(cbs)
       this.#cbs.attachAll()
       const result = await body()
       await this.pipeline.drain()
       return result
-    } finally {
-      await this.#cleanUp(added)
     }
+    return endingWith(whole, () => this.#cleanUp(added))
   }
 
-  async #cleanUp(added: Callback[]): Promise<void> {
-    await this.pipeline.abandon()
-    this.clearBatch()
-    this.dl = null
+  /** The Learner isn't at work any more after this, whoever fails in it. */
+  async #cleanUp(added: readonly Callback[]): Promise<void> {
     const failures: unknown[] = []
-    for (const callback of this.#cbs.ordered()) {
-      callback.run = true
-      try {
-        await callback.cleanup?.()
-      } catch (error) {
-        failures.push(error)
+    try {
+      await this.pipeline.abandon()
+      this.clearBatch()
+      this.dl = null
+      for (const callback of this.#cbs.ordered()) {
+        callback.run = true
+        try {
+          await callback.cleanup?.()
+        } catch (error) {
+          failures.push(inContext(callback, 'cleanup', error))
+        }
       }
+      failures.push(...this.#cbs.take(added).failures)
+    } finally {
+      this.#running = false
     }
-    this.#cbs.remove(added)
-    this.#running = false
-    if (failures.length > 0) throw failures[0]
+    throwFirst(failures)
   }
 }
 

@@ -12,10 +12,11 @@ export interface ProgressOptions extends CallbackFlags {
 }
 
 /**
- * Shows how a fit goes: smoothed loss, images per second and time left while it runs, and a row of the table for each
+ * Shows how a fit goes: smoothed loss, samples per second and time left while it runs, and a row of the table for each
  * epoch. Keeps no timer: it draws when a batch is done, and not more often than the renderer wants.
  */
 export class ProgressCallback extends Callback {
+  override order = 60
   readonly #renderer: Renderer
   #logger: Logger | null = null
   #columns: readonly string[] = []
@@ -27,7 +28,7 @@ export class ProgressCallback extends Callback {
   constructor(options: ProgressOptions = {}) {
     if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
     const { renderer, ...flags } = options
-    super({ order: 60, ...flags })
+    super(flags)
     if (renderer !== undefined && !isRenderer(renderer)) {
       throw invalidArgument('renderer', 'an object with begin, progress, row and end', renderer)
     }

@@ -48,6 +48,7 @@ type Pending = Promise<PromiseSettledResult<number | null>[]>
  * numbers are in.
  */
 export class Recorder extends Callback {
+  override order = 50
   override removeOnFetch = true
   readonly addTime: boolean
   readonly trainMetrics: boolean
@@ -79,7 +80,7 @@ export class Recorder extends Callback {
     if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
     const { addTime, trainMetrics, validMetrics, beta, ...flags } = options
     const own = checkOptions(schema, { addTime, trainMetrics, validMetrics, beta }, 'Recorder')
-    super({ order: 50, ...flags })
+    super(flags)
     this.addTime = own.addTime
     this.trainMetrics = own.trainMetrics
     this.validMetrics = own.validMetrics

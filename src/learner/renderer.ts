@@ -177,7 +177,7 @@ function title({ epoch, nEpoch, part }: PassState): string {
 function figures({ loss, rate, eta }: PassState): { loss: string; rate: string; eta: string } {
   return {
     loss: loss === null ? '' : `loss ${loss.toFixed(4)}`,
-    rate: `${String(Math.round(rate)).padStart(3)} images/s`,
+    rate: `${String(Math.round(rate)).padStart(3)} samples/s`,
     eta: `ETA ${formatTime(Math.ceil(eta))}`,
   }
 }

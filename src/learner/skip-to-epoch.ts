@@ -3,10 +3,11 @@ import { CancelEpoch } from './signals.js'
 
 /** Skips the epochs before `startEpoch`: how a fit resumes. */
 export class SkipToEpoch extends Callback {
+  override order = 70
   readonly #startEpoch: number
 
   constructor(startEpoch: number) {
-    super({ order: 70 })
+    super()
     this.#startEpoch = startEpoch
   }
 

@@ -7,8 +7,11 @@ import { Callback, type CallbackFlags } from './callback.js'
  * what recurrent models forget their state by.
  */
 export class TrainEvalCallback extends Callback {
+  override order = -10
+  override runValid = false
+
   constructor(flags: CallbackFlags = {}) {
-    super({ order: -10, runValid: false, ...flags })
+    super(flags)
   }
 
   override afterCreate(): void {

@@ -1,3 +1,5 @@
+import { describe } from '../native/index.js'
+
 /** Tells the user, through Node's own channel (`process.on('warning')`), that the loss can't be used any more. */
 export function warnNanLoss(value: number, batch: number): void {
   const message =
@@ -20,4 +22,24 @@ export function warnOptimizerState(file: string, reason: string): void {
     type: 'TorchLearnerWarning',
     code: 'ERR_STATE_DICT',
   })
+}
+
+/** Tells of a failure that came after another one, which is what the caller is told. */
+export function warnLaterFailure(error: unknown): void {
+  process.emitWarning(`After the error that ended a run: ${messageOf(error)}`, {
+    type: 'TorchLearnerWarning',
+    code: 'ERR_CALLBACK',
+  })
+}
+
+/** Tells that a loader whose pass ended early failed to close. */
+export function warnLoaderClose(error: unknown): void {
+  process.emitWarning(`A loader failed when its pass was ended early (in return()): ${messageOf(error)}`, {
+    type: 'TorchLearnerWarning',
+    code: 'ERR_LOADER_CLOSE',
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : describe(error)
 }
