@@ -16,9 +16,7 @@ napi_value get_grad(Environment& environment, napi_env env, napi_callback_info i
   if (auto error = environment.stream.take_unreported(true)) environment.report(error);
   const at::Tensor& grad = slot->value.grad();
   if (!grad.defined()) return to_js(env, -1.0);
-  auto* result = new Slot;
-  result->value = grad;
-  return to_js(env, environment.put(result));
+  return to_js(env, environment.put(grad));
 }
 
 // setGrad(handle, handle or -1)
@@ -42,10 +40,12 @@ napi_value set_grad(Environment& environment, napi_env env, napi_callback_info i
   return nullptr;
 }
 
-// gradients(outputs, inputs, gradOutputs or [], flags) -> handles; flags: 1 retainGraph, 2 createGraph, 4 allowUnused
+// gradients(outputs, inputs, gradOutputs or [], options, modes) -> handles; options: 1 retainGraph, 2 createGraph,
+// 4 allowUnused; modes: see Modes::of
 napi_value gradients(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<4> args(env, info);
+  Args<5> args(env, info);
   Task task;
+  task.modes = Modes::of(static_cast<uint32_t>(read_integer(env, args[4], "modes")));
   size_t counts[3];
   std::vector<Slot*> slots;
   for (size_t k = 0; k < 3; k++) {
@@ -53,7 +53,7 @@ napi_value gradients(Environment& environment, napi_env env, napi_callback_info 
     counts[k] = ids.size();
     for (double id : ids) slots.push_back(environment.get(id));
   }
-  auto flags = static_cast<int>(read_integer(env, args[3], "flags"));
+  auto flags = static_cast<int>(read_integer(env, args[3], "options"));
   for (Slot* slot : slots) {
     slot->refs.fetch_add(1, std::memory_order_relaxed);
     Arg& arg = task.args.emplace_back();

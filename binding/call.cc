@@ -132,9 +132,8 @@ void settle(Environment& environment, const OpOverload& op, const c10::SmallVect
   }
 }
 
-// call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: bit 0 grad mode, bit 1 autocast,
-// bits 2-7 autocast dtype, bits 8-15 number of named arguments, bits 16-30 autocast block. Hints: two bits a value,
-// positional first. Names are those of argumentName().
+// call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: those of Modes::of, and in bits 8-15 the
+// number of named arguments. Hints: two bits a value, positional first. Names are those of argumentName().
 napi_value call(Environment& environment, napi_env env, napi_callback_info info) {
   constexpr size_t kFew = 4 + 8, kMany = 4 + 64;
   napi_value few[kFew], many[kMany];
@@ -153,10 +152,6 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   check(napi_get_value_uint32(env, args[2], &hints[0]));
   check(napi_get_value_uint32(env, args[3], &hints[1]));
   const OpFamily& family = environment.family(index);
-  environment.modes.grad = flags & 1;
-  environment.modes.autocast = flags & 2;
-  if (flags & 2) environment.modes.autocast_dtype = static_cast<at::ScalarType>((flags >> 2) & 63);
-  environment.modes.autocast_block = static_cast<uint16_t>((flags >> 16) & 0x7fff);
   size_t named = (flags >> 8) & 255, values = count - 4;
   if (named * 2 > values) throw Misuse("ERR_INVALID_ARG", "Malformed operator call.");
   size_t positional = values - named * 2;
@@ -183,6 +178,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
 
   environment.account(env);
   Task task;
+  task.modes = Modes::of(flags);
   record(environment, *op, chosen, task);
   if (!op->tensors_only) return call_for_values(environment, env, *op, std::move(task));
 

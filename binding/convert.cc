@@ -304,10 +304,8 @@ napi_value to_js(Environment& environment, const c10::IValue& value) {
   napi_env env = environment.env;
   napi_value result;
   if (value.isTensor()) {
-    auto* slot = new Slot;
-    slot->value = value.toTensor();
     check(napi_create_object(env, &result));
-    check(napi_set_named_property(env, result, "tensor", to_js(env, environment.put(slot))));
+    check(napi_set_named_property(env, result, "tensor", to_js(env, environment.put(value.toTensor()))));
     return result;
   }
   if (value.isNone()) {

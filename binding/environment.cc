@@ -68,6 +68,7 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
     }
   }
   if (completion->cleanup) completion->cleanup(env);
+  Environment::of(env).account(env);  // what has run meanwhile has made and freed memory
   napi_close_handle_scope(env, scope);
 }
 
@@ -140,6 +141,18 @@ double Environment::put(Slot* slot) {
   return static_cast<double>((static_cast<uint64_t>(entries_[index].generation) << kIndexBits) | index);
 }
 
+double Environment::put(at::Tensor value) {
+  Slot* slot = stream.make_slot(std::move(value));
+  try {
+    const double id = put(slot);
+    account(env);
+    return id;
+  } catch (...) {
+    stream.drop(slot);
+    throw;
+  }
+}
+
 Slot* Environment::get(double id) const {
   if (id > 0) {
     auto bits = static_cast<uint64_t>(id);
@@ -188,7 +201,6 @@ Slot* Environment::fresh(Task& task) {
 }
 
 uint64_t Environment::push(Task&& task) {
-  task.modes = modes;
   // Outputs and targets become readable when this task has run; the number is known beforehand, and must be set before
   // the task is visible to the stream.
   uint64_t seq = stream.last() + 1;
@@ -249,12 +261,11 @@ void Environment::await_slot(Slot* slot) {
 }
 
 void Environment::account(napi_env env) {
-  if ((++calls_ & 63) != 0) return;
+  constexpr int64_t kStep = 4 << 20;
   int64_t change = stream.live_bytes() - reported_bytes_, ignored;
-  if (change > (1 << 20) || change < -(1 << 20)) {
-    napi_adjust_external_memory(env, change, &ignored);
-    reported_bytes_ += change;
-  }
+  if (change < kStep && change > -kStep) return;
+  napi_adjust_external_memory(env, change, &ignored);
+  reported_bytes_ += change;
 }
 
 napi_value guarded(napi_env env, napi_callback_info info, Export body) {

@@ -43,6 +43,7 @@ struct Environment {
 
   // Handles: index in the low 24 bits, generation above, so that a stale handle is recognised.
   double put(Slot* slot);
+  double put(at::Tensor value);
   Slot* get(double id) const;
   bool release(double id);
   size_t live() const { return live_; }
@@ -60,16 +61,16 @@ struct Environment {
   // Waits until the slot's value is there; throws its error.
   void await_slot(Slot* slot);
   void report(const ErrorPtr& error);
+  // Tells V8 how much memory its tensors hold, whenever that has changed by some megabytes.
   void account(napi_env env);
 
   napi_env env;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
   Stream stream;
   std::shared_ptr<image::Pool> pictures;  // made by init_image
-  Modes modes;
-  uint64_t random_seq = 0;   // the last recorded task that draws random numbers
-  bool synchronous = false;  // TORCH_LEARNER_SYNC=1
-  bool abandoned = false;    // an operator still ran when the process ended
+  uint64_t random_seq = 0;                // the last recorded task that draws random numbers
+  bool synchronous = false;               // TORCH_LEARNER_SYNC=1
+  bool abandoned = false;                 // an operator still ran when the process ended
   int threads = 0;
   napi_ref error_factory = nullptr;
 
@@ -83,7 +84,6 @@ struct Environment {
   std::vector<const OpFamily*> families_;
   size_t live_ = 0;
   int64_t reported_bytes_ = 0;
-  uint32_t calls_ = 0;
 };
 
 // Settles the completion's promise when everything recorded so far has run: rejects with the slot's error, or with an

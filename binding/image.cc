@@ -243,12 +243,9 @@ napi_value step_box(Environment&, napi_env env, napi_callback_info info) {
 napi_value picture_batch(Environment& environment, napi_env env, napi_callback_info info) {
   Args<3> args(env, info);
   require(args.count == 3, "(n, height, width)");
-  auto slot = std::make_unique<Slot>();
   const int64_t n = read_integer(env, args[0], "n"), height = read_integer(env, args[1], "height"),
                 width = read_integer(env, args[2], "width");
-  slot->value = at::empty({n, height, width, 3}, at::kByte);
-  environment.account(env);
-  return to_js(env, environment.put(slot.release()));
+  return to_js(env, environment.put(at::empty({n, height, width, 3}, at::kByte)));
 }
 
 // imageSize(path) -> Promise<{width, height} or failure>

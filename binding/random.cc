@@ -95,12 +95,12 @@ napi_value generator(Environment&, napi_env env, napi_callback_info info) {
 napi_value random_state(Environment& environment, napi_env env, napi_callback_info) {
   settle(environment);
   at::Generator gen = at::detail::getDefaultCPUGenerator();
-  auto* slot = new Slot;
+  at::Tensor state;
   {
     std::lock_guard lock(gen.mutex());
-    slot->value = gen.get_state();
+    state = gen.get_state();
   }
-  return to_js(env, environment.put(slot));
+  return to_js(env, environment.put(state));
 }
 
 napi_value set_random_state(Environment& environment, napi_env env, napi_callback_info info) {

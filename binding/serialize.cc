@@ -31,11 +31,9 @@ NamedTensors read_file(const std::string& path, const std::string& key) {
 Napi::Array to_handles(Napi::Env env, NamedTensors& tensors) {
   Napi::Array result = Napi::Array::New(env, tensors.size());
   for (uint32_t i = 0; i < tensors.size(); ++i) {
-    auto slot = std::make_unique<Slot>();
-    slot->value = std::move(tensors[i].second);
     Napi::Array pair = Napi::Array::New(env, 2);
     pair.Set(0u, Napi::String::New(env, tensors[i].first));
-    pair.Set(1u, Napi::Number::New(env, Environment::of(env).put(slot.release())));
+    pair.Set(1u, Napi::Number::New(env, Environment::of(env).put(std::move(tensors[i].second))));
     result.Set(i, pair);
   }
   return result;

@@ -184,13 +184,14 @@ void Stream::execute(Task& task) {
     error = *inherited;
   } else {
     try {
-      set_modes(task.modes);
+      if (task.modes) set_modes(*task.modes);
       if (task.op != nullptr) {
         run_operator(task, stack_);
       } else {
         task.run(task);
       }
-      for (Slot* slot : task.outs) account(slot);
+      for (Slot* slot : task.outs) holdings_.count(slot->holding, slot->value);
+      for (Slot* slot : task.in_place) holdings_.count(slot->holding, slot->value);  // it may have grown
     } catch (...) {
       error = caught(task);
       remember(error);
@@ -269,22 +270,22 @@ void Stream::finish(Task& task) {
   task.always = false;
 }
 
-void Stream::account(Slot* slot) {
-  // Views share memory that is counted where it was made.
-  if (!slot->value.defined() || !slot->value.has_storage() || slot->value.storage().use_count() > 1) return;
-  slot->counted_bytes = static_cast<int64_t>(slot->value.storage().nbytes());
-  live_bytes_.fetch_add(slot->counted_bytes, std::memory_order_relaxed);
-}
-
 void Stream::destroy(Slot* slot) {
   constexpr size_t kBatch = 32;
-  live_bytes_.fetch_sub(slot->counted_bytes, std::memory_order_relaxed);
+  constexpr size_t kKept = 4 * kCapacity;  // more are made again when they are needed
+  holdings_.forget(slot->holding);
   slot->value.reset();
   slot->error.reset();
   if (dead_ == nullptr) last_dead_ = slot;
   slot->next = dead_;
   dead_ = slot;
   if (++dead_count_ < kBatch) return;
+  if (recycled_count_.fetch_add(dead_count_, std::memory_order_relaxed) >= kKept) {
+    recycled_count_.fetch_sub(dead_count_, std::memory_order_relaxed);
+    while (dead_ != nullptr) delete std::exchange(dead_, dead_->next);
+    dead_count_ = 0;
+    return;
+  }
   Slot* top = recycled_.load(std::memory_order_relaxed);
   do {
     last_dead_->next = top;
@@ -294,14 +295,23 @@ void Stream::destroy(Slot* slot) {
 }
 
 Slot* Stream::make_slot() {
-  if (spare_ == nullptr) spare_ = recycled_.exchange(nullptr, std::memory_order_acquire);
+  if (spare_ == nullptr) {
+    recycled_count_.store(0, std::memory_order_relaxed);
+    spare_ = recycled_.exchange(nullptr, std::memory_order_acquire);
+  }
   if (spare_ == nullptr) return new Slot;
   Slot* slot = std::exchange(spare_, spare_->next);
   slot->refs.store(1, std::memory_order_relaxed);
   slot->seq = 0;
-  slot->counted_bytes = 0;
   slot->passing = false;
   slot->next = nullptr;
+  return slot;
+}
+
+Slot* Stream::make_slot(at::Tensor value) {
+  Slot* slot = make_slot();
+  slot->value = std::move(value);
+  holdings_.count(slot->holding, slot->value);
   return slot;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "error.h"
+#include "holdings.h"
 
 namespace torch_learner {
 
@@ -10,7 +11,7 @@ namespace torch_learner {
 struct Slot {
   std::atomic<int32_t> refs{1};
   uint64_t seq = 0;
-  int64_t counted_bytes = 0;
+  Holding holding;  // what memory it is counted for
   at::Tensor value;
   ErrorPtr error;
   bool passing = false;  // the error came from a failed in-place operator on this tensor
@@ -46,6 +47,17 @@ class Stream;
 
 // Modes which PyTorch keeps per thread: captured when a task is recorded, set around it when it runs.
 struct Modes {
+  // As JavaScript gives them with every call that computes: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits
+  // 16-30 its block.
+  static Modes of(uint32_t flags) {
+    Modes modes;
+    modes.grad = flags & 1;
+    modes.autocast = flags & 2;
+    if (modes.autocast) modes.autocast_dtype = static_cast<at::ScalarType>((flags >> 2) & 63);
+    modes.autocast_block = static_cast<uint16_t>((flags >> 16) & 0x7fff);
+    return modes;
+  }
+
   bool grad = true;
   bool autocast = false;
   at::ScalarType autocast_dtype = at::kBFloat16;
@@ -53,7 +65,7 @@ struct Modes {
 };
 
 struct Task {
-  Modes modes;
+  std::optional<Modes> modes;  // none for what computes nothing that they could change
   const OpOverload* op = nullptr;
   c10::SmallVector<Arg, 8> args;
   c10::SmallVector<Slot*, 2> outs;
@@ -90,8 +102,9 @@ class Stream {
   // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript,
   // and come back from there, so that neither thread frees what the other has allocated.
   Slot* make_slot();
+  Slot* make_slot(at::Tensor value);
   void drop(Slot* slot);
-  int64_t live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+  int64_t live_bytes() const { return holdings_.bytes(); }
 
  private:
   void loop();
@@ -101,7 +114,6 @@ class Stream {
   void destroy(Slot* slot);
   void sweep();
   void wake();
-  void account(Slot* slot);
   void set_modes(const Modes& modes);
   void remember(const ErrorPtr& error);
 
@@ -113,13 +125,14 @@ class Stream {
   Slot* dead_ = nullptr;   // slots on their way to recycled_, in the hands of the stream
   Slot* last_dead_ = nullptr;
   size_t dead_count_ = 0;
+  std::atomic<size_t> recycled_count_{0};  // about how many slots wait there
   std::atomic<uint64_t> waited_for_{0};
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::mutex errors_mutex_;
   std::vector<ErrorPtr> errors_;
   std::atomic<bool> has_errors_{false};
-  std::atomic<int64_t> live_bytes_{0};
+  Holdings holdings_;
   Modes current_;
   torch::jit::Stack stack_;  // of the operator that is running; kept for its memory
   std::thread thread_;

@@ -53,19 +53,14 @@ napi_value from_buffer(Environment& environment, napi_env env, napi_callback_inf
   }
   auto options = at::TensorOptions().dtype(dtype);
   void* start = static_cast<char*>(data) + offset;
-  auto slot = std::make_unique<Slot>();
-  if (bytes == 0) {
-    slot->value = at::empty(shape, options);
-  } else if (copy) {
-    slot->value = at::empty(shape, options);
-    std::memcpy(slot->value.data_ptr(), start, static_cast<size_t>(bytes));
-  } else {
+  if (bytes > 0 && !copy) {
     auto* loan = new BufferLoan(env, args[0], environment.mailbox);
-    slot->value = at::from_blob(
-        start, shape, [loan](void*) { loan->end(); }, options);
+    return to_js(env, environment.put(at::from_blob(
+                          start, shape, [loan](void*) { loan->end(); }, options)));
   }
-  environment.account(env);
-  return to_js(env, environment.put(slot.release()));
+  at::Tensor value = at::empty(shape, options);
+  if (bytes > 0) std::memcpy(value.data_ptr(), start, static_cast<size_t>(bytes));
+  return to_js(env, environment.put(value));
 }
 
 napi_value release(Environment& environment, napi_env env, napi_callback_info info) {
@@ -145,7 +140,8 @@ napi_value to_array(napi_env env, const std::shared_ptr<Reading>& reading, bool 
 
 at::Tensor readable(const at::Tensor& value, bool copy) {
   if (!value.defined()) throw Misuse("ERR_STATE", "This tensor has no value: the operator left that result undefined.");
-  at::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   at::Tensor host = value.detach();
   if (host.layout() != at::kStrided) host = host.to_dense();
   host = host.resolve_conj().resolve_neg();

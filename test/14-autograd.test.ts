@@ -230,3 +230,36 @@ test.serial('finite differences agree', async t => {
     t.true(Math.abs(estimate - exact[i]) < 1e-7, `${i}: ${estimate} ${exact[i]}`)
   }
 })
+
+test.serial(
+  'gradients are computed in the modes in force where grad() is called, whatever was called before',
+  async t => {
+    const [x, w, v] = [randn([64, 64]), randn([64, 64], { requiresGrad: true }), randn([64, 64])]
+    const y = scope(() => x.mm(w).mm(v).sum())
+    const gradients = async () => [...(await grad(y, [w], { retainGraph: true })[0].data())]
+    const exact = await gradients()
+    autocast({}, () => x.add(1))
+    t.deepEqual(await gradients(), exact)
+    noGrad(() => x.add(1))
+    t.deepEqual(await gradients(), exact)
+    t.notDeepEqual(await autocast({}, gradients), exact, 'in bfloat16 they are inexact')
+  },
+)
+
+test.serial('reading, gradients that are set, and seeds are the same in every mode', async t => {
+  const x = ones([2], { requiresGrad: true })
+  autocast({}, () => x.add(1))
+  x.grad = tensor([1, 2])
+  t.deepEqual(await gradient(x), [1, 2])
+  const cast = await autocast(
+    {},
+    async () =>
+      (
+        await randn([3, 3])
+          .mm(randn([3, 3]))
+          .data()
+      ).length,
+  )
+  t.is(cast, 9)
+  t.true(x.mul(2).requiresGrad)
+})

@@ -40,7 +40,7 @@ export interface NativeAddon extends ImageAddon {
   op(name: string): number
   /** The number by which `call` knows a named argument. */
   argumentName(name: string): number
-  /** `flags`: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits 8-15 how many arguments are named. */
+  /** `flags`: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits 8-15 how many arguments are named, 16-30 the block of autocast. */
   call(op: number, flags: number, hints0: number, hints1: number, ...args: unknown[]): CallResult
   operators(): string[]
   schemas(name: string): string[]
@@ -73,7 +73,14 @@ export interface NativeAddon extends ImageAddon {
   // gradients (binding/autograd.cc)
   grad(handle: Handle): Handle
   setGrad(handle: Handle, gradient: Handle): void
-  gradients(outputs: Float64Array, inputs: Float64Array, gradOutputs: Float64Array, flags: number): Handle[]
+  /** `options`: 1 retainGraph, 2 createGraph, 4 allowUnused; `modes`: bits 0-7 and 16-30 of the flags of `call`. */
+  gradients(
+    outputs: Float64Array,
+    inputs: Float64Array,
+    gradOutputs: Float64Array,
+    options: number,
+    modes: number,
+  ): Handle[]
 
   // random numbers (binding/random.cc)
   seed(seed: number | bigint): void

@@ -1,4 +1,5 @@
 import { invalidArgument, native } from '../native/index.js'
+import { context } from './context.js'
 import { Tensor } from './tensor.js'
 
 const handles = (tensors: readonly Tensor[]) => Float64Array.from(tensors, tensor => tensor.handle)
@@ -27,13 +28,14 @@ export function grad(
     return items
   }
   const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options ?? {}
-  const flags = (retainGraph ? 1 : 0) | (createGraph ? 2 : 0) | (allowUnused ? 4 : 0)
+  const wanted = (retainGraph ? 1 : 0) | (createGraph ? 2 : 0) | (allowUnused ? 4 : 0)
   return native
     .gradients(
       handles(list(outputs, 'outputs')),
       handles(list(inputs, 'inputs')),
       handles(list(gradOutputs, 'gradOutputs')),
-      flags,
+      wanted,
+      context().flags,
     )
     .map(handle => new Tensor(handle))
 }
