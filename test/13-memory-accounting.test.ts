@@ -10,6 +10,7 @@ import {
   loadSafetensors,
   memoryStats,
   ones,
+  operator,
   ops,
   saveSafetensors,
   scope,
@@ -67,7 +68,7 @@ const roads: Record<string, [megabytes: number, make: () => Tensor[] | Promise<T
     2,
     () => {
       const out = zeros([0])
-      ops.aten.zeros([MB / 2], { out })
+      operator('aten::zeros')([MB / 2], { out })
       return [out]
     },
   ],
