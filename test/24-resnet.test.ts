@@ -150,8 +150,10 @@ test.serial('a seed gives the weights that torchvision draws', async t => {
     manualSeed(3)
     const state = make({ numClasses: 10 }).stateDict()
     for (const [name, sum] of Object.entries(sums)) {
-      const actual = await state.get(name)?.to({ dtype: 'float64' }).sum().item()
-      t.true(Math.abs((actual ?? 0) - sum) < 1e-9, name)
+      const weights = state.get(name)?.to({ dtype: 'float64' })
+      const [actual, size] = [await weights?.sum().item(), await weights?.abs().sum().item()]
+      // logarithms and cosines of other CPUs differ in the last bit
+      t.true(Math.abs((actual ?? 0) - sum) < 6e-8 * (size ?? 0), name)
     }
   }
 })

@@ -119,6 +119,12 @@ export async function train(learn: Learner, run: Run): Promise<void> {
   else await learn.fitOneCycle(run.n_epoch, { lrMax: lr, wd })
 }
 
+/**
+ * What float32 gives on any CPU after these few steps: 4e-7 in losses and 1e-5 in predictions were seen between layouts and
+ * between kernels with and without AVX2. The recordings' note allows 1e-5 to 1e-3 for another build of libtorch.
+ */
+const ROUNDING = { loss: 5e-6, predictions: { atol: 1e-4, rtol: 1e-4 } }
+
 /** Trains as recorded, and compares every step, the table, the weights and the predictions. */
 export async function assertRun(
   t: ExecutionContext,
@@ -147,8 +153,8 @@ export async function assertRun(
   for (const [k, { pred, loss, lr, norms }] of seen.entries()) {
     const step = run.steps[k] as Step
     assertNumbers(t, lr, step.lr, { atol: 0, rtol: 1e-9 }, `lr of step ${k}`)
-    assertNumbers(t, [loss], [step.loss], { atol: 0, rtol: 1e-6 }, `loss of step ${k}`)
-    assertNumbers(t, pred, numbersOf(step.pred), { atol: 1e-5, rtol: 1e-5 }, `predictions of step ${k}`)
+    assertNumbers(t, [loss], [step.loss], { atol: 0, rtol: ROUNDING.loss }, `loss of step ${k}`)
+    assertNumbers(t, pred, numbersOf(step.pred), ROUNDING.predictions, `predictions of step ${k}`)
     for (const [name, norm] of Object.entries(step.grad_norms)) {
       if (norm === null) t.is(norms[name], null, `gradient of ${name} in step ${k}`)
       else assertNumbers(t, [norms[name] ?? Number.NaN], [norm], { atol: 1e-6, rtol: 1e-4 }, `gradient of ${name}`)
@@ -159,11 +165,11 @@ export async function assertRun(
     t,
     recorder.losses,
     run.steps.slice(-recorder.losses.length).map(step => step.smooth_loss),
-    { atol: 0, rtol: 1e-6 },
+    { atol: 0, rtol: ROUNDING.loss },
     'smoothed losses',
   )
   const rows = run.epochs.map(epoch => Object.values(epoch))
-  assertNumbers(t, recorder.values.flat().map(Number), rows.flat(), { atol: 1e-6, rtol: 1e-5 }, 'table')
+  assertNumbers(t, recorder.values.flat().map(Number), rows.flat(), ROUNDING.predictions, 'table')
   for (const [name, value] of learn.model.stateDict()) {
     // A bias before a batch norm changes nothing but the norm's mean: its gradient is rounding noise, blown up by Adam.
     const atol = /^body\.(3\.bias|4\.running_mean)$/.test(name) ? 1e-3 : 1e-5
@@ -171,5 +177,5 @@ export async function assertRun(
   }
   const { preds } = await learn.getPreds()
   const [rowsRecorded = 0] = run.final_valid_preds.shape
-  await assertClose(t, preds.narrow(0, 0, rowsRecorded), run.final_valid_preds, { atol: 1e-5, rtol: 1e-5 })
+  await assertClose(t, preds.narrow(0, 0, rowsRecorded), run.final_valid_preds, ROUNDING.predictions, 'predictions')
 }

@@ -50,18 +50,30 @@ export function assertNumbers(
       at = i
     }
   }
-  report(t.title, actual, expected)
+  report(`${t.title}: ${label}`, actual, expected, worst)
   t.true(
     worst <= 1,
     `${label}: element ${at} is ${actual[at]} instead of ${expected[at]} (${worst} times the tolerance)`,
   )
 }
 
+/** Every element may deviate by `share` of the recording's largest one: what sums of numbers of that size are worth. */
+export function assertWithin(
+  t: ExecutionContext<unknown>,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  share: number,
+  label = '',
+): void {
+  const largest = Array.from(expected).reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+  assertNumbers(t, actual, expected, { atol: share * largest, rtol: 0 }, label)
+}
+
 /**
  * With TORCH_LEARNER_GOLDEN_REPORT=<file>, each comparison appends its worst deviation there, as a line of JSON: absolute,
- * and relative to the largest number of the recording.
+ * relative to the largest number of the recording, and as a share of what the test allows.
  */
-function report(title: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+function report(title: string, actual: ArrayLike<number>, expected: ArrayLike<number>, allowed: number): void {
   const file = process.env.TORCH_LEARNER_GOLDEN_REPORT
   if (file === undefined) return
   let absolute = 0
@@ -71,7 +83,8 @@ function report(title: string, actual: ArrayLike<number>, expected: ArrayLike<nu
     if (difference > absolute) absolute = difference
     if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]))
   }
-  appendFileSync(file, `${JSON.stringify({ title, absolute, relative: largest > 0 ? absolute / largest : 0 })}\n`)
+  const relative = largest > 0 ? absolute / largest : 0
+  appendFileSync(file, `${JSON.stringify({ title, absolute, relative, allowed })}\n`)
 }
 
 /** Shape and elements of a tensor against a recording. */
