@@ -38,7 +38,7 @@ const numeric = golden<Numeric>('resnet18_numeric')
 // layers make up to 1e-5 of the largest value of that, in fastai as here.
 const ROUNDING = 1e-4
 // Gradients pass the layers twice, and a step by Adam makes as much of small gradients as of large ones.
-const GRADIENTS = 1e-3
+const GRADIENTS = 3e-3
 const contiguous = { memoryFormat: 'contiguous_format' } as const
 
 const input = () => {
