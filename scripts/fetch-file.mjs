@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { messageOf } from './errors.mjs'
 import { discard, download } from './libtorch/download.mjs'
 import { withLock } from './libtorch/lock.mjs'
 
@@ -31,7 +32,7 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   const [, , url, file, expected, title] = process.argv
   // not `await`: a module that awaits at its top can't be loaded by require()
   fetchFile(url, file, expected, { title }).catch(error => {
-    process.stdout.write(error instanceof Error ? error.message : String(error))
+    process.stdout.write(messageOf(error))
     process.exitCode = 1
   })
 }

@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDON_STAMP, ROOT } from './addon/build.mjs'
+import { messageOf } from './errors.mjs'
 import { fail } from './libtorch/report.mjs'
 
 /** libtorch itself needs these; Debian's shared libspng adds one function of glibc 2.29. */
@@ -53,7 +54,7 @@ function fetchSpng(target) {
     execFileSync('tar', ['xzf', String(archive), '--strip-components=1'], { cwd: target, stdio: 'inherit' })
     return join(target, 'spng')
   } catch (error) {
-    console.error(`torch-learner: no source of libspng: ${error instanceof Error ? error.message : error}`)
+    console.error(`torch-learner: no source of libspng: ${messageOf(error)}`)
     return null
   }
 }

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { isError } from '../errors.mjs'
 import { progress } from './progress.mjs'
 import { get } from './request.mjs'
 
@@ -79,7 +80,7 @@ async function fill(url, part, options) {
       fruitless = sizeOf(part) > before ? 0 : fruitless + 1
       // Nothing came: a line that was cut is worth another try, which may come to more. Without a line to the server
       // trying again would only take longer to say so.
-      const wasCut = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+      const wasCut = isError(error) && 'code' in error && error.code === 'ECONNRESET'
       if (left === 1 || (fruitless > 0 && !(wasCut && fruitless < MAX_FRUITLESS))) throw error
     }
     if (left === 1) throw new Error(`${url.href} did not arrive whole in ${MAX_ATTEMPTS} attempts`)

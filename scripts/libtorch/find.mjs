@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { isSyntaxError } from '../errors.mjs'
 import { baseVersion, PLATFORM, PLATFORM_PACKAGE, REQUIRED_LIBRARIES, VERSION } from './release.mjs'
 
 /** Written last into an unpacked libtorch; without it, a folder in the cache is not used. */
@@ -56,7 +57,7 @@ function readStamp(root) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    if (error instanceof SyntaxError) return null
+    if (isSyntaxError(error)) return null
     throw error
   }
 }

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writ
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isSyntaxError } from '../errors.mjs'
 
 /** The owner shows that it lives by touching the lock; silent for so long, it is dead, on whatever machine it ran. */
 const HEARTBEAT = 5_000
@@ -62,7 +63,7 @@ function ownerOf(path) {
     return JSON.parse(readFileSync(join(path, 'owner.json'), 'utf8'))
   } catch (error) {
     const code = /** @type {NodeJS.ErrnoException} */ (error).code
-    if (code === 'ENOENT' || error instanceof SyntaxError) return null
+    if (code === 'ENOENT' || isSyntaxError(error)) return null
     throw error
   }
 }

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '../errors.mjs'
 import { discard, download, verify } from './download.mjs'
 import { cachedLibtorch, cacheFolder, findLibtorch, inspect } from './find.mjs'
 import { withLock } from './lock.mjs'
@@ -17,9 +18,6 @@ import { unpack } from './unpack.mjs'
 
 /** @param {string} text */
 const say = text => console.error(`torch-learner: ${text}`)
-
-/** @param {unknown} error */
-const reasonOf = error => (error instanceof Error ? error.message : String(error))
 
 /**
  * @param {{ headers?: boolean, version?: string | undefined, cuda?: boolean }} [need] `headers`: to build with; `version`:
@@ -43,8 +41,8 @@ export async function provision(need = {}) {
       await inCache(target, fetch)
       return fetched(target)
     } catch (error) {
-      steps.push({ step, reason: reasonOf(error) })
-      say(`${step} failed: ${reasonOf(error)}`)
+      steps.push({ step, reason: messageOf(error) })
+      say(`${step} failed: ${messageOf(error)}`)
     }
   }
   try {
@@ -54,7 +52,7 @@ export async function provision(need = {}) {
     )
     return libtorch
   } catch (error) {
-    steps.push({ step: 'system libtorch-dev', reason: reasonOf(error) })
+    steps.push({ step: 'system libtorch-dev', reason: messageOf(error) })
   }
   throw allFailed(steps)
 }
@@ -90,7 +88,7 @@ async function inCache(target, fetch) {
     mkdirSync(folder, { recursive: true })
     accessSync(folder, constants.W_OK)
   } catch (error) {
-    throw new Error(`the cache folder can't be written (TORCH_LEARNER_CACHE sets another): ${reasonOf(error)}`)
+    throw new Error(`the cache folder can't be written (TORCH_LEARNER_CACHE sets another): ${messageOf(error)}`)
   }
   const onWait = (/** @type {{ pid: number } | null} */ owner) =>
     say(`waiting for another install (process ${owner?.pid ?? 'unknown'}) to unpack libtorch`)

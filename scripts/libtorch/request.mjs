@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import tls from 'node:tls'
+import { isError } from '../errors.mjs'
 import { proxyAuthorization, proxyFor } from './proxy.mjs'
 
 const MAX_REDIRECTS = 5
@@ -116,6 +117,7 @@ function extraAuthorities() {
 
 /** Node wraps failed attempts on several addresses without a message of its own. @param {unknown} error @returns {string} */
 function errorText(error) {
-  if (error instanceof AggregateError) return error.errors.map(errorText).join(', ')
-  return error instanceof Error ? error.message || error.name : String(error)
+  if (!isError(error)) return String(error)
+  if ('errors' in error && Array.isArray(error.errors)) return error.errors.map(errorText).join(', ')
+  return error.message || error.name
 }

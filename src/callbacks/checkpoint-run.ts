@@ -3,7 +3,7 @@ import type { BigIntStats } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Learner } from '../learner/learner.js'
-import { TorchLearnerError } from '../native/index.js'
+import { codeOf, hasCode, isError, TorchLearnerError } from '../native/index.js'
 import { clearAside, probe } from '../nn/write-aside.js'
 
 /** One run of a script, as far as one Learner's fits are concerned that are saved under one name. */
@@ -65,7 +65,7 @@ export async function stampOf(file: string): Promise<string | null> {
 }
 
 function absent(error: unknown): BigIntStats | null {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+  if (hasCode(error, 'ENOENT')) return null
   throw error
 }
 
@@ -104,11 +104,12 @@ export async function explained<T>(file: string, write: () => Promise<T>): Promi
   try {
     return await write()
   } catch (error) {
-    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error
-    const reason = REASONS[String(error.code)] ?? error.message
+    const code = codeOf(error)
+    if (code === undefined || !isError(error) || !('syscall' in error)) throw error
+    const reason = REASONS[code] ?? error.message
     throw new TorchLearnerError(
       'ERR_STATE',
-      `The checkpoint ${file} can't be written: ${reason} (${error.code}). What was saved before is still whole: run ` +
+      `The checkpoint ${file} can't be written: ${reason} (${code}). What was saved before is still whole: run ` +
         'again with resume once this is mended',
       { cause: error },
     )

@@ -1,4 +1,4 @@
-import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, isTyped, TorchLearnerError } from '../native/index.js'
 import { asTensor, type NestedArray, stack, Tensor } from '../tensor/index.js'
 import { isWhole, type NumberArray, type ShapedArray, unravel, type Values } from './values.js'
 
@@ -121,6 +121,6 @@ function toTensor(rows: readonly Values['items'][], dtype: DType, shape: readonl
   }
   const all = dtype === 'float32' ? new Float32Array(size) : new Uint8Array(size)
   for (const [i, row] of rows.entries())
-    all.set(row instanceof BigInt64Array ? Array.from(row, Number) : row, i * width)
+    all.set(isTyped(row, 'BigInt64Array') ? Array.from(row, Number) : row, i * width)
   return asTensor(all, { shape })
 }

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, isRegExp, TorchLearnerError } from '../native/index.js'
 
 /** From a path to its label. */
 export type Labeller = (path: string) => string
@@ -19,7 +19,7 @@ function pathText(path: unknown): string {
  * @example RegexLabeller(/([^/]+)_\d+.jpg$/)('images/great_pyrenees_173.jpg') // 'great_pyrenees'
  */
 export function RegexLabeller(pattern: RegExp | string): Labeller {
-  if (!(pattern instanceof RegExp) && typeof pattern !== 'string') {
+  if (!isRegExp(pattern) && typeof pattern !== 'string') {
     throw invalidArgument('pattern', 'a regular expression', pattern)
   }
   const source = typeof pattern === 'string' ? new RegExp(pattern) : pattern

@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isReadableStream, TorchLearnerError } from '../native/index.js'
 import type { Sample } from './collate.js'
 
 /** Samples one after the other. */
@@ -109,7 +109,7 @@ function iteratorOf(source: SampleIterable): Iterator<unknown> | AsyncIterator<u
 
 /** Generators are their own iterators; streams are read to their end. */
 function isOnce(source: SampleIterable): boolean {
-  if (source instanceof ReadableStream || isNodeStream(source)) return true
+  if (isReadableStream(source) || isNodeStream(source)) return true
   return 'next' in source && typeof source.next === 'function' && Object.is(iteratorOf(source), source)
 }
 

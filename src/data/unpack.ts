@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import * as tar from 'tar'
 import { unzip } from '../../scripts/unzip.mjs'
-import { TorchLearnerError } from '../native/index.js'
+import { codeOf, messageOf, TorchLearnerError } from '../native/index.js'
 
 /** Unpacks aside, then renames: whoever sees the folder sees all of it. The caller holds the folder's lock. */
 export async function unpack(archive: string, folder: string, url: string): Promise<void> {
@@ -35,7 +35,7 @@ async function extract(archive: string, into: string, url: string): Promise<void
     if (refused.length > 0) throw new Error(`it holds ${refused[0]}: neither links nor paths out of it are unpacked`)
     if ((await readdir(into)).length === 0) throw new Error('it is empty')
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     if (isDisk(cause)) {
       throw new TorchLearnerError('ERR_DOWNLOAD', `The archive ${archive} can't be unpacked: ${reason}`, { cause })
     }
@@ -47,7 +47,7 @@ async function extract(archive: string, into: string, url: string): Promise<void
 
 /** The disk's fault and not the archive's. */
 export function isDisk(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error) ?? ''
   return [
     'ENOSPC',
     'EDQUOT',

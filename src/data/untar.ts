@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
 import { withLock } from '../../scripts/libtorch/lock.mjs'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
 import { checkOptions } from './options.js'
 import { exists, isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
@@ -99,7 +99,7 @@ async function fetchArchive(url: string, archive: string, { sha256, ...options }
     }
     await fetchFile(url, archive, check, options)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     const message = isDisk(cause)
       ? `${options.title} can't be stored as ${archive}: ${reason}`
       : `${options.title} could not be fetched from ${url}: ${reason}. Without a network, put the archive there by hand: ${archive}`

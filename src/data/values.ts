@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { type Float16ArrayLike, invalidArgument, typedArrayName } from '../native/index.js'
 import { type NestedArray, Tensor } from '../tensor/index.js'
 
 /** Typed arrays, Node's Buffer among them, that become a row of a batch. */
@@ -13,6 +13,7 @@ export type NumberArray =
   | Uint16Array
   | Uint32Array
   | BigInt64Array
+  | Float16ArrayLike
 
 /** A flat array together with its shape, row by row: `{ data: new Float32Array(3 * 32 * 32), shape: [3, 32, 32] }`. */
 export interface ShapedArray {
@@ -80,8 +81,24 @@ export function isWhole(value: unknown): boolean {
   return true // what has a type of its own is not decided by its numbers
 }
 
+/** Arrays of other classes, those of Nodes to come included, are refused: their numbers might not fit. */
+const KINDS: Readonly<Record<string, 'float32' | 'uint8' | 'int64'>> = {
+  Float16Array: 'float32',
+  Float32Array: 'float32',
+  Float64Array: 'float32',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
+  Int8Array: 'int64',
+  Int16Array: 'int64',
+  Int32Array: 'int64',
+  Uint16Array: 'int64',
+  Uint32Array: 'int64',
+  BigInt64Array: 'int64',
+}
+
 export function isNumberArray(value: unknown): value is NumberArray {
-  return ArrayBuffer.isView(value) && 'length' in value && !(value instanceof BigUint64Array)
+  const name = typedArrayName(value)
+  return name !== undefined && Object.hasOwn(KINDS, name)
 }
 
 function isShaped(value: unknown): value is ShapedArray {
@@ -90,6 +107,7 @@ function isShaped(value: unknown): value is ShapedArray {
 }
 
 function kindOf(array: NumberArray): 'float32' | 'uint8' | 'int64' {
-  if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return 'uint8'
-  return array instanceof Float32Array || array instanceof Float64Array ? 'float32' : 'int64'
+  const name = typedArrayName(array)
+  if (name !== undefined && Object.hasOwn(KINDS, name)) return KINDS[name]
+  throw invalidArgument('a value', `one of the typed arrays ${Object.keys(KINDS).join(', ')}`, array)
 }

@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isThenable, messageOf, TorchLearnerError } from '../native/index.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -176,8 +176,7 @@ export class Callback {
 export function runCallback(callback: Callback, event: EventName): Awaitable<void> {
   try {
     const pending = callback[event]?.()
-    if (pending instanceof Promise)
-      return pending.catch((error: unknown) => Promise.reject(inContext(callback, event, error)))
+    if (isThenable(pending)) return pending.then(undefined, error => Promise.reject(inContext(callback, event, error)))
   } catch (error) {
     throw inContext(callback, event, error)
   }
@@ -186,7 +185,7 @@ export function runCallback(callback: Callback, event: EventName): Awaitable<voi
 /** The error of a callback, with the callback and the event (or method) in its message; signals pass as they are. */
 export function inContext(callback: Callback, event: EventName | 'cleanup' | 'detach', error: unknown): unknown {
   if (error instanceof CancelSignal) return error
-  const what = error instanceof Error ? error.message : String(error)
+  const what = messageOf(error)
   return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.label} at ${event}: ${what}`, {
     cause: error,
   })

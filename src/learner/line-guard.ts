@@ -1,3 +1,4 @@
+import { isTyped } from '../native/index.js'
 import type { TextSink } from './renderer.js'
 
 const LINE_FEED = 10
@@ -61,7 +62,7 @@ export class LineGuard {
       if (this.#standing) {
         this.clear()
         const chunk: unknown = args[0]
-        const end = typeof chunk === 'string' ? chunk.at(-1) : chunk instanceof Uint8Array ? chunk.at(-1) : undefined
+        const end = typeof chunk === 'string' ? chunk.at(-1) : isTyped(chunk, 'Uint8Array') ? chunk.at(-1) : undefined
         if (end !== undefined) this.#foreign = end !== '\n' && end !== LINE_FEED
       }
       return Reflect.apply(original, stream, args)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isAbortSignal } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
@@ -142,7 +142,7 @@ export const fitSchema = z.strictObject({
   cbs: callbacks,
   resetOpt: fields.flag,
   startEpoch: fields.epochs,
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional(),
 })
 
 /** Complains of anything but a number of epochs. */

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
@@ -82,7 +82,7 @@ function noise(shape: number[], random: MixRandom): Tensor {
   if (!random.normal) return randn(shape)
   const count = shape.reduce((product, size) => product * size, 1)
   const values = random.normal(count)
-  if (values instanceof Float32Array && values.length === count) return tensor(values, { shape })
+  if (isTyped(values, 'Float32Array') && values.length === count) return tensor(values, { shape })
   throw invalidArgument('random.normal(n)', `a Float32Array of ${count} numbers`, values)
 }
 

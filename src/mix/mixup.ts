@@ -1,5 +1,5 @@
 import { PendingChannels } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor, tensor } from '../tensor/index.js'
 
@@ -15,7 +15,7 @@ const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(val
 /** {@link Partners} as the native operators take them. */
 export function partnersTensor(perm: Partners): Tensor {
   if (perm instanceof Tensor) return perm
-  if (perm instanceof Int32Array) return tensor(perm)
+  if (isTyped(perm, 'Int32Array')) return tensor(perm)
   if (!Array.isArray(perm) || !perm.every(isSampleNumber)) {
     throw invalidArgument('perm', 'a tensor, an Int32Array or an array of sample numbers', perm)
   }
@@ -26,7 +26,7 @@ export function partnersTensor(perm: Partners): Tensor {
 export function weightsTensor(lam: MixWeights): Tensor {
   if (lam instanceof Tensor) return lam
   const values = typeof lam === 'number' ? [lam] : lam
-  if (!(values instanceof Float32Array) && !Array.isArray(values)) {
+  if (!isTyped(values, 'Float32Array') && !Array.isArray(values)) {
     throw invalidArgument('lam', 'a tensor, a Float32Array, an array of numbers or a number', lam)
   }
   const wrong = values.findIndex(value => !(typeof value === 'number' && value >= 0 && value <= 1))

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 import { hostRandom } from '../tensor/index.js'
 
 /**
@@ -82,18 +82,9 @@ export interface Shares {
   perm: Int32Array
 }
 
-function checkedDraw<T extends Float32Array | Int32Array>(
-  name: string,
-  drawn: T,
-  like: new (n: number) => T,
-  n: number,
-) {
-  if (drawn instanceof like && drawn.length === n) return drawn
-  throw invalidArgument(
-    `random.${name}`,
-    `${like.name === 'Int32Array' ? 'an' : 'a'} ${like.name} of ${n} numbers`,
-    drawn,
-  )
+function checkedDraw<K extends 'Float32Array' | 'Int32Array'>(name: string, drawn: unknown, kind: K, n: number) {
+  if (isTyped(drawn, kind) && drawn.length === n) return drawn
+  throw invalidArgument(`random.${name}`, `${kind === 'Int32Array' ? 'an' : 'a'} ${kind} of ${n} numbers`, drawn)
 }
 
 /** @internal Options that somebody passed: an object. */
@@ -111,7 +102,7 @@ function checkDraw(n: number, { mode = 'elem', prob = 1, random = defaultRandom 
 
 /** Numbers of Beta(alpha, alpha); alpha = 1 gives uniform ones. */
 export function drawBeta(alpha: number, n: number, random: MixRandom): Float32Array {
-  return checkedDraw('beta(alpha, n)', random.beta(alpha, n), Float32Array, n)
+  return checkedDraw('beta(alpha, n)', random.beta(alpha, n), 'Float32Array', n)
 }
 
 /**
@@ -130,7 +121,7 @@ export function drawShares(
   const hits = prob < 1 ? Array.from(drawBeta(1, count, random), u => u < prob) : new Array<boolean>(count).fill(true)
   if (!hits.includes(true)) return null
   const drawn = values(count, random)
-  const order = checkedDraw('permutation(n)', random.permutation(n), Int32Array, n)
+  const order = checkedDraw('permutation(n)', random.permutation(n), 'Int32Array', n)
   if (mode === 'batch') return { values: drawn, hits, groups: Int32Array.of(0), perm: order }
   if (mode === 'elem') return { values: drawn, hits, groups: Int32Array.from({ length: n }, (_, i) => i), perm: order }
   return { values: drawn, hits, ...paired(order) }

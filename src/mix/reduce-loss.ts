@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isThenable } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 
 /**
@@ -35,9 +35,9 @@ function restoring<T>(fn: () => T, restore: () => void): T {
   let pending = false
   try {
     const result = fn()
-    if (!(result instanceof Promise)) return result
+    if (!isThenable(result)) return result
     pending = true
-    return result.finally(restore) as T
+    return Promise.resolve(result).finally(restore) as T
   } finally {
     if (!pending) restore()
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { cachedLibtorch, findLibtorch } from '../../scripts/libtorch/find.mjs'
-import { TorchLearnerError } from './errors.js'
+import { messageOf, TorchLearnerError } from './errors.js'
 import { loadAddon } from './load.js'
 import { locateAddon, packageRoot } from './locate.js'
 
@@ -85,6 +85,6 @@ function attempt(name: string, look: () => Fact[]): Fact[] {
     return look()
   } catch (error) {
     if (error instanceof TorchLearnerError) return [[name, `fails: ${error.code}: ${error.message}`]]
-    return [[name, `fails: ${error instanceof Error ? error.message : String(error)}`]]
+    return [[name, `fails: ${messageOf(error)}`]]
   }
 }

@@ -1,3 +1,5 @@
+import { isError } from './kinds.js'
+
 /**
  * What went wrong, as a stable string. Messages may change between releases, codes don't.
  *
@@ -82,7 +84,7 @@ function rawText(value: unknown, depth: number): string {
 }
 
 function objectText(value: object, depth: number): string {
-  if (value instanceof Error) return `${value.name}: ${value.message}`
+  if (isError(value)) return `${value.name}: ${value.message}`
   if (ArrayBuffer.isView(value) && 'length' in value) return `${className(value)}(${value.length})`
   if (Array.isArray(value)) {
     if (depth > 1) return `Array(${value.length})`
@@ -124,4 +126,10 @@ export function typeName(value: unknown): string {
 export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): TorchLearnerError {
   const sentence = `Expected ${expected} for ${name} but received ${describe(received)} of type ${typeName(received)}`
   return new TorchLearnerError('ERR_INVALID_ARG', hint ? `${sentence}. ${hint}` : sentence)
+}
+
+/** What an error says; of other things that were thrown, what they are. */
+export function messageOf(error: unknown): string {
+  if (isError(error)) return String(error.message)
+  return typeof error === 'string' ? error : describe(error)
 }

@@ -3,8 +3,23 @@ import { loadAddon } from './load.js'
 
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
 export { doctor } from './doctor.js'
-export { describe, type ErrorCode, invalidArgument, TorchLearnerError, typeName } from './errors.js'
+export { describe, type ErrorCode, invalidArgument, messageOf, TorchLearnerError, typeName } from './errors.js'
 export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
+export {
+  codeOf,
+  type Float16ArrayLike,
+  hasCode,
+  isAbortSignal,
+  isArrayBuffer,
+  isError,
+  isMap,
+  isPlainObject,
+  isReadableStream,
+  isRegExp,
+  isThenable,
+  isTyped,
+  typedArrayName,
+} from './kinds.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
 export const native: NativeAddon = loadAddon()

@@ -5,7 +5,7 @@ import type { Libtorch } from '../../scripts/libtorch/find.mjs'
 import { baseVersion } from '../../scripts/libtorch/release.mjs'
 import type { NativeAddon } from './addon.js'
 import { refuseTruncated } from './elf.js'
-import { TorchLearnerError } from './errors.js'
+import { messageOf, TorchLearnerError } from './errors.js'
 import { locateAddon, locateLibtorch } from './locate.js'
 import { type Environment, withOpenMpDefaults } from './openmp.js'
 
@@ -95,8 +95,4 @@ function refuseSecondLibtorch(libtorch: Libtorch): void {
     `This process has already loaded ${other}, so that ${ours} can't be loaded beside it. ` +
       'Use one of the two packages in a process of its own, or set LIBTORCH to make both use the same libtorch',
   )
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

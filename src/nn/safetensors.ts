@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
+import { hasCode, invalidArgument, native, TorchLearnerError } from '../native/index.js'
 import { type DType, Tensor } from '../tensor/index.js'
 import {
   decodeHeader,
@@ -160,7 +160,7 @@ async function openFile(file: string): Promise<FileHandle> {
     if (!(await stat(file)).isFile()) throw refused(file, new HeaderError('it is not a file'))
     return await open(file, 'r')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (hasCode(error, 'ENOENT')) {
       throw new TorchLearnerError('ERR_NOT_FOUND', `There is no file ${file}`, { cause: error })
     }
     throw error

@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isMap, TorchLearnerError } from '../native/index.js'
 import { noGrad, Tensor } from '../tensor/index.js'
 
 /** Tensors by dotted name. */
@@ -41,7 +41,7 @@ export function stateEntries(state: StateDict): Map<string, Tensor> {
   if (typeof state !== 'object' || state === null || Array.isArray(state)) {
     throw invalidArgument('the state dict', 'a Map or an object of tensors by name', state)
   }
-  const entries = new Map<string, Tensor>(state instanceof Map ? state : Object.entries(state))
+  const entries = new Map<string, Tensor>(isMap(state) ? state : Object.entries(state))
   for (const [name, value] of entries) {
     if (!(value instanceof Tensor)) throw invalidArgument(`'${name}' in the state dict`, 'a Tensor', value)
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { hasCode } from '../native/index.js'
 
 /** Written in pieces of this size at most: one call of `write` takes less than 2 GiB. */
 const PIECE = 256 * 1024 * 1024
@@ -83,7 +84,7 @@ async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (hasCode(error, 'ENOENT')) return []
     throw error
   }
 }
@@ -94,7 +95,7 @@ function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     // somebody else's process can't be signalled and is alive all the same
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return hasCode(error, 'EPERM')
   }
 }
 

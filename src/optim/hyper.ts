@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 
 /** Learning rates that rise from the first parameter group to the last: see {@link slice}. */
 export class Slice {
@@ -92,7 +92,7 @@ function fromSlice({ start, stop }: Slice, groups: number): number[] {
 export function spread(name: string, value: HyperValue, groups: number, range?: Range): number[] {
   if (typeof value === 'number') return new Array<number>(groups).fill(checkNumber(name, value, range))
   if (value instanceof Slice) return fromSlice(value, groups).map(item => checkNumber(name, item, range))
-  if (!Array.isArray(value) && !(value instanceof Float32Array) && !(value instanceof Float64Array)) {
+  if (!Array.isArray(value) && !isTyped(value, 'Float32Array', 'Float64Array')) {
     throw invalidArgument(name, 'a number, an array of numbers or slice(...)', value)
   }
   const values = Array.from(value, item => checkNumber(name, item, range))

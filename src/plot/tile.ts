@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 import { encodePng, type Pixels, ZOOM } from './png.js'
 import { element } from './svg.js'
 
@@ -45,7 +45,7 @@ export async function imageElement(tile: Pixels, x: number, y: number, scale: nu
 export function checkTile(tile: Tile): void {
   if (typeof tile !== 'object' || tile === null) throw invalidArgument('tiles', 'pictures', tile)
   const { data, width, height, channels, title } = tile
-  if (!(data instanceof Uint8Array)) throw invalidArgument('data', 'a Uint8Array of pixels', data)
+  if (!isTyped(data, 'Uint8Array')) throw invalidArgument('data', 'a Uint8Array of pixels', data)
   if (![1, 3, 4].includes(channels)) throw invalidArgument('channels', '1, 3 or 4', channels)
   if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
   if (!(width > 0 && height > 0) || data.length !== width * height * channels) {

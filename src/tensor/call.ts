@@ -1,4 +1,12 @@
-import { type CallResult, invalidArgument, native, type TaggedValue, TorchLearnerError } from '../native/index.js'
+import {
+  type CallResult,
+  invalidArgument,
+  isPlainObject,
+  isThenable,
+  native,
+  type TaggedValue,
+  TorchLearnerError,
+} from '../native/index.js'
 import { context } from './context.js'
 import { Generator } from './random.js'
 import { Tensor } from './tensor.js'
@@ -37,13 +45,6 @@ export function operatorIndex(name: string): number {
     indices.set(name, index)
   }
   return index
-}
-
-/** A plain options object, as opposed to tensors, arrays and class instances. */
-function isOptions(value: unknown): value is Record<string, OpArgument> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 /** `keepDim` as `keep_dim`; names that PyTorch writes with capitals (`A`, `LU`, `Vh`) stay as they are. */
@@ -97,7 +98,7 @@ function lower(value: OpArgument): unknown {
  */
 export function callOperator(index: number, args: readonly OpArgument[]): unknown {
   const last = args.length - 1
-  const options = last >= 0 && isOptions(args[last]) ? (args[last] as Record<string, OpArgument>) : null
+  const options = last >= 0 && isPlainObject(args[last]) ? (args[last] as Record<string, OpArgument>) : null
   const count = options === null ? args.length : last
   const lowered: unknown[] = new Array(count)
   let hints0 = 0
@@ -156,7 +157,7 @@ function lift(result: CallResult, args: readonly OpArgument[], options: Record<s
     for (const arg of args.flat()) if (arg instanceof Tensor) arg.written()
     return undefined
   }
-  if (result instanceof Promise) return result.then(unwrap)
+  if (isThenable(result)) return result.then(unwrap)
   if (Array.isArray(result) && typeof result[0] === 'number') {
     return (result as number[]).map(handle => own(handle, args, options))
   }

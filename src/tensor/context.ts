@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isThenable } from '../native/index.js'
 import type { DType } from './dtype.js'
 
 /** What a scope must know of the tensors it holds. */
@@ -128,10 +128,6 @@ export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?:
     throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
   if (typeof enabled !== 'boolean') throw invalidArgument('enabled', 'true or false', enabled)
   return within({ autocast: enabled ? dtype : null, block: context().block || nextBlock() }, fn)
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** Opens a scope, runs `fn`, and hands its record and result to `close`, also when `fn` is async or throws. */

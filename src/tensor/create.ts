@@ -1,4 +1,4 @@
-import { invalidArgument, native } from '../native/index.js'
+import { invalidArgument, isArrayBuffer, isTyped, native } from '../native/index.js'
 import {
   checkDType,
   type Device,
@@ -7,6 +7,7 @@ import {
   isTypedArray,
   type MemoryFormat,
   type TypedArray,
+  type TypedInput,
 } from './dtype.js'
 import { ops } from './ops.js'
 import type { Generator } from './random.js'
@@ -104,7 +105,7 @@ function finish(made: Tensor, { requiresGrad }: TensorOptions): Tensor {
  * @example tensor(new Float32Array(6), { shape: [2, 3] })
  */
 export function tensor(
-  data: NestedArray | TypedArray | bigint[],
+  data: NestedArray | TypedInput | bigint[],
   options: TensorOptions & { shape?: Shape } = {},
 ): Tensor {
   checkOptions(options, ['shape'])
@@ -160,8 +161,8 @@ function converted(made: Tensor, dtype: DType): Tensor {
   return result
 }
 
-function fromTyped(data: TypedArray, options: TensorOptions & { shape?: Shape }, copy: boolean): Tensor {
-  const bits = data instanceof Uint16Array && (options.dtype === 'float16' || options.dtype === 'bfloat16')
+function fromTyped(data: TypedInput, options: TensorOptions & { shape?: Shape }, copy: boolean): Tensor {
+  const bits = isTyped(data, 'Uint16Array') && (options.dtype === 'float16' || options.dtype === 'bfloat16')
   const stored = bits && options.dtype ? options.dtype : dtypeOf(data)
   const shape = options.shape === undefined ? [data.length] : checkShape(options.shape)
   checkCount(data.length, shape)
@@ -169,10 +170,10 @@ function fromTyped(data: TypedArray, options: TensorOptions & { shape?: Shape },
   return place(options.dtype === undefined || options.dtype === stored ? made : converted(made, options.dtype), options)
 }
 
-function wholeBuffer(data: TypedArray): ArrayBuffer {
+function wholeBuffer(data: TypedInput): ArrayBuffer {
   const { buffer } = data
   const resizable = 'resizable' in buffer && buffer.resizable === true
-  if (buffer instanceof ArrayBuffer && !resizable) return buffer
+  if (isArrayBuffer(buffer) && !resizable) return buffer
   throw invalidArgument('data', 'a typed array on an ArrayBuffer of fixed length', data, 'Copy it with .slice() first')
 }
 
@@ -182,12 +183,12 @@ function wholeBuffer(data: TypedArray): ArrayBuffer {
  *
  * @param options `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
  */
-export function asTensor(data: TypedArray, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
+export function asTensor(data: TypedInput, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
   checkOptions(options, ['shape'])
   if (!isTypedArray(data))
     throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
   const { dtype } = options
-  const own = data instanceof Uint16Array ? ['float16', 'bfloat16'] : [dtypeOf(data)]
+  const own = isTyped(data, 'Uint16Array') ? ['float16', 'bfloat16'] : [dtypeOf(data)]
   if (dtype !== undefined && !own.includes(dtype)) {
     throw invalidArgument('dtype', `the array's own (${own.join(' or ')})`, dtype, 'tensor(data, { dtype }) converts')
   }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { type Float16ArrayLike, invalidArgument, TorchLearnerError, typedArrayName } from '../native/index.js'
 
 /** Element types, by PyTorch's names. */
 export type DType =
@@ -29,6 +29,9 @@ export type TypedArray =
   | Uint8Array
   | Uint8ClampedArray
   | Uint16Array
+
+/** What tensors are made from besides: Node 24's Float16Array. */
+export type TypedInput = TypedArray | Float16ArrayLike
 
 interface Kind {
   /** The typed array with the same memory layout; half precision as its bits. */
@@ -72,19 +75,61 @@ export function checkDType(value: unknown): DType {
 }
 
 /** Wraps memory in the typed array of its dtype. Complex numbers have none. */
-export function viewOf(buffer: ArrayBuffer, dtype: string): TypedArray {
+export function viewOf(buffer: ArrayBuffer, dtype: string): TypedArray
+export function viewOf(buffer: ArrayBuffer, dtype: string, float16Array: boolean): TypedInput
+export function viewOf(buffer: ArrayBuffer, dtype: string, float16Array = false): TypedInput {
+  if (float16Array && dtype === 'float16') return new (halfArray())(buffer)
   return new KINDS[checkDType(dtype)].array(buffer)
 }
 
+type HalfArrayClass = new (buffer: ArrayBuffer) => Float16ArrayLike
+
+function halfArray(): HalfArrayClass {
+  const { Float16Array } = globalThis as { Float16Array?: HalfArrayClass }
+  if (Float16Array) return Float16Array
+  throw new TorchLearnerError(
+    'ERR_UNSUPPORTED',
+    `float16Array: Float16Array comes with Node 24, and this is ${process.version}: read the bits as Uint16Array, or convert with .to({ dtype: 'float32' })`,
+  )
+}
+
+/** How a tensor's elements are to be read. */
+export interface DataOptions {
+  /** False shares the tensor's own memory where it lies that way already. Default true. */
+  copy?: boolean
+  /** True gives float16 as `Float16Array`, which Node has from version 24 on. Default false: its bits. */
+  float16Array?: boolean
+}
+
+/** @internal */
+export function checkDataOptions(options: DataOptions): Required<DataOptions> {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  const { copy = true, float16Array = false, ...rest } = options
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw invalidArgument('options', 'only the names copy and float16Array', unknown)
+  if (typeof copy !== 'boolean') throw invalidArgument('copy', 'true or false', copy)
+  if (typeof float16Array !== 'boolean') throw invalidArgument('float16Array', 'true or false', float16Array)
+  if (float16Array) halfArray()
+  return { copy, float16Array }
+}
+
+/** Arrays of other classes, those of Nodes to come included, stand for no dtype. */
+const BY_ARRAY: Readonly<Record<string, DType>> = {
+  Float16Array: 'float16',
+  Float32Array: 'float32',
+  Float64Array: 'float64',
+  BigInt64Array: 'int64',
+  Int32Array: 'int32',
+  Int16Array: 'int16',
+  Int8Array: 'int8',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
+}
+
 /** The dtype that a typed array stands for, unless another is asked for. */
-export function dtypeOf(array: TypedArray): DType {
-  if (array instanceof Float32Array) return 'float32'
-  if (array instanceof Float64Array) return 'float64'
-  if (array instanceof BigInt64Array) return 'int64'
-  if (array instanceof Int32Array) return 'int32'
-  if (array instanceof Int16Array) return 'int16'
-  if (array instanceof Int8Array) return 'int8'
-  if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return 'uint8'
+export function dtypeOf(array: TypedInput): DType {
+  const name = typedArrayName(array)
+  if (name !== undefined && Object.hasOwn(BY_ARRAY, name)) return BY_ARRAY[name]
   throw invalidArgument(
     'data',
     'a typed array whose type is a dtype, or the dtype float16 or bfloat16 for its bits',
@@ -92,8 +137,8 @@ export function dtypeOf(array: TypedArray): DType {
   )
 }
 
-export function isTypedArray(value: unknown): value is TypedArray {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+export function isTypedArray(value: unknown): value is TypedInput {
+  return typedArrayName(value) !== undefined
 }
 
 /** One half-precision number from its bits. */

@@ -22,7 +22,7 @@ export {
   where,
   zeros,
 } from './create.js'
-export type { Device, DType, MemoryFormat, TypedArray } from './dtype.js'
+export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
 export { type Operator, operator, ops } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'

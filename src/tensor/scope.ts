@@ -1,3 +1,4 @@
+import { isMap, isPlainObject } from '../native/index.js'
 import { context, inScope, type ScopeRecord } from './context.js'
 import { Tensor } from './tensor.js'
 
@@ -26,13 +27,10 @@ function rescue(value: unknown, record: ScopeRecord, depth = 0): void {
     if (value.scope === record) value.handOver(record.parent)
   } else if (depth < 8 && Array.isArray(value)) {
     for (const item of value) rescue(item, record, depth + 1)
-  } else if (depth < 8 && value instanceof Map) {
+  } else if (depth < 8 && isMap(value)) {
     for (const item of value.values()) rescue(item, record, depth + 1)
-  } else if (depth < 8 && typeof value === 'object' && value !== null) {
-    const prototype = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype || prototype === null) {
-      for (const item of Object.values(value)) rescue(item, record, depth + 1)
-    }
+  } else if (depth < 8 && isPlainObject(value)) {
+    for (const item of Object.values(value)) rescue(item, record, depth + 1)
   }
 }
 

@@ -1,6 +1,15 @@
-import { invalidArgument, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isTyped, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
 import { bound, context, type Scoped, type ScopeRecord } from './context.js'
-import { type Device, type DType, halfToNumber, type TypedArray, viewOf } from './dtype.js'
+import {
+  checkDataOptions,
+  type DataOptions,
+  type Device,
+  type DType,
+  halfToNumber,
+  type TypedArray,
+  type TypedInput,
+  viewOf,
+} from './dtype.js'
 import type { TensorMethods } from './generated/methods.js'
 
 /** Nested arrays of numbers (booleans for `bool`), one level a dimension. */
@@ -211,18 +220,24 @@ export class Tensor implements Scoped {
    * bool, `Uint16Array` with the bits for float16 and bfloat16, ...
    *
    * @param options `copy: false` shares the tensor's own memory where it lies that way already: faster, and changes on
-   * either side are seen on the other
+   * either side are seen on the other; `float16Array: true` (from Node 24 on): float16 comes as `Float16Array`
    * @throws TorchLearnerError rejects with the first error of the operators that this tensor came from
    */
-  async data(options: { copy?: boolean } = {}): Promise<TypedArray> {
-    const { buffer, dtype } = await native.read(this.handle, options?.copy ?? true)
-    return viewOf(buffer, dtype)
+  data(options: DataOptions & { float16Array: true }): Promise<TypedInput>
+  data(options?: DataOptions): Promise<TypedArray>
+  async data(options: DataOptions = {}): Promise<TypedInput> {
+    const { copy, float16Array } = checkDataOptions(options)
+    const { buffer, dtype } = await native.read(this.handle, copy)
+    return viewOf(buffer, dtype, float16Array)
   }
 
   /** {@link Tensor.data}, blocking. */
-  dataSync(options: { copy?: boolean } = {}): TypedArray {
-    const { buffer, dtype } = native.readSync(this.handle, options?.copy ?? true)
-    return viewOf(buffer, dtype)
+  dataSync(options: DataOptions & { float16Array: true }): TypedInput
+  dataSync(options?: DataOptions): TypedArray
+  dataSync(options: DataOptions = {}): TypedInput {
+    const { copy, float16Array } = checkDataOptions(options)
+    const { buffer, dtype } = native.readSync(this.handle, copy)
+    return viewOf(buffer, dtype, float16Array)
   }
 
   /** The only element as a number. */
@@ -296,7 +311,7 @@ export class Tensor implements Scoped {
 
 /** Elements as JavaScript numbers, whatever the memory holds. */
 function numbers(data: TypedArray, dtype: string): ArrayLike<number> {
-  if (data instanceof BigInt64Array) return Array.from(data, Number)
+  if (isTyped(data, 'BigInt64Array')) return Array.from(data, Number)
   if (dtype === 'float16' || dtype === 'bfloat16') {
     return Array.from(data as Uint16Array, bits => halfToNumber(bits, dtype))
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Metadata, Sharp, SharpOptions } from 'sharp'
+import { messageOf } from '../native/index.js'
 import { pictureError, type RgbPicture } from './picture.js'
 
 /** Longer sides are no photographs: tables by row and column would take more memory than the pixels. */
@@ -94,7 +95,7 @@ function deepGreyToRgb(grey: Buffer): Uint8Array {
 }
 
 function sharpError(path: string, cause: unknown) {
-  const said = cause instanceof Error ? cause.message : String(cause)
+  const said = messageOf(cause)
   const reason = said.includes('unsupported image format')
     ? "it isn't a picture in a format known here"
     : said

@@ -7,7 +7,7 @@ import type {
   TargetEncoder,
   Targets,
 } from '../data/index.js'
-import { invalidArgument, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isTyped, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
 import { asTensor, Tensor } from '../tensor/index.js'
 import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
 import { decodeInto, type RgbPicture } from './decode.js'
@@ -144,7 +144,7 @@ export class ImageSource implements BatchSource {
     const forget = () => signal.removeEventListener('abort', free)
     try {
       const rows = await fill(this.#decoder(draws, pixels, request, signal))
-      if (pixels instanceof Uint8Array) await this.#encode(pixels, rows, request, context)
+      if (isTyped(pixels, 'Uint8Array')) await this.#encode(pixels, rows, request, context)
       const targets = this.targets?.rows(Int32Array.from(rows, ({ index }) => index))
       const pictures = picturesOf(pixels, rows, n, request)
       const make = () => {
@@ -206,7 +206,7 @@ function picturesOf(pixels: Pixels, rows: readonly Row[], n: number, request: Pi
 function checkPicture(made: unknown, width: number, height: number, by: ItemTransform): RgbPicture {
   const given = (typeof made === 'object' && made !== null ? made : {}) as Partial<RgbPicture>
   const { data } = given
-  if (data instanceof Uint8Array && given.width === width && given.height === height) {
+  if (isTyped(data, 'Uint8Array') && given.width === width && given.height === height) {
     if (data.length === width * height * 3) return { data, width, height }
   }
   const wanted = `a picture { data, width: ${width}, height: ${height} } with 3 bytes a pixel`

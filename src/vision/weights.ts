@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
 import { loadPthSync } from '../nn/load-pth.js'
 import type { Tensor } from '../tensor/index.js'
 
@@ -91,7 +91,7 @@ export async function downloadWeights(name: WeightsName, version: WeightsVersion
   try {
     await fetchFile(place.url, place.file, place.hash, { title: name })
   } catch (error) {
-    throw failed(place, error instanceof Error ? error.message : String(error), error)
+    throw failed(place, messageOf(error), error)
   }
   return place.file
 }
