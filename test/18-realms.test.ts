@@ -1,7 +1,5 @@
 // Values of other realms, as `vm` and Jest make them: what a thing is decides, not whose class it is of.
 // `npm run test:realms` runs the public surface under Jest itself.
-import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import vm from 'node:vm'
 import test from 'ava'
 import {
@@ -136,25 +134,4 @@ test('a signal that another library made', async t => {
     "{ aborted: true, addEventListener() {}, removeEventListener() {}, throwIfAborted() { throw new Error('over') } }",
   )
   await t.throwsAsync(tinyLearner().fit(1, { signal }), { any: true, message: 'over' })
-})
-
-/** What `instanceof` must not be asked: the classes that each realm has of its own. */
-function sourcesWith(pattern: RegExp): string[] {
-  const found: string[] = []
-  for (const folder of ['src', 'scripts']) {
-    const path = fileURLToPath(new URL(`../${folder}/`, import.meta.url))
-    for (const name of readdirSync(path, { recursive: true, encoding: 'utf8' })) {
-      if (!/\.(ts|mjs)$/.test(name) || name === 'native/kinds.ts') continue
-      for (const [i, line] of readFileSync(`${path}/${name}`, 'utf8').split('\n').entries()) {
-        const built = [...line.matchAll(pattern)].filter(([, type]) => Object.hasOwn(globalThis, type))
-        if (built.length > 0) found.push(`${folder}/${name}:${i + 1}: ${line.trim()}`)
-      }
-    }
-  }
-  return found
-}
-
-test('no class that each realm has of its own is asked for by instanceof', t => {
-  t.deepEqual(sourcesWith(/\binstanceof\(? *([A-Za-z0-9]+)/g), [], 'src/native/kinds.ts tells kinds apart')
-  t.deepEqual(sourcesWith(/=== ([A-Za-z0-9]+)\.prototype\b/g), [])
 })

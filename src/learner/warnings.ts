@@ -1,4 +1,4 @@
-import { describe } from '../native/index.js'
+import { messageOf } from '../native/index.js'
 
 /** Tells the user, through Node's own channel (`process.on('warning')`), that the loss can't be used any more. */
 export function warnNanLoss(value: number, batch: number): void {
@@ -38,8 +38,4 @@ export function warnLoaderClose(error: unknown): void {
     type: 'TorchLearnerWarning',
     code: 'ERR_LOADER_CLOSE',
   })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : describe(error)
 }
