@@ -25,6 +25,8 @@ for (const folder of ['src', 'scripts']) {
   }
 }
 if (found > 0) {
-  console.error(`Fails for values of another realm: use what ${KINDS} exports (isError, messageOf, isTyped, isMap, ...)`)
+  console.error(
+    `Fails for values of another realm: use what ${KINDS} exports (isError, messageOf, isTyped, isMap, ...)`,
+  )
   process.exitCode = 1
 }
