@@ -37,12 +37,12 @@ bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 std::atomic<Environment*> main_environment{nullptr};
 
-// Runs in exit(). If an operator or a picture is still under way, leaves before the libraries it uses are torn down
-// under it.
+// Runs in exit(). If an operator, a picture or a file is still under way, leaves before the libraries it uses are torn
+// down under it.
 void leave(int status, void*) {
   Environment* environment = main_environment.load();
   if (environment == nullptr) return;
-  if (!environment->abandoned && stop_pictures(*environment, kPatience) && environment->stream.stop(kPatience)) {
+  if (!environment->abandoned && environment->jobs.stop(kPatience) && environment->stream.stop(kPatience)) {
     tell_unheard(*environment);
     return;
   }
@@ -62,14 +62,14 @@ napi_value at_exit(Environment&, napi_env, napi_callback_info) { return nullptr;
 #endif
 
 // Runs while JavaScript can no longer: what is left in the queues is dropped, what failed unheard is said once. A
-// worker waits for the operator and the pictures under way, since the process goes on; the process itself does not.
+// worker waits for the operator and the jobs under way, since the process goes on; the process itself does not.
 void close(void* data) {
   auto* environment = static_cast<Environment*>(data);
   if (on_main_thread()) {
-    const bool decoded = stop_pictures(*environment, kPatience);
-    environment->abandoned = !environment->stream.stop(kPatience) || !decoded;
+    const bool done = environment->jobs.stop(kPatience);
+    environment->abandoned = !environment->stream.stop(kPatience) || !done;
   } else {
-    stop_pictures(*environment);
+    environment->jobs.stop();
     environment->stream.stop();
   }
   environment->mailbox->close();

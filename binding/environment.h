@@ -1,13 +1,10 @@
 // The state of one Node environment (the main thread or a worker): its stream, its tensor handles, its way back to JS.
 #pragma once
 
+#include "job_pool.h"
 #include "stream.h"
 
 namespace torch_learner {
-
-namespace image {
-class Pool;
-}
 
 // Work to be done on the JavaScript thread: settle a promise, release a reference.
 struct Completion {
@@ -67,10 +64,10 @@ struct Environment {
   napi_env env;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
   Stream stream;
-  std::shared_ptr<image::Pool> pictures;  // made by init_image
-  uint64_t random_seq = 0;                // the last recorded task that draws random numbers
-  bool synchronous = false;               // TORCH_LEARNER_SYNC=1
-  bool abandoned = false;                 // an operator still ran when the process ended
+  JobPool jobs;
+  uint64_t random_seq = 0;   // the last recorded task that draws random numbers
+  bool synchronous = false;  // TORCH_LEARNER_SYNC=1
+  bool abandoned = false;    // an operator still ran when the process ended
   int threads = 0;
   napi_ref error_factory = nullptr;
 
@@ -115,8 +112,5 @@ void init_device(napi_env env, napi_value exports);
 void init_allocator(napi_env env, napi_value exports);
 void init_serialize(napi_env env, napi_value exports);
 void init_image(napi_env env, napi_value exports);
-
-// Drops what hasn't begun of decoding and waits for the rest; see image::Pool::stop.
-bool stop_pictures(Environment& environment, std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
 }  // namespace torch_learner

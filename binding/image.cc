@@ -1,8 +1,8 @@
-// Pictures for JavaScript: files and pixels to batches, on threads of the addon's own (image_pool.h).
+// Pictures for JavaScript: files and pixels to batches, on threads of the addon's own (job_pool.h).
 #include <algorithm>
 
 #include "image_convert.h"
-#include "image_pool.h"
+#include "job.h"
 
 namespace torch_learner {
 
@@ -13,37 +13,17 @@ using image::Request;
 using image::Size;
 using image::Step;
 
-// How many threads there may be for works of one picture, of which there may be many.
-const int kSingles = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
+// One for each thread: its buffers live as long as the thread.
+Decoder& decoder() {
+  thread_local Decoder own;
+  return own;
+}
 
-// A work with a promise for its result.
-class Job : public image::Work, public std::enable_shared_from_this<Job> {
+class PictureJob : public Job {
  public:
-  using Work::Work;
+  using Job::Job;
 
-  static napi_value start(Environment& environment, napi_env env, std::shared_ptr<Job> job, size_t items) {
-    job->mailbox_ = environment.mailbox;
-    job->completion_ = new Completion;
-    job->completion_->cleanup = [references = job->references_](napi_env e) {
-      for (napi_ref reference : references) napi_delete_reference(e, reference);
-    };
-    napi_value promise = environment.promise(job->completion_);
-    if (items == 0) {
-      job->done();
-      return promise;
-    }
-    try {
-      environment.pictures->add(job);
-    } catch (const std::exception& error) {
-      job->completion_->error = std::make_shared<OpError>();
-      job->completion_->error->code = "ERR_OUT_OF_MEMORY";
-      job->completion_->error->message = std::string("No thread can be started to decode pictures: ") + error.what();
-      job->done();
-    }
-    return promise;
-  }
-
-  // The memory of a typed array, which stays alive until the promise is settled.
+  // The memory of a typed array of ours, which stays alive until the promise is settled.
   uint8_t* borrow(napi_env env, napi_value array, size_t& length) {
     napi_typedarray_type type;
     void* data = nullptr;
@@ -51,9 +31,7 @@ class Job : public image::Work, public std::enable_shared_from_this<Job> {
         type != napi_uint8_array) {
       throw Misuse("ERR_INVALID_ARG", "Expected a Uint8Array for pixels but received another type.");
     }
-    napi_ref reference;
-    check(napi_create_reference(env, array, 1, &reference));
-    references_.push_back(reference);
+    hold(env, array);
     return static_cast<uint8_t*>(data);
   }
 
@@ -75,27 +53,16 @@ class Job : public image::Work, public std::enable_shared_from_this<Job> {
     return data;
   }
 
- protected:
-  virtual napi_value result(napi_env env) = 0;
-
-  void done() noexcept override {
-    completion_->build = [self = shared_from_this()](napi_env env) { return self->result(env); };
-    mailbox_->post(completion_);
-  }
-
  private:
-  std::shared_ptr<Mailbox> mailbox_;
-  Completion* completion_ = nullptr;
-  std::vector<napi_ref> references_;
   at::Tensor tensor_;
 };
 
 // The files of a batch: file k becomes picture slots[k] of the target.
-class DecodeJob : public Job {
+class DecodeJob : public PictureJob {
  public:
   DecodeJob(std::vector<std::string> paths, std::vector<double> draws, std::vector<int64_t> slots, Request request,
             int threads, double ticket)
-      : Job(paths.size(), threads, ticket),
+      : PictureJob(paths.size(), threads, ticket),
         paths_(std::move(paths)),
         draws_(std::move(draws)),
         slots_(std::move(slots)),
@@ -104,11 +71,12 @@ class DecodeJob : public Job {
   uint8_t* out = nullptr;
 
  protected:
-  void run(size_t item, Decoder& decoder) noexcept override {
+  void run(size_t item) noexcept override {
     const size_t bytes = static_cast<size_t>(request_.to().width) * request_.to().height * 3;
     const double* draws = draws_.data() + item * request_.draws();
-    auto failure = attempt(
-        item, [&] { decoder.decode(paths_[item], request_, draws, out + static_cast<size_t>(slots_[item]) * bytes); });
+    auto failure = attempt(item, [&] {
+      decoder().decode(paths_[item], request_, draws, out + static_cast<size_t>(slots_[item]) * bytes);
+    });
     if (!failure) return;
     std::lock_guard lock(mutex_);
     failures_.push_back(std::move(*failure));
@@ -134,18 +102,18 @@ class DecodeJob : public Job {
 };
 
 // Pixels that another decoder has read.
-class FitJob : public Job {
+class FitJob : public PictureJob {
  public:
   FitJob(Size size, std::vector<double> draws, Request request)
-      : Job(1, kSingles, 0), size_(size), draws_(std::move(draws)), request_(std::move(request)) {}
+      : PictureJob(1, single_threads(), 0), size_(size), draws_(std::move(draws)), request_(std::move(request)) {}
 
   const uint8_t* rgb = nullptr;
   uint8_t* out = nullptr;
 
  protected:
-  void run(size_t, Decoder& decoder) noexcept override {
+  void run(size_t) noexcept override {
     const image::View view{rgb, size_, static_cast<ptrdiff_t>(size_.width) * 3};
-    failure_ = attempt(0, [&] { decoder.fit(view, request_, draws_.data(), out); });
+    failure_ = attempt(0, [&] { decoder().fit(view, request_, draws_.data(), out); });
   }
 
   napi_value result(napi_env env) override { return failure_ ? make_failure(env, *failure_) : nullptr; }
@@ -157,13 +125,13 @@ class FitJob : public Job {
   std::optional<Failure> failure_;
 };
 
-class SizeJob : public Job {
+class SizeJob : public PictureJob {
  public:
-  explicit SizeJob(std::string path) : Job(1, kSingles, 0), path_(std::move(path)) {}
+  explicit SizeJob(std::string path) : PictureJob(1, single_threads(), 0), path_(std::move(path)) {}
 
  protected:
-  void run(size_t, Decoder& decoder) noexcept override {
-    failure_ = attempt(0, [&] { size_ = decoder.size(path_); });
+  void run(size_t) noexcept override {
+    failure_ = attempt(0, [&] { size_ = decoder().size(path_); });
   }
 
   napi_value result(napi_env env) override {
@@ -257,14 +225,14 @@ napi_value image_size(Environment& environment, napi_env env, napi_callback_info
 // dropImages(ticket): what hasn't begun of those files is left out, and their promises are settled.
 napi_value drop_images(Environment& environment, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
-  environment.pictures->drop(read_number(env, args[0], "ticket"));
+  environment.jobs.drop(read_number(env, args[0], "ticket"));
   return nullptr;
 }
 
 // imageThreads() -> {threads, waiting}
 napi_value image_threads(Environment& environment, napi_env env, napi_callback_info) {
-  return make_object(env, {{"threads", to_js(env, static_cast<double>(environment.pictures->threads()))},
-                           {"waiting", to_js(env, static_cast<double>(environment.pictures->waiting()))}});
+  return make_object(env, {{"threads", to_js(env, static_cast<double>(environment.jobs.threads()))},
+                           {"waiting", to_js(env, static_cast<double>(environment.jobs.waiting()))}});
 }
 
 napi_value image_codecs(Environment&, napi_env env, napi_callback_info) {
@@ -280,7 +248,6 @@ napi_value image_codecs(Environment&, napi_env env, napi_callback_info) {
 }  // namespace
 
 void init_image(napi_env env, napi_value exports) {
-  Environment::of(env).pictures = std::make_shared<image::Pool>();
   define<decode_images>(env, exports, "decodeImages");
   define<resize_pixels>(env, exports, "resizePixels");
   define<step_box>(env, exports, "stepBox");
@@ -289,10 +256,6 @@ void init_image(napi_env env, napi_value exports) {
   define<drop_images>(env, exports, "dropImages");
   define<image_threads>(env, exports, "imageThreads");
   define<image_codecs>(env, exports, "imageCodecs");
-}
-
-bool stop_pictures(Environment& environment, std::optional<std::chrono::milliseconds> patience) {
-  return environment.pictures == nullptr || environment.pictures->stop(patience);
 }
 
 }  // namespace torch_learner

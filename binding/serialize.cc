@@ -1,6 +1,6 @@
-// State dicts of PyTorch: loadPth(path, key) -> Promise<[name, handle][]>, read on libuv's thread pool, and
-// loadPthSync.
+// State dicts of PyTorch: loadPth(path, key) -> Promise<[name, handle][]>, read by a job (job.h), and loadPthSync.
 #include "convert.h"
+#include "job.h"
 #include "pth.h"
 
 namespace torch_learner {
@@ -28,28 +28,26 @@ NamedTensors read_file(const std::string& path, const std::string& key) {
   }
 }
 
-Napi::Array to_handles(Napi::Env env, NamedTensors& tensors) {
-  Napi::Array result = Napi::Array::New(env, tensors.size());
+napi_value to_handles(napi_env env, NamedTensors& tensors) {
+  napi_value result;
+  check(napi_create_array_with_length(env, tensors.size(), &result));
   for (uint32_t i = 0; i < tensors.size(); ++i) {
-    Napi::Array pair = Napi::Array::New(env, 2);
-    pair.Set(0u, Napi::String::New(env, tensors[i].first));
-    pair.Set(1u, Napi::Number::New(env, Environment::of(env).put(std::move(tensors[i].second))));
-    result.Set(i, pair);
+    napi_value pair;
+    check(napi_create_array_with_length(env, 2, &pair));
+    check(napi_set_element(env, pair, 0, to_js(env, tensors[i].first)));
+    check(napi_set_element(env, pair, 1, to_js(env, Environment::of(env).put(std::move(tensors[i].second)))));
+    check(napi_set_element(env, result, i, pair));
   }
   return result;
 }
 
-class LoadPth : public Napi::AsyncWorker {
+class LoadPth : public Job {
  public:
-  LoadPth(Napi::Env env, std::string path, std::string key)
-      : Napi::AsyncWorker(env),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        path_(std::move(path)),
-        key_(std::move(key)) {}
-  napi_value promise() const { return deferred_.Promise(); }
+  LoadPth(std::string path, std::string key)
+      : Job(1, single_threads(), 0), path_(std::move(path)), key_(std::move(key)) {}
 
  protected:
-  void Execute() override {
+  void run(size_t) noexcept override {
     try {
       tensors_ = read_file(path_, key_);
     } catch (const Misuse& refusal) {
@@ -57,28 +55,21 @@ class LoadPth : public Napi::AsyncWorker {
     }
   }
 
-  void OnOK() override {
-    Napi::Env env = Env();
-    if (refusal_) {
-      deferred_.Reject(Environment::of(env).make_error(env, refusal_->code, refusal_->message, ""));
-    } else {
-      deferred_.Resolve(to_handles(env, tensors_));
-    }
+  napi_value result(napi_env env) override {
+    if (refusal_) throw *refusal_;
+    return to_handles(env, tensors_);
   }
 
  private:
-  Napi::Promise::Deferred deferred_;
-  std::string path_, key_;
+  const std::string path_, key_;
   std::optional<Misuse> refusal_;
   NamedTensors tensors_;
 };
 
-napi_value load_pth(Environment&, napi_env env, napi_callback_info info) {
+napi_value load_pth(Environment& environment, napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
-  auto* worker = new LoadPth(env, read_string(env, args[0]), read_string(env, args[1]));
-  napi_value promise = worker->promise();
-  worker->Queue();
-  return promise;
+  auto job = std::make_shared<LoadPth>(read_string(env, args[0]), read_string(env, args[1]));
+  return Job::start(environment, env, job, 1);
 }
 
 napi_value load_pth_sync(Environment&, napi_env env, napi_callback_info info) {

@@ -1,23 +1,23 @@
-#include "image_pool.h"
+#include "job_pool.h"
 
 #include <algorithm>
 #include <system_error>
 
-namespace torch_learner::image {
+namespace torch_learner {
 
 namespace {
 
-// A thread without work for this long ends, and its buffers with it.
+// A thread without work for this long ends, and what it keeps for its work ends with it.
 constexpr std::chrono::seconds kIdle{2};
 
 }  // namespace
 
-void Pool::reap() {
+void JobPool::reap() {
   for (std::thread& thread : gone_) thread.join();  // they have let go of the lock for good
   gone_.clear();
 }
 
-void Pool::add(std::shared_ptr<Work> work) {
+void JobPool::add(std::shared_ptr<Work> work) {
   std::lock_guard lock(mutex_);
   reap();
   const size_t limit = static_cast<size_t>(work->threads_);
@@ -41,14 +41,14 @@ void Pool::add(std::shared_ptr<Work> work) {
   wake_.notify_all();
 }
 
-Pool::Queue::iterator Pool::runnable() {
+JobPool::Queue::iterator JobPool::runnable() {
   auto at = queue_.begin();
   while (at != queue_.end() && ((*at)->next_ == (*at)->items_ || (*at)->running_ >= (*at)->threads_)) ++at;
   return at;
 }
 
 // Calls done() without the lock, since it leads to JavaScript's mailbox.
-void Pool::finish(std::unique_lock<std::mutex>& lock, Queue::iterator position) {
+void JobPool::finish(std::unique_lock<std::mutex>& lock, Queue::iterator position) {
   const std::shared_ptr<Work> work = std::move(*position);
   queue_.erase(position);
   lock.unlock();
@@ -56,8 +56,7 @@ void Pool::finish(std::unique_lock<std::mutex>& lock, Queue::iterator position) 
   lock.lock();
 }
 
-void Pool::loop(Threads::iterator self) {
-  Decoder decoder;
+void JobPool::loop(Threads::iterator self) {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     auto position = runnable();
@@ -72,7 +71,7 @@ void Pool::loop(Threads::iterator self) {
     const size_t item = work->next_++;
     work->running_++;
     lock.unlock();
-    work->run(item, decoder);
+    work->run(item);
     lock.lock();
     work->running_--;
     if (work->next_ == work->items_ && work->running_ == 0) {
@@ -85,7 +84,7 @@ void Pool::loop(Threads::iterator self) {
   ended_.notify_all();
 }
 
-void Pool::drop(double ticket) {
+void JobPool::drop(double ticket) {
   std::unique_lock lock(mutex_);
   for (auto at = queue_.begin(); at != queue_.end();) {
     if ((*at)->ticket_ != ticket || (*at)->next_ == (*at)->items_) {
@@ -102,7 +101,7 @@ void Pool::drop(double ticket) {
   }
 }
 
-bool Pool::stop(std::optional<std::chrono::milliseconds> patience) {
+bool JobPool::stop(std::optional<std::chrono::milliseconds> patience) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   wake_.notify_all();
@@ -118,16 +117,16 @@ bool Pool::stop(std::optional<std::chrono::milliseconds> patience) {
   return true;
 }
 
-size_t Pool::threads() const {
+size_t JobPool::threads() const {
   std::lock_guard lock(mutex_);
   return threads_.size();
 }
 
-size_t Pool::waiting() const {
+size_t JobPool::waiting() const {
   std::lock_guard lock(mutex_);
   size_t count = 0;
   for (const auto& work : queue_) count += work->items_ - work->next_ + static_cast<size_t>(work->running_);
   return count;
 }
 
-}  // namespace torch_learner::image
+}  // namespace torch_learner

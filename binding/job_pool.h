@@ -1,5 +1,5 @@
-// The addon's own threads for pictures: a few for each Node environment, started when there is work, gone when there
-// has been none for a while. libuv's threads stay free for files and names.
+// The addon's own threads for pictures and files of tensors: a few for each Node environment, started when there is
+// work, gone when there has been none for a while. libuv's threads stay free for other files and names.
 #pragma once
 
 #include <atomic>
@@ -14,23 +14,21 @@
 #include <thread>
 #include <vector>
 
-#include "image_decode.h"
+namespace torch_learner {
 
-namespace torch_learner::image {
-
-// Some pictures that belong together. They are begun in order, each by one thread.
+// Some items that belong together, such as the pictures of a batch. They are begun in order, each by one thread.
 class Work {
  public:
   Work(size_t items, int threads, double ticket) : items_(items), threads_(threads), ticket_(ticket) {}
   virtual ~Work() = default;
 
  protected:
-  virtual void run(size_t item, Decoder& decoder) noexcept = 0;
+  virtual void run(size_t item) noexcept = 0;
   // Nothing of it runs any more. Called once, by any thread, also when the rest was dropped.
   virtual void done() noexcept = 0;
 
  private:
-  friend class Pool;
+  friend class JobPool;
   const size_t items_;
   const int threads_;    // at most so many at the same time; the pool doesn't grow beyond it for this work
   const double ticket_;  // by which it can be dropped
@@ -38,18 +36,18 @@ class Work {
   int running_ = 0;
 };
 
-class Pool {
+class JobPool {
  public:
-  Pool() = default;
-  ~Pool() { stop(); }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
+  JobPool() = default;
+  ~JobPool() { stop(); }
+  JobPool(const JobPool&) = delete;
+  JobPool& operator=(const JobPool&) = delete;
 
   // Works that were added earlier are served first.
   void add(std::shared_ptr<Work> work);
   // Leaves out what hasn't begun of the works with this ticket.
   void drop(double ticket);
-  // Drops everything and waits for the pictures under way; with `patience`, no longer than that: returns false when
+  // Drops everything and waits for the items under way; with `patience`, no longer than that: returns false when
   // one is still under way, and the pool must then live as long as the process.
   bool stop(std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
@@ -67,10 +65,10 @@ class Pool {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, ended_;
-  Queue queue_;  // works with pictures to begin or under way
+  Queue queue_;  // works with items to begin or under way
   Threads threads_, gone_;
   size_t idle_ = 0;
   bool stopping_ = false;
 };
 
-}  // namespace torch_learner::image
+}  // namespace torch_learner
