@@ -73,6 +73,7 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
   const auto& id = handle.operator_name();
   op.name = id.overload_name.empty() ? id.name : id.name + "." + id.overload_name;
   op.schema = c10::toString(schema);
+  op.check = find_check(id.name);
   op.draws_random = handle.hasTag(at::Tag::nondeterministic_seeded);
   for (const c10::Argument& argument : schema.arguments()) {
     ArgSpec spec;
@@ -278,6 +279,7 @@ void run_operator(Task& task, torch::jit::Stack& stack) {
   size_t given = std::min(task.args.size(), op.args.size());
   for (size_t i = 0; i < given; i++) stack.push_back(resolve(op.args[i], task.args[i]));
   for (size_t i = given; i < op.args.size(); i++) stack.push_back(op.args[i].fallback);
+  if (op.check != nullptr) op.check(stack);
   op.handle.callBoxed(stack);
   if (task.run) {  // results that aren't all plain tensors are handed on as they are
     task.results.assign(std::make_move_iterator(stack.begin()), std::make_move_iterator(stack.end()));

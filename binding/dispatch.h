@@ -1,6 +1,7 @@
 // Calling any registered operator by its schema.
 #pragma once
 
+#include "checks.h"
 #include "stream.h"
 
 namespace torch_learner {
@@ -48,6 +49,7 @@ struct OpOverload {
   bool tensors_only = true;           // every result is one Tensor
   bool draws_random = false;
   bool has_out = false;
+  Check check = nullptr;  // what the operator itself forgets to check
   explicit OpOverload(const c10::OperatorHandle& h) : handle(h) {}
 };
 

@@ -3,6 +3,7 @@
 //   node scripts/generate-ops.mjs --check   fail when the files are not what would be written
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { native } from '../dist/native/index.js'
+import { unsafeKind } from '../dist/tensor/unsafe.js'
 import { callable, parseSchema, selfPosition, typescriptSignatures } from './ops/schema.mjs'
 
 const folder = new URL('../src/tensor/generated/', import.meta.url)
@@ -29,7 +30,7 @@ const snake = name => name.replace(/(?<=[a-z0-9])[A-Z]/g, letter => `_${letter.t
 function families() {
   return native
     .operators()
-    .filter(name => name.startsWith('aten::') && !name.startsWith('aten::_'))
+    .filter(name => name.startsWith('aten::') && unsafeKind(name) === null)
     .map(name => ({ name: name.slice('aten::'.length), overloads: native.schemas(name).map(parseSchema) }))
     .map(family => ({ ...family, overloads: family.overloads.filter(callable) }))
     .filter(family => family.overloads.length > 0)

@@ -224,7 +224,7 @@ test('lists of booleans and of scalars', async t => {
     ],
   )
   t.throws(() => results[2].shape, { code: 'ERR_STATE' })
-  const scaled = ops.aten._foreach_mul([tensor(2), tensor(3)], [10, 0.5]) as Tensor[]
+  const scaled = ops.unsafe.aten._foreach_mul([tensor(2), tensor(3)], [10, 0.5]) as Tensor[]
   t.deepEqual(await Promise.all(scaled.map(y => y.item())), [20, 1.5])
 })
 

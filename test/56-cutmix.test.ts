@@ -285,7 +285,7 @@ test('resizeMix: the whole partner, smaller', async t => {
   const x = randn([3, 2, 8, 6]).contiguous({ memoryFormat: 'channels_last' })
   const before = x.clone()
   const where: Box = [1, 2, 4, 6]
-  const small = ops.aten._upsample_bilinear2d_aa(x, [4, 3], false) as Tensor
+  const small = ops.unsafe.aten._upsample_bilinear2d_aa(x, [4, 3], false) as Tensor
   const mixed = resizeMix(x, [2, 0, 1], where)
   const expected = x.clone()
   inBox(expected, where).copy_(small.indexSelect(0, tensor(Int32Array.of(2, 0, 1))))

@@ -22,6 +22,8 @@ struct Weights {
 at::Tensor project(const at::Tensor& x, const Weights& weights, int64_t part, int64_t size) {
   const OptionalTensor& own = part == 0 ? weights.query : part == 1 ? weights.key : weights.value;
   const at::Tensor weight = weights.packed ? weights.packed->narrow(0, part * size, size) : *own;
+  TORCH_CHECK(weight.dim() == 2 && weight.size(0) == size, "Expected projections of shape [", size,
+              ", features] for attention but received shape ", weight.sizes());
   TORCH_CHECK(x.size(-1) == weight.size(1), "Expected ",
               part == 0   ? "a query"
               : part == 1 ? "a key"
@@ -110,10 +112,17 @@ std::tuple<at::Tensor, at::Tensor> multi_head_attention(
                   inputs[1].size(1) == inputs[2].size(1),
               "Expected one batch size and, for key and value, one length for attention but received shapes ",
               query.sizes(), ", ", key.sizes(), " and ", value.sizes());
+  TORCH_CHECK(in_proj_weight || (q_proj_weight && k_proj_weight && v_proj_weight),
+              "Expected in_proj_weight or q_proj_weight, k_proj_weight and v_proj_weight for attention");
+  TORCH_CHECK(out_proj_weight.dim() == 2,
+              "Expected out_proj_weight of two dimensions for attention but received shape ", out_proj_weight.sizes());
+  const int64_t size = out_proj_weight.size(1);
+  TORCH_CHECK(num_heads > 0 && size % num_heads == 0, "Expected a divisor of ", size, " for num_heads but received ",
+              num_heads);
   const Weights weights{in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight, in_proj_bias};
   at::Tensor heads[3];
   for (int64_t part = 0; part < 3; part++) {
-    heads[part] = split_heads(project(inputs[part], weights, part, out_proj_weight.size(1)), num_heads);
+    heads[part] = split_heads(project(inputs[part], weights, part, size), num_heads);
   }
   auto [mixed, shares] =
       attend(heads[0], heads[1], heads[2], {key_padding_mask, attn_mask, is_causal}, dropout, need_weights);

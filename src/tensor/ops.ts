@@ -1,22 +1,45 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { callOperator, type OpArgument, operatorIndex, snake } from './call.js'
 import { isDType } from './dtype.js'
 import type { AtenFunctions } from './generated/functions.js'
 import { irregularNames, methodNames, selfPositions } from './generated/names.js'
 import { Tensor } from './tensor.js'
+import { unsafeKind } from './unsafe.js'
 
 /** An operator as a function: positional arguments, then named ones in an object. */
 export type Operator = (...args: OpArgument[]) => unknown
 
-function namespace(name: string): object {
+function namespace(name: string, checked: boolean): Record<string, Operator> {
   return new Proxy(Object.create(null), {
     get(cache: Record<string, Operator>, key): Operator | undefined {
       if (typeof key !== 'string') return undefined
-      cache[key] ??= operator(`${name}::${irregularNames[key] ?? snake(key)}`)
+      const full = `${name}::${irregularNames[key] ?? snake(key)}`
+      cache[key] ??= checked ? publicOperator(full) : operator(full)
       return cache[key]
     },
   })
 }
+
+/** The operator of that full name; one that doesn't check its arguments is refused when it is called. */
+function publicOperator(name: string): Operator {
+  const kind = unsafeKind(name)
+  if (kind === null) return operator(name)
+  return () => {
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `Expected a public operator but received ${name}, which is ${kind}: it doesn't check its arguments, and a wrong ` +
+        `one can end the process; if you need it all the same, call ops.unsafe.${name.replace('::', '.')}`,
+    )
+  }
+}
+
+const unsafe: Record<string, Record<string, Operator>> = new Proxy(Object.create(null), {
+  get(cache: Record<string, Record<string, Operator>>, key): Record<string, Operator> | undefined {
+    if (typeof key !== 'string') return undefined
+    cache[key] ??= namespace(key, false)
+    return cache[key]
+  },
+})
 
 /** The operator of that full name, `aten::conv2d`, looked up when it is first called. */
 export function operator(name: string): Operator {
@@ -30,12 +53,17 @@ export function operator(name: string): Operator {
 }
 
 /**
- * Every operator that libtorch and torch-learner have registered, by namespace: `ops.aten.conv2d(x, w, null, [2, 2])`,
+ * Every public operator that libtorch and torch-learner have registered, by namespace: `ops.aten.conv2d(x, w, null, [2, 2])`,
  * `ops.torch_learner.mixup(x, perm, lam)`. The overload is chosen from the arguments, as PyTorch does.
  */
 export const ops = {
-  aten: namespace('aten') as AtenFunctions & Record<string, Operator>,
-  torch_learner: namespace('torch_learner') as Record<string, Operator>,
+  aten: namespace('aten', true) as AtenFunctions & Record<string, Operator>,
+  torch_learner: namespace('torch_learner', true),
+  /**
+   * All operators of all namespaces, private ones, those for quantised tensors and those of one backend's library
+   * included: `ops.unsafe.aten._foreach_mul(tensors, 2)`. Nobody checks their arguments: a wrong one can end the process.
+   */
+  unsafe,
 }
 
 function install(method: string, name: string): void {

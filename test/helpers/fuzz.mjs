@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tl from '../../dist/index.js'
 import { native } from '../../dist/native/index.js'
+import { unsafeKind } from '../../dist/tensor/unsafe.js'
 import {
   anything,
   chance,
@@ -27,7 +28,7 @@ process.chdir(mkdtempSync(join(tmpdir(), 'torch-learner-fuzz-')))
 /** Not public: marked @internal in src/tensor/tensor.ts. */
 const EXCLUDED = new Set(['handOver', 'take', 'written'])
 
-const operators = native.operators().filter(name => !/::_/.test(name) && !EXCLUDED.has(name))
+const operators = native.operators().filter(name => unsafeKind(name) === null && !EXCLUDED.has(name))
 const methods = Object.getOwnPropertyNames(tl.Tensor.prototype).filter(name => {
   const { value } = Object.getOwnPropertyDescriptor(tl.Tensor.prototype, name)
   return typeof value === 'function' && name !== 'constructor' && !EXCLUDED.has(name)

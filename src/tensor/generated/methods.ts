@@ -1037,48 +1037,6 @@ export interface TensorMethods {
    */
   crowIndicesCopy(): Tensor
   /**
-   * `torch.cudnn_convolution`
-   *
-   * - `aten::cudnn_convolution(Tensor self, Tensor weight, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor`
-   */
-  cudnnConvolution(weight: Tensor, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor
-  /**
-   * `torch.cudnn_convolution_add_relu`
-   *
-   * - `aten::cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor`
-   */
-  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor
-  /**
-   * `torch.cudnn_convolution_relu`
-   *
-   * - `aten::cudnn_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor`
-   */
-  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor
-  /**
-   * `torch.cudnn_convolution_transpose`
-   *
-   * - `aten::cudnn_convolution_transpose(Tensor self, Tensor weight, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor`
-   */
-  cudnnConvolutionTranspose(weight: Tensor, padding: readonly number[], outputPadding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor
-  /**
-   * `torch.cudnn_grid_sampler`
-   *
-   * - `aten::cudnn_grid_sampler(Tensor self, Tensor grid) -> Tensor output`
-   */
-  cudnnGridSampler(grid: Tensor): Tensor
-  /**
-   * `torch.cudnn_grid_sampler_backward`
-   *
-   * - `aten::cudnn_grid_sampler_backward(Tensor self, Tensor grid, Tensor grad_output) -> (Tensor grad_self, Tensor grad_grid)`
-   */
-  cudnnGridSamplerBackward(grid: Tensor, gradOutput: Tensor): [Tensor, Tensor]
-  /**
-   * `torch.cudnn_is_acceptable`
-   *
-   * - `aten::cudnn_is_acceptable(Tensor self) -> bool`
-   */
-  cudnnIsAcceptable(): Promise<boolean>
-  /**
    * `torch.cummax`
    *
    * - `aten::cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)`
@@ -1132,12 +1090,6 @@ export interface TensorMethods {
    * - `aten::dense_dim(Tensor self) -> int`
    */
   denseDim(): Promise<number>
-  /**
-   * `torch.dequantize`
-   *
-   * - `aten::dequantize.self(Tensor self) -> Tensor`
-   */
-  dequantize(): Tensor
   /**
    * `torch.det`
    *
@@ -1816,13 +1768,6 @@ export interface TensorMethods {
    */
   fullLike(fillValue: Scalar, options?: { dtype?: DType | null; layout?: 'strided' | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null }): Tensor
   /**
-   * `torch.fused_moving_avg_obs_fake_quant`
-   *
-   * - `aten::fused_moving_avg_obs_fake_quant(Tensor self, Tensor observer_on, Tensor fake_quant_on, Tensor(a!) running_min, Tensor(b!) running_max, Tensor(c!) scale, Tensor(d!) zero_point, float averaging_const, int quant_min, int quant_max, int ch_axis, bool per_row_fake_quant=False, bool symmetric_quant=False) -> Tensor`
-   */
-  fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant?: boolean, symmetricQuant?: boolean): Tensor
-  fusedMovingAvgObsFakeQuant(observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, options?: { perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor
-  /**
    * `torch.gather`
    *
    * - `aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor`
@@ -2242,12 +2187,6 @@ export interface TensorMethods {
    * - `aten::inner(Tensor self, Tensor other) -> Tensor`
    */
   inner(other: Tensor): Tensor
-  /**
-   * `torch.int_repr`
-   *
-   * - `aten::int_repr(Tensor self) -> Tensor`
-   */
-  intRepr(): Tensor
   /**
    * `torch.inverse`
    *
@@ -3096,36 +3035,6 @@ export interface TensorMethods {
    */
   minimum(other: Tensor): Tensor
   /**
-   * `torch.miopen_convolution`
-   *
-   * - `aten::miopen_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor`
-   */
-  miopenConvolution(weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor
-  /**
-   * `torch.miopen_convolution_add_relu`
-   *
-   * - `aten::miopen_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor`
-   */
-  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor
-  /**
-   * `torch.miopen_convolution_relu`
-   *
-   * - `aten::miopen_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor`
-   */
-  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor
-  /**
-   * `torch.miopen_convolution_transpose`
-   *
-   * - `aten::miopen_convolution_transpose(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor`
-   */
-  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null, padding: readonly number[], outputPadding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor
-  /**
-   * `torch.miopen_depthwise_convolution`
-   *
-   * - `aten::miopen_depthwise_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor`
-   */
-  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor
-  /**
    * `torch.mish`
    *
    * - `aten::mish(Tensor self) -> Tensor`
@@ -3137,59 +3046,6 @@ export interface TensorMethods {
    * - `aten::mish_(Tensor(a!) self) -> Tensor(a!)`
    */
   mish_(): Tensor
-  /**
-   * `torch.mkldnn_adaptive_avg_pool2d`
-   *
-   * - `aten::mkldnn_adaptive_avg_pool2d(Tensor self, int[2] output_size) -> Tensor`
-   */
-  mkldnnAdaptiveAvgPool2d(outputSize: number | readonly number[]): Tensor
-  /**
-   * `torch.mkldnn_convolution`
-   *
-   * - `aten::mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor`
-   */
-  mkldnnConvolution(weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number): Tensor
-  /**
-   * `torch.mkldnn_linear`
-   *
-   * - `aten::mkldnn_linear(Tensor self, Tensor weight, Tensor? bias=None) -> Tensor`
-   */
-  mkldnnLinear(weight: Tensor, bias?: Tensor | null): Tensor
-  mkldnnLinear(weight: Tensor, options?: { bias?: Tensor | null }): Tensor
-  /**
-   * `torch.mkldnn_linear_backward`
-   *
-   * - `aten::mkldnn_linear_backward(Tensor self, Tensor grad_output, Tensor weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)`
-   */
-  mkldnnLinearBackward(gradOutput: Tensor, weight: Tensor, outputMask: boolean | readonly boolean[]): [Tensor, Tensor, Tensor]
-  /**
-   * `torch.mkldnn_max_pool2d`
-   *
-   * - `aten::mkldnn_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor`
-   */
-  mkldnnMaxPool2d(kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor
-  mkldnnMaxPool2d(kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor
-  /**
-   * `torch.mkldnn_max_pool3d`
-   *
-   * - `aten::mkldnn_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor`
-   */
-  mkldnnMaxPool3d(kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor
-  mkldnnMaxPool3d(kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor
-  /**
-   * `torch.mkldnn_reorder_conv2d_weight`
-   *
-   * - `aten::mkldnn_reorder_conv2d_weight(Tensor self, SymInt[2] padding=[0, 0], SymInt[2] stride=[1, 1], SymInt[2] dilation=[1, 1], SymInt groups=1, SymInt[]? input_size=None) -> Tensor`
-   */
-  mkldnnReorderConv2dWeight(padding?: number | readonly number[], stride?: number | readonly number[], dilation?: number | readonly number[], groups?: number, inputSize?: readonly number[] | null): Tensor
-  mkldnnReorderConv2dWeight(options?: { padding?: number | readonly number[]; stride?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number; inputSize?: readonly number[] | null }): Tensor
-  /**
-   * `torch.mkldnn_reorder_conv3d_weight`
-   *
-   * - `aten::mkldnn_reorder_conv3d_weight(Tensor self, SymInt[3] padding=[0, 0, 0], SymInt[3] stride=[1, 1, 1], SymInt[3] dilation=[1, 1, 1], SymInt groups=1, SymInt[]? input_size=None) -> Tensor`
-   */
-  mkldnnReorderConv3dWeight(padding?: number | readonly number[], stride?: number | readonly number[], dilation?: number | readonly number[], groups?: number, inputSize?: readonly number[] | null): Tensor
-  mkldnnReorderConv3dWeight(options?: { padding?: number | readonly number[]; stride?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number; inputSize?: readonly number[] | null }): Tensor
   /**
    * `torch.mm`
    *
@@ -3221,18 +3077,6 @@ export interface TensorMethods {
    */
   movedim(source: number, destination: number): Tensor
   movedim(source: readonly number[], destination: readonly number[]): Tensor
-  /**
-   * `torch.mps_convolution_backward`
-   *
-   * - `aten::mps_convolution_backward(Tensor self, Tensor grad_output, Tensor weight, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)`
-   */
-  mpsConvolutionBackward(gradOutput: Tensor, weight: Tensor, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, outputMask: boolean | readonly boolean[]): [Tensor, Tensor, Tensor]
-  /**
-   * `torch.mps_convolution_transpose_backward`
-   *
-   * - `aten::mps_convolution_transpose_backward(Tensor self, Tensor grad_output, Tensor weight, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool[2] output_mask) -> (Tensor, Tensor)`
-   */
-  mpsConvolutionTransposeBackward(gradOutput: Tensor, weight: Tensor, padding: readonly number[], outputPadding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, outputMask: boolean | readonly boolean[]): [Tensor, Tensor]
   /**
    * `torch.mse_loss`
    *
@@ -3760,36 +3604,6 @@ export interface TensorMethods {
   put_(index: Tensor, source: Tensor, accumulate?: boolean): Tensor
   put_(index: Tensor, source: Tensor, options?: { accumulate?: boolean }): Tensor
   /**
-   * `torch.q_per_channel_axis`
-   *
-   * - `aten::q_per_channel_axis(Tensor self) -> int`
-   */
-  qPerChannelAxis(): Promise<number>
-  /**
-   * `torch.q_per_channel_scales`
-   *
-   * - `aten::q_per_channel_scales(Tensor self) -> Tensor`
-   */
-  qPerChannelScales(): Tensor
-  /**
-   * `torch.q_per_channel_zero_points`
-   *
-   * - `aten::q_per_channel_zero_points(Tensor self) -> Tensor`
-   */
-  qPerChannelZeroPoints(): Tensor
-  /**
-   * `torch.q_scale`
-   *
-   * - `aten::q_scale(Tensor self) -> float`
-   */
-  qScale(): Promise<number>
-  /**
-   * `torch.q_zero_point`
-   *
-   * - `aten::q_zero_point(Tensor self) -> int`
-   */
-  qZeroPoint(): Promise<number>
-  /**
    * `torch.qr`
    *
    * - `aten::qr(Tensor self, bool some=True) -> (Tensor Q, Tensor R)`
@@ -3806,47 +3620,6 @@ export interface TensorMethods {
   quantile(q: Tensor, options?: { dim?: number | null; keepdim?: boolean; interpolation?: string }): Tensor
   quantile(q: number, dim?: number | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor
   quantile(q: number, options?: { dim?: number | null; keepdim?: boolean; interpolation?: string }): Tensor
-  /**
-   * `torch.quantize_per_channel`
-   *
-   * - `aten::quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, ScalarType dtype) -> Tensor`
-   */
-  quantizePerChannel(scales: Tensor, zeroPoints: Tensor, axis: number, dtype: DType): Tensor
-  /**
-   * `torch.quantize_per_tensor`
-   *
-   * - `aten::quantize_per_tensor(Tensor self, float scale, int zero_point, ScalarType dtype) -> Tensor`
-   * - `aten::quantize_per_tensor.tensor_qparams(Tensor self, Tensor scale, Tensor zero_point, ScalarType dtype) -> Tensor`
-   */
-  quantizePerTensor(scale: number, zeroPoint: number, dtype: DType): Tensor
-  quantizePerTensor(scale: Tensor, zeroPoint: Tensor, dtype: DType): Tensor
-  /**
-   * `torch.quantize_per_tensor_dynamic`
-   *
-   * - `aten::quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor`
-   */
-  quantizePerTensorDynamic(dtype: DType, reduceRange: boolean): Tensor
-  /**
-   * `torch.quantized_max_pool1d`
-   *
-   * - `aten::quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor`
-   */
-  quantizedMaxPool1d(kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor
-  quantizedMaxPool1d(kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor
-  /**
-   * `torch.quantized_max_pool2d`
-   *
-   * - `aten::quantized_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor`
-   */
-  quantizedMaxPool2d(kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor
-  quantizedMaxPool2d(kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor
-  /**
-   * `torch.quantized_max_pool3d`
-   *
-   * - `aten::quantized_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor`
-   */
-  quantizedMaxPool3d(kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor
-  quantizedMaxPool3d(kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor
   /**
    * `torch.rad2deg`
    *
@@ -5174,13 +4947,6 @@ export interface TensorMethods {
    */
   toDense(dtype?: DType | null, options?: { maskedGrad?: boolean | null }): Tensor
   toDense(options?: { dtype?: DType | null; maskedGrad?: boolean | null }): Tensor
-  /**
-   * `torch.to_mkldnn`
-   *
-   * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor`
-   */
-  toMkldnn(dtype?: DType | null): Tensor
-  toMkldnn(options?: { dtype?: DType | null }): Tensor
   /**
    * `torch.to_padded_tensor`
    *
