@@ -12,7 +12,9 @@ import { isError } from './kinds.js'
  * - `ERR_CALLBACK` an error inside a callback; `cause` is the original
  * - `ERR_NAN_LOSS` the loss became NaN or infinite
  * - `ERR_STATE_DICT` a state dict doesn't fit the module
- * - `ERR_NOT_FOUND` a file or folder isn't there; `ERR_DECODE` a file is there and isn't a readable picture
+ * - `ERR_NOT_FOUND` a file or folder isn't there, or can't be read; `ERR_WRITE` a file can't be written, for want of space or
+ *   permission; `cause` is the system's error
+ * - `ERR_DECODE` a file is there and isn't a readable picture
  * - `ERR_FILE_FORMAT` a file of tensors isn't what it should be, or is damaged; `ERR_DOWNLOAD` a file couldn't be fetched
  * - `ERR_NO_DATA` an empty folder, set or loader; `ERR_STATE` a call that is out of order
  */
@@ -30,6 +32,7 @@ export type ErrorCode =
   | 'ERR_NAN_LOSS'
   | 'ERR_STATE_DICT'
   | 'ERR_NOT_FOUND'
+  | 'ERR_WRITE'
   | 'ERR_DECODE'
   | 'ERR_FILE_FORMAT'
   | 'ERR_DOWNLOAD'
