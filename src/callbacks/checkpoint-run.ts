@@ -3,7 +3,8 @@ import type { BigIntStats } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Learner } from '../learner/learner.js'
-import { codeOf, hasCode, isError, TorchLearnerError } from '../native/index.js'
+import { hasCode, TorchLearnerError } from '../native/index.js'
+import { writing } from '../nn/files.js'
 import { clearAside, probe } from '../nn/write-aside.js'
 
 /** One run of a script, as far as one Learner's fits are concerned that are saved under one name. */
@@ -60,7 +61,7 @@ export function beginFit(base: string, run: Run, resume: boolean): void {
 
 /** Identifies a file's content as of now, `null` if there is none. */
 export async function stampOf(file: string): Promise<string | null> {
-  const found = await stat(file, { bigint: true }).catch((error: unknown) => absent(error))
+  const found = await explained(file, () => stat(file, { bigint: true }).catch(absent))
   return found && `${found.ino}:${found.mtimeNs}:${found.size}`
 }
 
@@ -84,34 +85,17 @@ export async function checkStamp(file: string, stamp: string | null): Promise<vo
 export async function prepareFolder(file: string): Promise<void> {
   await explained(file, async () => {
     await mkdir(dirname(file), { recursive: true })
-    await clearAside(file)
+    await clearAside(dirname(file))
     await probe(file)
   })
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the quota of disk space is used up',
-  EFBIG: 'the file would be larger than is allowed',
-  EROFS: 'the file system is read-only',
-  EACCES: 'this is not permitted',
-  EPERM: 'this is not permitted',
-  EIO: 'the disk reports an error',
-}
-
 /** Runs `write`; what the system complains of comes out as a sentence. */
 export async function explained<T>(file: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write()
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === undefined || !isError(error) || !('syscall' in error)) throw error
-    const reason = REASONS[code] ?? error.message
-    throw new TorchLearnerError(
-      'ERR_STATE',
-      `The checkpoint ${file} can't be written: ${reason} (${code}). What was saved before is still whole: run ` +
-        'again with resume once this is mended',
-      { cause: error },
-    )
-  }
+  return await writing(
+    file,
+    write,
+    'The checkpoint',
+    'What was saved before is still whole: run again with resume once there is a remedy',
+  )
 }

@@ -1,11 +1,12 @@
-import { appendFile, type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { formatTime } from '../learner/format.js'
 import { TorchLearnerError } from '../native/index.js'
+import { checkTarget, reading, writing } from '../nn/files.js'
 import { flag, text } from './options.js'
 
 /** Options of {@link CSVLogger}. */
@@ -21,11 +22,21 @@ const schema = z.strictObject({ fname: text('the name of a file').optional(), ap
 /** A row of the file by column: numbers as numbers, an empty cell as `null`. */
 export type CSVRow = Record<string, number | string | null>
 
+const stateSchema = z.object({
+  lines: z.array(z.string(), { error: 'lines of text' }),
+  begin: z.int().min(0).nullish(),
+})
+
 /**
- * Writes the table to a file, a line after each epoch that trained. Each line is one write at the file's end, so that a
- * process which dies leaves whole lines; with `append` the head is written once, and a line that was cut off is ended. A
- * fit that resumes from a {@link Checkpoint} goes on with the file: epochs that are trained again have one line each.
+ * Writes the table to a file, a line for each epoch that trained, once all callbacks have done with the epoch. Each line is
+ * one write at the file's end, so that a process which dies leaves whole lines; with `append` the head is written once, and
+ * a line that was cut off is ended.
  *
+ * Epochs that a {@link Checkpoint} has saved, and no others, are in the file: a fit that resumes from it goes on with the
+ * file, and whenever the process died, each epoch has one line in the end.
+ *
+ * @throws TorchLearnerError `ERR_WRITE` when the file can't be written, also when it is a folder, a pipe or a device;
+ * `ERR_STATE` when it has other columns
  * @example await learn.fit(3, { cbs: new CSVLogger({ fname: 'log.csv', append: true }) })
  */
 export class CSVLogger extends Callback {
@@ -36,10 +47,14 @@ export class CSVLogger extends Callback {
   #open = false
   #trained = false
   #began = 0
-  /** What this fit has written. */
+  /** This fit's, of which the first so many are in the file. */
   #lines: string[] = []
-  /** What a fit that is going on had written before, until the file is opened. */
-  #before: string[] = []
+  #written = 0
+  /** How many of them a checkpoint has asked for. */
+  #saved = 0
+  /** Where in the file they begin, in bytes; `null` before it is open. */
+  #begin: number | null = null
+  #resumed = false
 
   /** @param options the file's name, or {@link CSVLoggerOptions} */
   constructor(options: string | CSVLoggerOptions = {}) {
@@ -60,73 +75,136 @@ export class CSVLogger extends Callback {
     this.#open = false
     this.#trained = false
     this.#lines = []
-    this.#before = []
+    this.#written = 0
+    this.#saved = 0
+    this.#begin = null
+    this.#resumed = false
   }
 
-  override beforeEpoch(): void {
+  override async beforeEpoch(): Promise<void> {
     this.#began = performance.now()
+    await this.#flush()
   }
 
   /** Opened here: predictions and validations outside of a fit leave the file alone. */
   override async beforeTrain(): Promise<void> {
     this.#trained = true
-    if (this.#open || this.learn.callback('lrFinder')) return
-    await this.#start(toLine(this.learn.recorder.metricNames))
-    this.#open = true
+    if (!this.learn.callback('lrFinder')) await this.#start(this.learn.epoch)
   }
 
-  override async afterEpoch(): Promise<void> {
+  /** Only noted: a line that is written before a checkpoint has it would be written again by a fit that resumes. */
+  override afterEpoch(): void {
     const { learn } = this
     if (!this.#open || !this.#trained) return
     this.#trained = false
     const row = learn.recorder.values.at(-1) ?? []
     const time = learn.recorder.addTime ? [formatTime((performance.now() - this.#began) / 1000)] : []
-    const line = toLine([learn.epoch ?? 0, ...row, ...time])
-    this.#lines.push(line)
-    await appendFile(this.path, line)
+    this.#lines.push(toLine([learn.epoch ?? 0, ...row, ...time]))
+  }
+
+  override async afterFit(): Promise<void> {
+    if (this.#resumed) await this.#start(null) // a fit that was finished before doesn't train
+    await this.#flush()
+  }
+
+  /** Of a fit that failed. An epoch that a checkpoint was to have and doesn't is going to be trained again. */
+  override async cleanup(): Promise<void> {
+    await this.#flush(this.learn.callback('checkpoint') ? this.#saved : undefined)
   }
 
   override saveState(): CallbackState {
-    return { values: { lines: this.#lines } }
+    this.#saved = this.#lines.length
+    return { values: { lines: [...this.#lines], begin: this.#begin } }
   }
 
-  override loadState({ values: { lines } }: SavedCallbackState): void {
-    this.#lines = Array.isArray(lines) ? lines.map(String) : []
-    this.#before = [...this.#lines]
+  override loadState(state: SavedCallbackState): void {
+    const { lines, begin = null } = readState(this.label, state, stateSchema).values
+    this.#lines = lines
+    if (this.#open) return // in the middle of an epoch, once more
+    this.#begin = begin
+    this.#resumed = true
   }
 
-  /** What the file says. */
+  /**
+   * What the file says.
+   * @throws TorchLearnerError `ERR_NOT_FOUND`
+   */
   async readLog(): Promise<CSVRow[]> {
-    const [head = [], ...rows] = parse(await readFile(this.path, 'utf8'))
+    await this.#flush()
+    const content = await reading(this.path, async () => {
+      await checkTarget(this.path)
+      return await readFile(this.path, 'utf8')
+    })
+    const [head = [], ...rows] = parse(content)
     return rows.map(row => Object.fromEntries(head.map((name, i) => [name, toValue(row[i] ?? '')])))
   }
 
-  async #start(head: string): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true })
-    await using file = await open(this.path, this.append || this.#before.length > 0 ? 'a+' : 'w+')
-    const before = await file.readFile('utf8')
-    if (before === '') {
-      await file.appendFile(head + this.#before.join(''))
-      return
-    }
-    const first = before.slice(0, before.indexOf('\n') + 1)
-    if (first !== head) {
-      throw new TorchLearnerError(
-        'ERR_STATE',
-        `Expected the columns ${head.trim()} in ${this.path} but found ${first.trim()}: choose another fname`,
-      )
-    }
-    if (this.#before.length > 0) await this.#goOn(file, before)
-    else if (!before.endsWith('\n')) await file.appendFile('\n')
+  async #flush(upTo = this.#lines.length): Promise<void> {
+    const lines = this.#lines.slice(this.#written, upTo)
+    if (!this.#open || lines.length === 0) return
+    this.#written = upTo
+    await this.#use('a', file => file.appendFile(lines.join('')))
   }
 
-  /** Cuts off what was written after the checkpoint, which is going to be written again. */
-  async #goOn(file: FileHandle, before: string): Promise<void> {
-    const known = this.#before.join('')
-    const at = before.lastIndexOf(known)
-    if (at >= 0) await file.truncate(Buffer.byteLength(before.slice(0, at + known.length)))
-    else await file.appendFile(`${before.endsWith('\n') ? '' : '\n'}${known}`)
+  /** @param flags as `open` takes them */
+  async #use(flags: string, body: (file: FileHandle) => Promise<void>): Promise<void> {
+    await writing(this.path, async () => {
+      await mkdir(dirname(this.path), { recursive: true })
+      // asked before it is opened: opening a pipe would wait for a reader
+      await checkTarget(this.path)
+      await using file = await open(this.path, flags)
+      await body(file)
+    })
   }
+
+  /** @param epoch the one that is going to be trained, `null` if none is */
+  async #start(epoch: number | null): Promise<void> {
+    if (this.#open) return
+    const head = Buffer.from(toLine(this.learn.recorder.metricNames))
+    await this.#use(this.append ? 'a+' : 'w+', async file => {
+      const before = await file.readFile()
+      const kept = this.append ? this.#kept(before, head) : head
+      const content = Buffer.concat([kept, Buffer.from(this.#lines.join(''))])
+      this.#begin = kept.length
+      const same = commonLength(before, content)
+      const rest = before.subarray(same)
+      if (same === content.length) {
+        // lines of epochs that no checkpoint has, and which are going to be trained again
+        if (this.#resumed && epoch !== null && rest.toString().startsWith(`${epoch},`)) await file.truncate(same)
+        return
+      }
+      // whole lines that somebody else has added stay; half a line is written again
+      const isForeign = rest.includes(NEWLINE) && content[same - 1] === NEWLINE
+      if (!isForeign) await file.truncate(same)
+      await file.appendFile(content.subarray(same))
+    })
+    this.#written = this.#lines.length
+    this.#saved = this.#lines.length
+    this.#open = true
+  }
+
+  /** With `append`: what was in the file before this fit, with a head, its last line ended. */
+  #kept(before: Buffer, head: Buffer): Buffer {
+    if (head.subarray(0, before.length).equals(before)) return head
+    const first = before.subarray(0, before.indexOf('\n') + 1)
+    if (!first.equals(head)) {
+      throw new TorchLearnerError(
+        'ERR_STATE',
+        `Expected the columns ${head.toString().trim()} in ${this.path} but found ${first.toString().trim()}: choose ` +
+          'another fname',
+      )
+    }
+    const kept = before.subarray(0, this.#begin ?? before.length)
+    return kept.at(-1) === NEWLINE ? kept : Buffer.concat([kept, Buffer.from('\n')])
+  }
+}
+
+const NEWLINE = 10
+
+function commonLength(a: Buffer, b: Buffer): number {
+  let length = 0
+  while (length < a.length && a[length] === b[length]) length++
+  return Math.min(length, b.length)
 }
 
 function toLine(cells: readonly (string | number | null)[]): string {

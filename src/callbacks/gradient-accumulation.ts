@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { CancelBatch } from '../learner/signals.js'
 import { count } from './options.js'
 
@@ -55,8 +55,8 @@ export class GradientAccumulation extends Callback {
     return { values: { seen: this.#seen } }
   }
 
-  override loadState({ values }: SavedCallbackState): void {
-    this.#seen = Number(values.seen)
+  override loadState(state: SavedCallbackState): void {
+    this.#seen = readState(this.label, state, z.object({ seen: z.number() })).values.seen
   }
 
   override cleanup(): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import { type CallbackState, nest, type SavedCallbackState, unnest } from '../learner/callback-state.js'
+import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../learner/callback-state.js'
 import type { Learner } from '../learner/learner.js'
 import { defaultRandom, drawBeta, type MixRandom } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
@@ -147,7 +147,8 @@ export class MixChoice extends Callback {
   }
 
   override async loadState(state: SavedCallbackState): Promise<void> {
-    const { random } = unnest(state, 0).values
+    readState(this.label, state, z.looseObject({ 0: z.looseObject({}) }))
+    const { random = null } = unnest(state, 0).values
     if (random !== null) this.random.setState?.(random)
     for (const [i, choice] of this.choices.entries()) await choice.loadState(unnest(state, i + 1))
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import type { Learner } from '../learner/learner.js'
 import {
   checkAlpha,
@@ -127,7 +127,8 @@ export abstract class MixHandler extends Callback {
     return { values: { random: this.random.getState?.() ?? null } }
   }
 
-  override loadState({ values: { random } }: SavedCallbackState): void {
+  override loadState(state: SavedCallbackState): void {
+    const { random = null } = readState(this.label, state, z.object({ random: z.unknown() })).values
     if (random !== null) this.random.setState?.(random)
   }
 

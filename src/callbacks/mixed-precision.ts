@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { full, operator, type Tensor, zeros } from '../tensor/index.js'
 import { count, positive } from './options.js'
 
@@ -90,7 +90,8 @@ export class MixedPrecision extends Callback {
     return this.#scale && this.#steps ? { tensors: { scale: this.#scale, steps: this.#steps } } : {}
   }
 
-  override loadState({ tensors: { scale, steps } }: SavedCallbackState): void {
+  override loadState(state: SavedCallbackState): void {
+    const { scale, steps } = readState(this.label, state, z.object({})).tensors
     if (scale) this.#scale?.copy_(scale)
     if (steps) this.#steps?.copy_(steps)
   }

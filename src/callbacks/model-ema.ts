@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { TorchLearnerError } from '../native/index.js'
 import { noGrad, operator, type Tensor } from '../tensor/index.js'
 import { decayRate, flag } from './options.js'
@@ -106,9 +106,10 @@ export class ModelEMA extends Callback {
     return { values: { steps: this.steps }, tensors: Object.fromEntries(this.stateDict()) }
   }
 
-  override loadState({ values, tensors }: SavedCallbackState): void {
+  override loadState(state: SavedCallbackState): void {
+    const { values, tensors } = readState(this.label, state, z.object({ steps: z.number() }))
     if (!this.#started) this.#start()
-    this.steps = Number(values.steps)
+    this.steps = values.steps
     noGrad(() => {
       for (const [name, average] of this.stateDict()) if (tensors[name]) average.copy_(tensors[name])
     })

@@ -1,6 +1,8 @@
+import { dirname } from 'node:path'
 import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
 import { savedFile } from '../learner/save.js'
 import { TorchLearnerError } from '../native/index.js'
+import { writing } from '../nn/files.js'
 import { clearAside } from '../nn/write-aside.js'
 import { count, flag, text } from './options.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
@@ -62,7 +64,8 @@ export class SaveModel extends Tracker {
     super.beforeFit()
     this.#improved = false
     this.#fitted = false
-    await clearAside(savedFile(this.learn, this.fname))
+    const file = savedFile(this.learn, this.fname)
+    await writing(file, () => clearAside(dirname(file)), 'The model')
   }
 
   override beforeTrain(): void {

@@ -1,5 +1,6 @@
+import { z } from 'zod'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { Recorder } from '../learner/recorder.js'
 import { invalidArgument } from '../native/index.js'
 import { tensor } from '../tensor/index.js'
@@ -144,7 +145,8 @@ export class ParamScheduler extends Callback {
     return { tensors: Object.fromEntries(lists) }
   }
 
-  override async loadState({ tensors }: SavedCallbackState): Promise<void> {
+  override async loadState(state: SavedCallbackState): Promise<void> {
+    const { tensors } = readState(this.label, state, z.object({}))
     for (const [name, list] of Object.entries(tensors)) this.hps[name] = Array.from(await list.data(), Number)
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { SkipToEpoch } from '../learner/skip-to-epoch.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { count, flag, nonNegative, text } from './options.js'
@@ -72,8 +72,9 @@ export abstract class Tracker extends Callback {
     return { values: { best: this.best } }
   }
 
-  override loadState({ values }: SavedCallbackState): void {
-    this.best = typeof values.best === 'number' ? values.best : null
+  override loadState(state: SavedCallbackState): void {
+    const { values } = readState(this.label, state, z.object({ best: z.number().nullish() }))
+    this.best = values.best ?? null
   }
 
   /** Whether the epoch under way has trained. */
@@ -127,8 +128,9 @@ export abstract class PatientTracker extends Tracker {
   }
 
   override loadState(state: SavedCallbackState): void {
+    const { values } = readState(this.label, state, z.object({ wait: z.number() }))
     super.loadState(state)
-    this.wait = Number(state.values.wait)
+    this.wait = values.wait
   }
 
   /** Whether patience has run out. */

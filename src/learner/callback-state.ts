@@ -1,4 +1,6 @@
-import type { Tensor } from '../tensor/index.js'
+import type { z } from 'zod'
+import { invalidArgument } from '../native/index.js'
+import { Tensor } from '../tensor/index.js'
 
 /** What a callback or a metric needs to go on in another process: see {@link Callback.saveState}. */
 export interface CallbackState {
@@ -35,4 +37,28 @@ export function unnest({ values, tensors }: SavedCallbackState, i: number): Save
     values: (values[i] ?? {}) as Record<string, unknown>,
     tensors: Object.fromEntries(own.map(([name, tensor]) => [name.slice(`${i}/`.length), tensor])),
   }
+}
+
+/**
+ * A state as {@link Callback.loadState} takes it, checked: whoever calls it by hand may give it anything.
+ *
+ * @param whose names the callback or the metric in the message
+ * @param schema what there must be among the values
+ * @throws TorchLearnerError `ERR_INVALID_ARG`
+ */
+export function readState<Schema extends z.ZodObject>(
+  whose: string,
+  state: unknown,
+  schema: Schema,
+): { values: z.output<Schema>; tensors: Record<string, Tensor> } {
+  const { values, tensors } = Object(state) as Record<string, unknown>
+  if (isRecord(values) && isRecord(tensors) && Object.values(tensors).every(value => value instanceof Tensor)) {
+    const parsed = schema.safeParse(values)
+    if (parsed.success) return { values: parsed.data, tensors: tensors as Record<string, Tensor> }
+  }
+  throw invalidArgument(`the state of ${whose}`, 'what its saveState gave, { values, tensors },', state)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }

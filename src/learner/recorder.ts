@@ -3,7 +3,7 @@ import { checkOptions } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
-import { type CallbackState, nest, type SavedCallbackState, unnest } from './callback-state.js'
+import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from './callback-state.js'
 import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
@@ -196,7 +196,8 @@ export class Recorder extends Callback {
     return { values: { iters, values: values.map(spell), count, metrics: metrics.values }, tensors }
   }
 
-  override async loadState({ values, tensors }: SavedCallbackState): Promise<void> {
+  override async loadState(state: SavedCallbackState): Promise<void> {
+    const { values, tensors } = readState(this.label, state, savedSchema)
     const { sum, ...all } = tensors
     const entries = Object.entries(all)
     const lists = Object.fromEntries(entries.filter(([name]) => !name.startsWith(METRICS)))
@@ -205,12 +206,12 @@ export class Recorder extends Callback {
     for (const [name, list] of Object.entries(lists)) numbers[name] = Array.from(await list.data(), Number)
     const { lrs = [], losses = [], ...hps } = numbers
     Object.assign(this, { lrs, losses, iters: values.iters })
-    this.values = (values.values as (number | string | null)[][]).map(unspell)
+    this.values = values.values.map(unspell)
     this.hps = Object.fromEntries(Object.entries(hps).map(([name, list]) => [name.replace(/^hps\./, ''), list]))
-    this.#smooth.load(sum, Number(values.count))
+    this.#smooth.load(sum, values.count)
     if (!this.trainMetrics) return
     const metrics = {
-      values: values.metrics as Record<string, unknown>,
+      values: values.metrics,
       tensors: Object.fromEntries(counted.map(([name, tensor]) => [name.slice(METRICS.length), tensor])),
     }
     for (const [i, metric] of this.learn.metrics.entries()) metric.loadState?.(unnest(metrics, i))
@@ -241,6 +242,13 @@ export class Recorder extends Callback {
 
 /** Where a state keeps what the metrics have counted. */
 const METRICS = 'metrics/'
+
+const savedSchema = z.object({
+  iters: z.array(z.number()),
+  values: z.array(z.array(z.union([z.number(), z.string(), z.null()]))),
+  count: z.number(),
+  metrics: z.record(z.string(), z.unknown()),
+})
 
 function savedMetric(metric: Metric): CallbackState {
   return metric.saveState?.() ?? {}

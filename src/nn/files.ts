@@ -40,10 +40,13 @@ export async function writing<T>(file: string, write: () => Promise<T>, what = '
   try {
     return await write()
   } catch (error) {
-    const code = systemCode(error)
+    // what has been told of already, by somebody who knew less of the file
+    const known = error instanceof TorchLearnerError && error.code === 'ERR_WRITE' && error.cause !== undefined
+    const cause = known ? error.cause : error
+    const code = systemCode(cause)
     if (code === null) throw error
-    const message = `${what} ${file} can't be written: ${reasonOf(error, code)}`
-    throw new TorchLearnerError('ERR_WRITE', remedy === '' ? message : `${message}. ${remedy}`, { cause: error })
+    const message = `${what} ${file} can't be written: ${reasonOf(cause, code)}`
+    throw new TorchLearnerError('ERR_WRITE', remedy === '' ? message : `${message}. ${remedy}`, { cause })
   }
 }
 

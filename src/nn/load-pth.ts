@@ -3,20 +3,25 @@ import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
+import { checkFile } from './files.js'
 import { knownOptions } from './validate.js'
 
 /** Options of {@link loadPth}. */
 export interface LoadPthOptions {
   /** Where tensors shall be: `cpu` (default), `cuda`, ... */
   device?: string
-  /** Where the state dict is in a file that holds a dict of several things. Default: `model` or `state_dict`. */
+  /**
+   * Where the state dict is in a file that holds a dict of several things, as `model_state_dict` in `{ epoch,
+   * model_state_dict, optimizer_state_dict }`. Default: `model` or `state_dict`; the error for others names what there is.
+   */
   key?: string
 }
 
 /**
  * Reads a state dict that PyTorch has saved (`torch.save(model.state_dict(), file)`), in its zip format or the one
- * before 1.6, through libtorch's own unpickler. No code is run: a file that names anything but plain values and tensors
- * is refused. fastai's `learn.save` files work too; the model's part is taken.
+ * before 1.6. No code is run: a file that names anything but plain values and tensors is refused. Nothing that the file
+ * says of sizes is believed; no more memory is taken than the file has bytes, and a part of that for its description.
+ * fastai's `learn.save` files work too; the model's part is taken.
  *
  * @throws TorchLearnerError `ERR_NOT_FOUND`; `ERR_FILE_FORMAT` for another kind of file, or a damaged one
  * @example model.loadStateDict(await loadPth('resnet18.pth'))
@@ -41,10 +46,11 @@ export function loadPthSync(file: string, options: LoadPthOptions = {}): Map<str
 }
 
 function checked(file: string, options: LoadPthOptions): { path: string; key: string; device: string } {
-  if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'a path', file)
+  checkFile(file)
   knownOptions('loadPth', options, ['device', 'key'])
   const { device = 'cpu', key = '' } = options
   if (typeof key !== 'string') throw invalidArgument('key', 'a string', key)
+  if (typeof device !== 'string') throw invalidArgument('device', 'a device', device)
   return { path: resolve(file), key, device }
 }
 

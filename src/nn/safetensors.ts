@@ -1,17 +1,13 @@
 import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { hasCode, invalidArgument, native, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isPlainObject, native, TorchLearnerError } from '../native/index.js'
 import { type DType, Tensor } from '../tensor/index.js'
-import {
-  decodeHeader,
-  type Entry,
-  elementBytes,
-  encodeHeader,
-  HEADER_LIMIT,
-  HeaderError,
-} from './safetensors-header.js'
+import { checkFile, reading } from './files.js'
+import { type Entry, elementBytes, encodeHeader, HEADER_LIMIT, HeaderError, shown } from './safetensors-header.js'
+import { decodeHeader, inOrder } from './safetensors-parse.js'
 import { type StateDict, stateEntries } from './state-dict.js'
+import { takeTurns } from './turns.js'
 import { knownOptions } from './validate.js'
 import { writeAside } from './write-aside.js'
 
@@ -37,10 +33,6 @@ export interface SafetensorsContent {
   metadata: Record<string, string>
 }
 
-function checkFile(file: unknown): asserts file is string {
-  if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'a path', file)
-}
-
 /**
  * Writes tensors to a file in the safetensors format, which Python's `safetensors` and the services built on it read as
  * well. What is written are the values of this moment, even if the tensors change before the promise resolves. The
@@ -48,7 +40,8 @@ function checkFile(file: unknown): asserts file is string {
  * Tensors that share memory are written one by one.
  *
  * @param state tensors by name, as `model.stateDict()` gives them
- * @throws TorchLearnerError `ERR_INVALID_ARG`; Node's own errors when the file can't be written
+ * @throws TorchLearnerError `ERR_INVALID_ARG`; `ERR_UNSUPPORTED` for dtypes that the format doesn't have (complex numbers);
+ * `ERR_WRITE` when the file can't be written
  * @example await saveSafetensors('model.safetensors', model.stateDict())
  */
 export async function saveSafetensors(
@@ -59,7 +52,7 @@ export async function saveSafetensors(
   checkFile(file)
   knownOptions('saveSafetensors', options, ['metadata'])
   const { metadata = {} } = options
-  if (!Object.values(metadata).every(value => typeof value === 'string')) {
+  if (!isPlainObject(metadata) || !Object.values(metadata).every(value => typeof value === 'string')) {
     throw invalidArgument('metadata', 'an object of strings', metadata)
   }
   await save(file, state, metadata, false)
@@ -86,14 +79,14 @@ async function save(
   // all asked for before the first is awaited, so that they belong to one moment
   const reads = named.map(([, tensor]) => native.read(tensor.handle, !sealed))
   const contents = await Promise.all(reads)
-  const items = contents.map(({ buffer, dtype, shape }, i) => ({
-    name: named[i][0],
-    dtype: dtype as DType,
-    shape,
-    buffer,
-  }))
+  const items = contents.map(({ buffer, dtype, shape }, i) => {
+    const name = named[i][0]
+    const size = elementBytes(dtype)
+    if (size === null) throw unsupported(name, dtype)
+    return { name, dtype: dtype as DType, shape, buffer, size }
+  })
   // wide elements first, so that each tensor begins at a multiple of its elements' size
-  const order = [...items].sort((a, b) => elementBytes(b.dtype) - elementBytes(a.dtype))
+  const order = items.toSorted((a, b) => b.size - a.size)
   const begins = new Map<string, number>()
   let next = 0
   for (const { name, buffer } of order) {
@@ -109,12 +102,18 @@ async function save(
   await writeAside(file, [header, ...order.map(({ buffer }) => new Uint8Array(buffer))])
 }
 
+function unsupported(name: string, dtype: string): TorchLearnerError {
+  const parts = dtype.startsWith('complex') ? ': save its parts, as ops.aten.view_as_real gives them' : ''
+  const message = `Expected tensors of a dtype that the safetensors format has, but ${shown(name)} is ${dtype}${parts}`
+  return new TorchLearnerError('ERR_UNSUPPORTED', message)
+}
+
 /**
  * Reads the tensors of a safetensors file. Nothing in the file is trusted: its header is capped at 16 MiB and checked
  * before anything is allocated.
  *
  * @returns the tensors by name, in the header's order; load them with `model.loadStateDict`
- * @throws TorchLearnerError `ERR_NOT_FOUND`; `ERR_FILE_FORMAT` for anything that isn't a whole safetensors file
+ * @throws TorchLearnerError `ERR_NOT_FOUND`, also when it can't be read; `ERR_FILE_FORMAT` for anything that isn't a whole safetensors file
  * @example model.loadStateDict(await loadSafetensors('model.safetensors'))
  */
 export async function loadSafetensors(
@@ -137,14 +136,20 @@ export async function readSealed(file: string): Promise<SafetensorsContent> {
 }
 
 async function read(file: string, device: string, sealed: boolean): Promise<SafetensorsContent> {
-  const handle = await openFile(file)
   try {
-    return await readContent(handle, device, sealed)
+    return await reading(file, async () => {
+      // asked before it is opened: opening a pipe would wait for a writer
+      if (!(await stat(file)).isFile()) throw new HeaderError('it is not a file')
+      const handle = await open(file, 'r')
+      try {
+        return await readContent(handle, device, sealed)
+      } finally {
+        await handle.close()
+      }
+    })
   } catch (error) {
     if (!(error instanceof HeaderError)) throw error
     throw refused(file, error)
-  } finally {
-    await handle.close()
   }
 }
 
@@ -154,19 +159,6 @@ function refused(file: string, { message, cause }: HeaderError): TorchLearnerErr
   })
 }
 
-async function openFile(file: string): Promise<FileHandle> {
-  try {
-    // asked before it is opened: opening a pipe would wait for a writer
-    if (!(await stat(file)).isFile()) throw refused(file, new HeaderError('it is not a file'))
-    return await open(file, 'r')
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) {
-      throw new TorchLearnerError('ERR_NOT_FOUND', `There is no file ${file}`, { cause: error })
-    }
-    throw error
-  }
-}
-
 async function readContent(handle: FileHandle, device: string, sealed: boolean): Promise<SafetensorsContent> {
   const { size } = await handle.stat()
   if (size < 8) throw new HeaderError(`it is cut off after ${size} bytes`)
@@ -174,18 +166,32 @@ async function readContent(handle: FileHandle, device: string, sealed: boolean):
   if (length > HEADER_LIMIT) throw new HeaderError(`its header is said to have ${length} bytes`)
   const start = 8 + Number(length)
   if (start > size) throw new HeaderError(`its header is said to have ${length} bytes, which it doesn't`)
-  const { entries, metadata } = decodeHeader(await readExactly(handle, Number(length), 8), size - start)
-  const buffers: ArrayBuffer[] = []
-  for (const entry of entries) buffers.push(await readTensor(handle, entry, start))
+  const { entries, metadata } = await decodeHeader(await readExactly(handle, Number(length), 8), size - start)
+  const buffers = await readTensors(handle, entries, start)
   if (sealed) await checkSeal(entries, buffers, metadata)
-  const tensors = entries.map(({ name, dtype, shape }, i): [string, Tensor] => {
-    const made = new Tensor(native.fromBuffer(buffers[i], 0, shape, dtype, false))
-    if (device === 'cpu') return [name, made]
-    const placed = made.to({ device })
-    made.dispose()
-    return [name, placed]
-  })
-  return { tensors: new Map(tensors), metadata }
+  return { tensors: await makeTensors(entries, buffers, device), metadata }
+}
+
+async function makeTensors(
+  entries: readonly Entry[],
+  buffers: readonly ArrayBuffer[],
+  device: string,
+): Promise<Map<string, Tensor>> {
+  const turn = takeTurns()
+  const tensors = new Map<string, Tensor>()
+  try {
+    for (const [i, { name, dtype, shape }] of entries.entries()) {
+      const made = new Tensor(native.fromBuffer(buffers[i], 0, shape, dtype, false))
+      tensors.set(name, device === 'cpu' ? made : made.to({ device }))
+      if (device !== 'cpu') made.dispose()
+      const wait = turn()
+      if (wait) await wait
+    }
+  } catch (error) {
+    for (const tensor of tensors.values()) tensor.dispose()
+    throw error
+  }
+  return tensors
 }
 
 /** Key of the digest in a sealed file's metadata. */
@@ -212,12 +218,36 @@ async function checkSeal(
   if (seal !== (await digest(items, metadata))) throw new HeaderError('its content is not what was written')
 }
 
-async function readTensor(handle: FileHandle, { name, dtype, begin, end }: Entry, start: number): Promise<ArrayBuffer> {
-  const buffer = await readExactly(handle, end - begin, start + begin)
-  if (dtype === 'bool' && new Uint8Array(buffer).some(byte => byte > 1)) {
-    throw new HeaderError(`'${name}' has truth values other than 0 and 1`)
+/** Small tensors are read together, up to so many bytes at a time. */
+const TOGETHER = 1024 * 1024
+
+/** The tensors' bytes, which follow each other, in the order of `entries`. */
+async function readTensors(handle: FileHandle, entries: readonly Entry[], start: number): Promise<ArrayBuffer[]> {
+  const order = inOrder(entries)
+  const found = new Map<Entry, ArrayBuffer>()
+  const turn = takeTurns()
+  for (let i = 0; i < order.length; ) {
+    const { begin } = order[i]
+    let next = i + 1
+    while (next < order.length && order[next].end - begin <= TOGETHER) next++
+    const bytes = await readExactly(handle, order[next - 1].end - begin, start + begin)
+    for (const entry of order.slice(i, next)) {
+      // memory of its own for each, so that each can be freed
+      const buffer = next === i + 1 ? bytes : bytes.slice(entry.begin - begin, entry.end - begin)
+      checkTruth(entry, buffer)
+      found.set(entry, buffer)
+      const wait = turn()
+      if (wait) await wait
+    }
+    i = next
   }
-  return buffer
+  return entries.map(entry => found.get(entry) ?? new ArrayBuffer(0))
+}
+
+function checkTruth({ name, dtype }: Entry, buffer: ArrayBuffer): void {
+  if (dtype === 'bool' && new Uint8Array(buffer).some(byte => byte > 1)) {
+    throw new HeaderError(`${shown(name)} has truth values other than 0 and 1`)
+  }
 }
 
 /** One call of `read` takes less than 2 GiB. */

@@ -1,23 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, extname } from 'node:path'
+import { extname } from 'node:path'
 import { invalidArgument } from '../native/index.js'
+import { writeAside } from '../nn/write-aside.js'
 import { renderPng, ZOOM } from './png.js'
 import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'
 
 /**
  * Writes a file so that nobody ever sees half of it: aside, then renamed. Its folder is made when it isn't there.
+ *
+ * @throws TorchLearnerError `ERR_WRITE`
  */
 export async function writeAtomically(file: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(file), { recursive: true })
-  const aside = `${file}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`
-  try {
-    await writeFile(aside, content)
-    await rename(aside, file)
-  } catch (error) {
-    await rm(aside, { force: true })
-    throw error
-  }
+  await writeAside(file, [typeof content === 'string' ? Buffer.from(content) : content])
 }
 
 /** How {@link saveFigure} goes about it. */
@@ -34,7 +27,7 @@ export interface SaveFigureOptions {
  *
  * @param file ends in `.svg` or `.png`
  * @returns `file`
- * @throws TorchLearnerError `ERR_INVALID_ARG` for another extension
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for another extension; `ERR_WRITE`
  */
 export async function saveFigure(file: string, svg: string, options: SaveFigureOptions = {}): Promise<string> {
   const kind = typeof file === 'string' ? extname(file).toLowerCase() : ''

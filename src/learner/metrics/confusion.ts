@@ -3,7 +3,7 @@ import { checkOptions } from '../../data/index.js'
 import { invalidArgument } from '../../native/index.js'
 import { isTensor } from '../../nn/validate.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
-import type { CallbackState, SavedCallbackState } from '../callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
 import {
   type AverageOptions,
@@ -102,7 +102,8 @@ export abstract class ConfusionMetric extends Metric {
     return { tensors: this.#counts ? { counts: this.#counts } : {} }
   }
 
-  override loadState({ tensors: { counts } }: SavedCallbackState): void {
+  override loadState(state: SavedCallbackState): void {
+    const { counts } = readState(this.name, state, z.object({})).tensors
     this.reset()
     this.#counts = counts ? counts.clone().keep() : null
   }

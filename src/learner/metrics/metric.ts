@@ -1,6 +1,7 @@
+import { z } from 'zod'
 import { invalidArgument } from '../../native/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
-import type { CallbackState, SavedCallbackState } from '../callback-state.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
 import { snakeCase } from '../naming.js'
 
@@ -51,6 +52,8 @@ export function checkMetricName(name: unknown): string {
   throw invalidArgument('name', "a metric's name", name)
 }
 
+const meanState = z.object({ count: z.number() })
+
 /** A mean over samples: `sum(value * rows) / sum(rows)`, summed natively so that nobody waits for it. */
 class SampleMean {
   #total: Tensor | null = null
@@ -78,9 +81,11 @@ class SampleMean {
     return { values: { count: this.#count }, tensors: this.#total ? { total: this.#total } : {} }
   }
 
-  loadState({ values, tensors: { total } }: SavedCallbackState): void {
+  loadState(name: string, state: SavedCallbackState): void {
+    const { values, tensors } = readState(name, state, meanState)
+    const { total } = tensors
     this.reset()
-    this.#count = Number(values.count)
+    this.#count = values.count
     this.#total = total ? total.clone().keep() : null
   }
 }
@@ -142,7 +147,7 @@ export class AvgMetric extends Metric {
   }
 
   override loadState(state: SavedCallbackState): void {
-    this.#mean.loadState(state)
+    this.#mean.loadState(this.name, state)
   }
 }
 
@@ -168,6 +173,6 @@ export class AvgLoss extends Metric {
   }
 
   override loadState(state: SavedCallbackState): void {
-    this.#mean.loadState(state)
+    this.#mean.loadState(this.name, state)
   }
 }

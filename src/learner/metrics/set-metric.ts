@@ -1,5 +1,6 @@
+import { z } from 'zod'
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
-import { type CallbackState, nest, type SavedCallbackState, unnest } from '../callback-state.js'
+import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../callback-state.js'
 import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
 import type { Mixed } from '../loop-state.js'
@@ -83,12 +84,13 @@ export class AccumMetric extends Metric {
     return { values: { parts: values, count: this.#parts.length, soft: this.#soft, several: this.#several }, tensors }
   }
 
-  override loadState({ values, tensors }: SavedCallbackState): void {
+  override loadState(state: SavedCallbackState): void {
+    const { values, tensors } = readState(this.name, state, savedSchema)
     this.reset()
-    this.#soft = values.soft === true
-    this.#several = values.several === true
-    const saved = { values: values.parts as Record<string, unknown>, tensors }
-    this.#parts = Array.from({ length: Number(values.count) }, (_, i) => toPart(unnest(saved, i)))
+    this.#soft = values.soft
+    this.#several = values.several
+    const saved = { values: values.parts, tensors }
+    this.#parts = Array.from({ length: values.count }, (_, i) => toPart(this.name, unnest(saved, i)))
   }
 
   override async value(): Promise<number | null> {
@@ -152,12 +154,21 @@ function alias({ outputs, targets, mixed }: Part): Part {
 }
 
 /** The way back from {@link tensorsOf}. */
-function toPart({ values: { outputs, targets, mixed }, tensors }: SavedCallbackState): Part {
+const savedSchema = z.object({
+  parts: z.record(z.string(), z.unknown()),
+  count: z.int().min(0),
+  soft: z.boolean(),
+  several: z.boolean(),
+})
+const partSchema = z.object({ outputs: z.int().min(0), targets: z.int().min(0), mixed: z.boolean() })
+
+function toPart(name: string, state: SavedCallbackState): Part {
+  const { values, tensors } = readState(name, state, partSchema)
   const all = Array.from(Object.keys(tensors), (_, i) => tensors[i].clone().keep())
   const next = (count: number) => all.splice(0, count)
-  const part: Part = { outputs: next(Number(outputs)), targets: next(Number(targets)), mixed: null }
+  const part: Part = { outputs: next(values.outputs), targets: next(values.targets), mixed: null }
   const [lam, ...yb1] = all
-  return mixed === true ? { ...part, mixed: { lam, yb1 } } : part
+  return values.mixed ? { ...part, mixed: { lam, yb1 } } : part
 }
 
 function joined(parts: readonly Part[], pick: (part: Part) => Tensor[]): Tensor[] {
