@@ -45,7 +45,7 @@ const roads: Record<string, [megabytes: number, make: () => Tensor[] | Promise<T
   'an operator': [1, () => [base.add(1)]],
   'tensor() of a typed array': [4, () => [tensor(new Float32Array(MB))]],
   'tensor() of numbers': [1, () => [tensor(new Array(MB / 4).fill(1))]],
-  'a list of results': [2, () => ops.aten._foreach_add([base, base], 1) as Tensor[]],
+  'a list of results': [2, () => ops.unsafe.aten._foreach_add([base, base], 1) as Tensor[]],
   'split, whose parts are views': [0, () => base.split(MB / 16)],
   'a view, and its base': [1, () => [base.add(1)].flatMap(made => [made, made.view([2, -1]), made.detach()])],
   'a view whose base is gone': [
@@ -110,7 +110,7 @@ for (const [name, [megabytes, make]] of Object.entries(roads)) {
 }
 
 test.serial('V8 hears of every large tensor: forgotten ones are collected in time', async t => {
-  for (const make of ['tl.tensor(source)', 'tl.zeros([12.5e6])', 'tl.ops.aten._foreach_add([base], 1)']) {
+  for (const make of ['tl.tensor(source)', 'tl.zeros([12.5e6])', 'tl.ops.unsafe.aten._foreach_add([base], 1)']) {
     const { code, stdout, stderr } = await runProgram(`
       const source = new Float32Array(12.5e6)
       const base = tl.zeros([12.5e6])
