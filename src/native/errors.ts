@@ -1,4 +1,5 @@
-import { isError } from './kinds.js'
+import { types } from 'node:util'
+import { isError, typedArrayName } from './kinds.js'
 
 /**
  * What went wrong, as a stable string. Messages may change between releases, codes don't.
@@ -39,13 +40,16 @@ export type ErrorCode =
   | 'ERR_NO_DATA'
   | 'ERR_STATE'
 
-/** The one error class of this package: tell errors apart by {@link TorchLearnerError.code}. */
+/**
+ * The one error class of this package: tell errors apart by {@link TorchLearnerError.code}. `instanceof` knows those of other
+ * loaded copies of the package as well (a test runner that resets modules makes some).
+ */
 export class TorchLearnerError extends Error {
   override readonly name = 'TorchLearnerError'
 
   /**
    * @param code what went wrong, stable between releases
-   * @param message one sentence, with what to do when that isn't obvious
+   * @param message one sentence, with what to do when that isn't obvious; line breaks and overlong parts are cut out
    * @param options `cause`: the error underneath, if any
    */
   constructor(
@@ -53,19 +57,55 @@ export class TorchLearnerError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(message, options)
+    super(presentable(message), options)
   }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this === TorchLearnerError) return isError(value) && value.name === 'TorchLearnerError'
+    return Function.prototype[Symbol.hasInstance].call(this, value)
+  }
+}
+
+/** Longer words, such as a path that somebody made up, lose their middle. */
+const WORD_LIMIT = 600
+const MESSAGE_LIMIT = 8000
+
+// what terminals obey, what ends a line, and what turns the direction of writing
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u
+
+/** A message on one line and of bearable length, whatever went into it. */
+function presentable(message: string): string {
+  let text = String(message)
+  if (text.length > WORD_LIMIT) {
+    text = text.replace(
+      new RegExp(`\\S{${WORD_LIMIT + 1},}`, 'g'),
+      word => `${word.slice(0, 200)}...${word.slice(-100)}`,
+    )
+    if (text.length > MESSAGE_LIMIT) {
+      const left = text.length - MESSAGE_LIMIT
+      text = `${text.slice(0, MESSAGE_LIMIT - 2000)} ... (${left} characters) ... ${text.slice(-2000)}`
+    }
+  }
+  return UNSAFE.test(text) ? escaped(text.replace(/\s*[\r\n]\s*/g, ' ').trim()) : text
+}
+
+function escaped(text: string): string {
+  return text.replace(new RegExp(UNSAFE, 'gu'), sign => {
+    const code = sign.charCodeAt(0).toString(16)
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`
+  })
 }
 
 const LIMIT = 80
 
 /**
- * A value as an error message shows it: short, on one line, never throwing.
+ * A value as an error message shows it: short, on one line, never throwing, running no code of the value's own but
+ * getters.
  *
  * @example describe([1, 2]) // '[1, 2]'
  */
 export function describe(value: unknown): string {
-  const text = rawText(value, 0)
+  const text = escaped(rawText(value, 0))
   return text.length > LIMIT ? `${text.slice(0, LIMIT - 3)}...` : text
 }
 
@@ -74,46 +114,67 @@ function rawText(value: unknown, depth: number): string {
     case 'string':
       return JSON.stringify(value.length > LIMIT ? value.slice(0, LIMIT) : value)
     case 'bigint':
-      return `${value}n`
-    case 'function':
-      return value.name ? `function ${value.name}` : 'a function'
+      return value > -HUGE && value < HUGE ? `${value}n` : 'a bigint of many digits'
     case 'symbol':
-      return value.toString()
+      return `Symbol(${(value.description ?? '').slice(0, LIMIT)})`
+    case 'function':
     case 'object':
-      return value === null ? 'null' : objectText(value, depth)
+      return value === null ? 'null' : readable(() => objectText(value, depth))
     default:
       return String(value)
   }
 }
 
+const HUGE = 10n ** 60n
+
+/** Getters of a value may throw. */
+function readable(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return 'an object that throws when it is looked at'
+  }
+}
+
 function objectText(value: object, depth: number): string {
-  if (isError(value)) return `${value.name}: ${value.message}`
-  if (ArrayBuffer.isView(value) && 'length' in value) return `${className(value)}(${value.length})`
+  if (types.isProxy(value)) return 'a Proxy'
+  if (typeof value === 'function') {
+    const { name } = value
+    return typeof name === 'string' && name !== '' ? `function ${name.slice(0, LIMIT)}` : 'a function'
+  }
+  if (isError(value)) return `${String(value.name)}: ${String(value.message).slice(0, LIMIT)}`
+  const array = typedArrayName(value)
+  if (array !== undefined) return `${className(value)}(${(value as Uint8Array).length})`
   if (Array.isArray(value)) {
     if (depth > 1) return `Array(${value.length})`
-    const shown = value.slice(0, 8).map(item => rawText(item, depth + 1))
+    const shown = Array.from({ length: Math.min(value.length, 8) }, (_, i) =>
+      readable(() => rawText(value[i], depth + 1)),
+    )
     return `[${shown.join(', ')}${value.length > 8 ? `, ... ${value.length - 8} more` : ''}]`
   }
   const name = className(value)
   if (name !== 'Object') return `a ${name}`
   const keys = Object.keys(value)
-  return keys.length === 0 ? '{}' : `{ ${keys.slice(0, 6).join(', ')}${keys.length > 6 ? ', ...' : ''} }`
+  const shown = keys.slice(0, 6).map(key => key.slice(0, LIMIT))
+  return keys.length === 0 ? '{}' : `{ ${shown.join(', ')}${keys.length > 6 ? ', ...' : ''} }`
 }
 
 function className(value: object): string {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === null || typeof prototype !== 'object') return 'Object'
   const maker: unknown = prototype.constructor
-  return typeof maker === 'function' && maker.name !== '' ? maker.name : 'Object'
+  const name: unknown = typeof maker === 'function' ? maker.name : ''
+  return typeof name === 'string' && name !== '' ? name.slice(0, LIMIT) : 'Object'
 }
 
 /** `typeof`, told apart further where it matters: `null`, `array`, and the class of an object. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
+  if (types.isProxy(value)) return 'Proxy'
   if (Array.isArray(value)) return 'array'
   if (typeof value !== 'object') return typeof value
-  const name = className(value)
-  return name === 'Object' ? 'object' : name
+  const name = readable(() => className(value))
+  return name === 'Object' ? 'object' : escaped(name)
 }
 
 /**
@@ -133,6 +194,6 @@ export function invalidArgument(name: string, expected: string, received: unknow
 
 /** What an error says; of other things that were thrown, what they are. */
 export function messageOf(error: unknown): string {
-  if (isError(error)) return String(error.message)
-  return typeof error === 'string' ? error : describe(error)
+  if (typeof error === 'string') return error
+  return isError(error) ? readable(() => String(error.message)) : describe(error)
 }
