@@ -61,7 +61,9 @@ export class TorchLearnerError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass asks for itself
     if (this === TorchLearnerError) return isError(value) && value.name === 'TorchLearnerError'
+    // biome-ignore lint/complexity/noThisInStatic: a subclass asks for itself
     return Function.prototype[Symbol.hasInstance].call(this, value)
   }
 }
