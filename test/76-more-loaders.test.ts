@@ -61,12 +61,7 @@ test('a table', async t => {
     'ERR_FILE_FORMAT',
     /has no column "kind", only \["name", "class", "is_valid"\]/,
   )
-  await coded(
-    t,
-    open({ labelCol: 7 }),
-    'ERR_FILE_FORMAT',
-    /has 3 columns in row 1 of its pictures, where column 7 is needed/,
-  )
+  await coded(t, open({ labelCol: 7 }), 'ERR_FILE_FORMAT', /has 3 columns in line 2, where column 7 is needed/)
   await coded(t, open({ csvFname: 'none.csv' }), 'ERR_NOT_FOUND', /none.csv: there is no such file/)
   await coded(t, open({ delimiter: ';;' }), 'ERR_INVALID_ARG', /one character for ImageDataLoaders.fromCsv's delimiter/)
   await coded(t, open({ labelCols: 1 }), 'ERR_INVALID_ARG', /but received "labelCols"/)

@@ -34,7 +34,9 @@ export abstract class TargetBlock {
 }
 
 const names = z
-  .array(z.string({ error: "a class's name" }), { error: 'an array of class names' })
+  .array(z.string({ error: "a class's name" }).min(1, { error: "a class's name" }), {
+    error: 'an array of class names',
+  })
   .min(1, { error: 'an array of class names' })
   .refine(list => new Set(list).size === list.length, { error: 'an array of different class names' })
   .readonly()
@@ -81,19 +83,25 @@ export class CategoryBlock extends TargetBlock {
 }
 
 function className(label: Label, index: number, where: (index: number) => string): string | number {
-  if (typeof label === 'string' || (typeof label === 'number' && Number.isFinite(label))) return label
-  throw invalidArgument(`the label of ${where(index)}`, "a class's name", label, several(label))
+  if (isClassName(label)) return label
+  throw invalidArgument(`the label of ${where(index)}`, "a class's name", label, hintFor(label))
 }
 
-const several = (label: unknown) =>
-  Array.isArray(label) ? 'Several labels a sample need yBlock: MultiCategoryBlock' : undefined
+const isClassName = (label: unknown): label is string | number =>
+  (typeof label === 'string' && label !== '') || (typeof label === 'number' && Number.isFinite(label))
+
+function hintFor(label: unknown): string | undefined {
+  if (label === '') return 'Leave the sample out, or give it a class'
+  return Array.isArray(label) ? 'Several labels a sample need yBlock: MultiCategoryBlock' : undefined
+}
 
 /** Numbers in their own order, names in that of code points. */
 function vocabOf(labels: readonly (string | number)[]): Vocab {
-  if (labels.length > 0 && labels.every(label => typeof label === 'number')) {
-    return new Vocab(labels.toSorted((a, b) => a - b).map(String), { sort: false })
+  const different = [...new Set(labels)]
+  if (different.length > 0 && different.every(label => typeof label === 'number')) {
+    return new Vocab(different.sort((a, b) => a - b).map(String), { sort: false })
   }
-  return new Vocab(labels.map(String))
+  return new Vocab(different.map(String))
 }
 
 /** Options of {@link MultiCategoryBlock}. */
@@ -104,7 +112,7 @@ export interface MultiCategoryBlockOptions extends CategoryBlockOptions {
 
 /**
  * Any number of classes a sample, none too: targets are float32 `(N, C)` of zeros and ones, the loss is binary cross entropy. Labels
- * are arrays of names.
+ * are arrays of names, or of numbers, which are sorted as such.
  *
  * @example await ImageDataLoaders.fromLists(path, files, [['cat', 'grass'], ['dog'], []], { yBlock: MultiCategoryBlock })
  */
@@ -123,7 +131,7 @@ export class MultiCategoryBlock extends TargetBlock {
 
   override setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder {
     const read = (label: Label, index: number) => this.#classes(label, index, where)
-    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : new Vocab(labels.flatMap(read))
+    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : vocabOf(labels.flatMap(read))
     if (vocab.length === 0) {
       throw new TorchLearnerError('ERR_NO_DATA', `None of the ${labels.length} training samples has a label`)
     }
@@ -133,25 +141,31 @@ export class MultiCategoryBlock extends TargetBlock {
       lossFunc: new BCEWithLogitsLossFlat(),
       encode: (labels, where) =>
         targetsOfSeveralClasses(
-          labels.map((label, i) => this.#classes(label, i, where).map(name => vocab.encode(name, where(i)))),
+          labels.map((label, i) => this.#classes(label, i, where).map(name => vocab.encode(String(name), where(i)))),
           vocab.length,
         ),
     }
   }
 
-  #classes(label: Label, index: number, where: (index: number) => string): readonly string[] {
+  #classes(label: Label, index: number, where: (index: number) => string): readonly (string | number)[] {
     const name = `the labels of ${where(index)}`
     if (!this.encoded) {
-      if (Array.isArray(label) && label.every(item => typeof item === 'string')) return label
+      if (Array.isArray(label) && label.every(isClassName)) return label
       throw invalidArgument(name, 'an array of class names', label)
     }
     const { vocab = [] } = this
-    const flags = Array.isArray(label) ? label.map(Number) : []
+    const flags = Array.isArray(label) ? label.map(flagOf) : []
     if (flags.length === vocab.length && flags.every(flag => flag === 0 || flag === 1)) {
       return vocab.filter((_, i) => flags[i] === 1)
     }
     throw invalidArgument(name, `${vocab.length} zeros and ones`, label)
   }
+}
+
+/** Tables write flags as words, too. */
+function flagOf(flag: string | number): number {
+  const at = typeof flag === 'string' ? ['false', 'true'].indexOf(flag.toLowerCase()) : -1
+  return at === -1 ? Number(flag) : at
 }
 
 /** Options of {@link RegressionBlock}. */

@@ -4,8 +4,18 @@ import { describe, invalidArgument, isRegExp, TorchLearnerError } from '../nativ
 /** From a path to its label. */
 export type Labeller = (path: string) => string
 
-/** The name of the folder that the file is in: `d/train/cat/1.png` is a `cat`. */
-export const parentLabel: Labeller = path => basename(dirname(pathText(path)))
+/**
+ * The name of the folder that the file is in: `d/train/cat/1.png` is a `cat`.
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for a path without a folder
+ */
+export const parentLabel: Labeller = path => {
+  const label = basename(dirname(pathText(path)))
+  if (label !== '' && label !== '.') return label
+  throw new TorchLearnerError(
+    'ERR_INVALID_ARG',
+    `The label of ${describe(path)} is its folder's name, but it is in none`,
+  )
+}
 
 function pathText(path: unknown): string {
   if (typeof path === 'string') return path
@@ -15,22 +25,32 @@ function pathText(path: unknown): string {
 /**
  * The first group of a regular expression, searched for anywhere in the path (with `/` between its parts).
  *
- * @throws TorchLearnerError `ERR_INVALID_ARG` for an expression without a group and, when used, for a path that it doesn't match
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for what is no regular expression and, when used, for a path that it doesn't match, or
+ * whose group is empty
  * @example RegexLabeller(/([^/]+)_\d+.jpg$/)('images/great_pyrenees_173.jpg') // 'great_pyrenees'
  */
 export function RegexLabeller(pattern: RegExp | string): Labeller {
   if (!isRegExp(pattern) && typeof pattern !== 'string') {
     throw invalidArgument('pattern', 'a regular expression', pattern)
   }
-  const source = typeof pattern === 'string' ? new RegExp(pattern) : pattern
+  const source = typeof pattern === 'string' ? compile(pattern) : pattern
   // lastIndex makes a global or sticky expression answer by turns
   const regex = new RegExp(source.source, source.flags.replace(/[gy]/g, ''))
   return path => {
     const label = regex.exec(pathText(path).replaceAll('\\', '/'))?.[1]
-    if (label !== undefined) return label
+    if (label) return label
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
-      `Found no label in ${describe(path)} by ${regex}: it must match and its first group must be the label`,
+      `Found no label in ${describe(path)} by ${regex}: it must match and its first group must be the label, not empty`,
     )
+  }
+}
+
+function compile(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new TorchLearnerError('ERR_INVALID_ARG', `Expected a regular expression for pattern: ${message}`, { cause })
   }
 }

@@ -35,14 +35,24 @@ export interface Built {
 
 /** Each file with what the function makes of it. */
 export function labelled(files: readonly string[], label: LabelFunction): Item[] {
-  if (!isStrings(files)) throw invalidArgument('files', 'an array of paths', files)
+  checkFiles(files)
   if (typeof label !== 'function')
     throw invalidArgument('label', "a function from a path to its picture's label", label)
   return files.map(file => ({ file, label: label(file) }))
 }
 
-export function isStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(item => typeof item === 'string')
+/** @throws TorchLearnerError `ERR_INVALID_ARG` for anything but an array of paths */
+export function checkFiles(files: unknown): asserts files is readonly string[] {
+  // findIndex visits holes, too
+  const at = Array.isArray(files) ? files.findIndex(file => typeof file !== 'string' || file === '') : undefined
+  if (at === -1) return
+  const hint = Array.isArray(files) && at !== undefined ? `files[${at}] is ${describe(files[at])}` : undefined
+  throw invalidArgument('files', 'an array of paths', files, hint)
+}
+
+/** @throws TorchLearnerError `ERR_INVALID_ARG` for anything but a path, which may be empty */
+export function checkPath(path: unknown): asserts path is string {
+  if (typeof path !== 'string') throw invalidArgument('path', "a folder's path", path)
 }
 
 /** A random share for validation, or what the splitter says. */
@@ -53,7 +63,11 @@ export function splitItems(path: string, items: readonly Item[], { validPct, spl
   }
   const share = validPct ?? 0.2
   const split: ItemSplitter<string> = splitter ?? RandomSplitter(share, { seed })
-  const [train, valid] = split(items.map(({ file }) => file))
+  const parts: unknown = split(items.map(({ file }) => file))
+  if (!Array.isArray(parts) || parts.length !== 2 || !parts.every(isList)) {
+    throw invalidArgument("the splitter's result", '[train, valid], two lists of indices,', parts)
+  }
+  const [train, valid] = parts
   if (valid.length === 0 || train.length === 0) {
     const how = splitter ? 'The splitter' : `A share of ${share}`
     throw new TorchLearnerError(
@@ -64,6 +78,9 @@ export function splitItems(path: string, items: readonly Item[], { validPct, spl
   const pick = (indices: ArrayLike<number>) => Array.from(indices, index => itemAt(items, index))
   return { train: pick(train), valid: pick(valid) }
 }
+
+const isList = (value: unknown): value is ArrayLike<number> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
 
 function itemAt(items: readonly Item[], index: number): Item {
   const item = items[index]
@@ -112,9 +129,6 @@ function weightsOf(items: readonly Item[], weigh: WeightFunction): number[] {
 }
 
 function encoderOf(path: string, train: readonly Item[], checked: Checked) {
-  if (checked.vocab !== undefined && checked.yBlock !== undefined) {
-    throw invalidArgument('vocab', 'nothing together with yBlock, which takes a vocab itself,', checked.vocab)
-  }
   const labels = train.map(({ label }) => label)
   const block = blockOf(checked) ?? blockFor(labels)
   const encoder = block.setup(labels, i => train[i].file)
@@ -145,7 +159,7 @@ async function picturePlan(items: readonly Item[], checked: Checked): Promise<Pi
 
 /** Says what is wrong when the folders for training and validation aren't there. */
 export async function checkSubfolders(path: string, train: string, valid: string): Promise<void> {
-  if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a folder's path", path)
+  if (path === '') throw invalidArgument('path', "a folder's path", path)
   const isFolder = async (folder: string) =>
     await stat(folder).then(
       found => found.isDirectory(),

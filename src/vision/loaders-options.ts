@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { BatchTransform, CategoryBlock, type ItemSplitter, type Label, TargetBlock } from '../data/index.js'
+import { invalidArgument } from '../native/index.js'
 import { MAX_PIXELS } from './decode.js'
 import { ItemTransform } from './item-transform.js'
 
@@ -69,6 +70,9 @@ function isBlockClass(value: unknown): value is new () => TargetBlock {
 
 /** The block that was asked for, if one was. */
 export function blockOf({ yBlock, vocab }: Checked): TargetBlock | undefined {
+  if (vocab !== undefined && yBlock !== undefined) {
+    throw invalidArgument('vocab', 'nothing together with yBlock, which takes a vocab itself,', vocab)
+  }
   if (yBlock === undefined) return vocab && new CategoryBlock({ vocab })
   return yBlock instanceof TargetBlock ? yBlock : new yBlock()
 }

@@ -1,5 +1,6 @@
 import { basename, isAbsolute, join } from 'node:path'
 import {
+  CategoryBlock,
   checkOptions,
   type DataLoaderOptions,
   DataLoaders,
@@ -7,12 +8,23 @@ import {
   getImageFiles,
   type Label,
   type Loader,
+  MultiCategoryBlock,
   parentLabel,
   RegexLabeller,
 } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { build, checkSubfolders, isStrings, labelled, noPictures, type Parts, splitItems } from './loaders-build.js'
 import {
+  build,
+  checkFiles,
+  checkPath,
+  checkSubfolders,
+  labelled,
+  noPictures,
+  type Parts,
+  splitItems,
+} from './loaders-build.js'
+import {
+  blockOf,
   type Checked,
   FolderOptions,
   type ImageDataLoadersOptions,
@@ -56,6 +68,7 @@ export class ImageDataLoaders extends DataLoaders {
    */
   static async fromFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageDataLoaders> {
     const { train, valid, ...checked } = checkOptions(FolderOptions, options, 'ImageDataLoaders.fromFolder')
+    checkPath(path)
     if (checked.validPct !== undefined || checked.splitter) {
       const named = train ?? valid
       if (named) throw invalidArgument('train and valid', 'nothing together with validPct or splitter', named)
@@ -112,6 +125,7 @@ export class ImageDataLoaders extends DataLoaders {
     options: ImageDataLoadersOptions = {},
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
+    checkPath(path)
     return await fromItems(path, labelled(files, label), checked, label)
   }
 
@@ -145,7 +159,8 @@ export class ImageDataLoaders extends DataLoaders {
     options: ImageDataLoadersOptions = {},
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
-    if (!isStrings(files)) throw invalidArgument('files', 'an array of paths', files)
+    checkPath(path)
+    checkFiles(files)
     if (!Array.isArray(labels) || labels.length !== files.length) {
       throw invalidArgument('labels', `an array of ${files.length} labels, one a file,`, labels)
     }
@@ -163,13 +178,22 @@ export class ImageDataLoaders extends DataLoaders {
     path: string,
     options: ImageDataLoadersOptions & CsvTableOptions = {},
   ): Promise<ImageDataLoaders> {
+    checkPath(path)
+    if (typeof options !== 'object' || options === null) {
+      throw invalidArgument("ImageDataLoaders.fromCsv's options", 'an object', options)
+    }
     const isCsv = ([name]: [string, unknown]) => Object.hasOwn(CsvOptions.shape, name)
     const entries = Object.entries(options)
     const others = Object.fromEntries(entries.filter(entry => !isCsv(entry)))
     const checked = checkOptions(Options, others, 'ImageDataLoaders')
     const table = checkOptions(CsvOptions, Object.fromEntries(entries.filter(isCsv)), 'ImageDataLoaders.fromCsv')
-    const items = await readTable(path, table)
-    if (table.validCol === undefined) return await fromItems(path, items, checked)
+    const several = Array.isArray(table.labelCol) || table.labelDelim !== undefined
+    const block = blockOf(checked) ?? (several ? new MultiCategoryBlock() : new CategoryBlock())
+    const isMulti = block instanceof MultiCategoryBlock
+    const vocab = isMulti || block instanceof CategoryBlock ? block.vocab : undefined
+    const items = await readTable(path, table, { vocab, none: several && isMulti && !block.encoded })
+    const typed = { ...checked, yBlock: block, vocab: undefined }
+    if (table.validCol === undefined) return await fromItems(path, items, typed)
     const { splitter, validPct } = checked
     if (splitter || validPct !== undefined) {
       throw invalidArgument(splitter ? 'splitter' : 'validPct', 'nothing together with validCol', splitter ?? validPct)
@@ -180,7 +204,7 @@ export class ImageDataLoaders extends DataLoaders {
       const missing = train.length === 0 ? 'training' : 'validation'
       throw new TorchLearnerError('ERR_NO_DATA', `${join(path, table.csvFname)} has no pictures for ${missing}`)
     }
-    return await fromParts(path, { train, valid }, checked)
+    return await fromParts(path, { train, valid }, typed)
   }
 }
 
