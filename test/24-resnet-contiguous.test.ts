@@ -29,8 +29,13 @@ interface Numeric {
     grad_first: Record<string, Fixture>
     bn_running: Record<string, { mean_sum: number; var_sum: number; mean_first: Fixture; var_first: Fixture }>
   }
-  after_adam_step: { param_norms: Record<string, number>; param_first: Record<string, Fixture>; eval_logits: Fixture }
-  torchvision_1000: { init_salt0: number; logits: { first: Fixture } }
+  after_adam_step: {
+    hypers: { lr: number }[]
+    param_norms: Record<string, number>
+    param_first: Record<string, Fixture>
+    eval_logits: Fixture
+  }
+  torchvision_1000: { init_salt0: number; logits: { shape: number[]; first: Fixture } }
 }
 
 const numeric = golden<Numeric>('resnet18_numeric')
@@ -79,9 +84,10 @@ function assertNear(
 }
 
 test('golden resnet18_numeric, contiguous', async t => {
-  const torchvision = resnet18(contiguous).eval()
-  hashFill(torchvision, numeric.torchvision_1000.init_salt0)
-  const { first } = numeric.torchvision_1000.logits
+  const { init_salt0, logits: classes } = numeric.torchvision_1000
+  const torchvision = resnet18({ ...contiguous, numClasses: classes.shape[1] }).eval()
+  hashFill(torchvision, init_salt0)
+  const { first } = classes
   const classified = noGrad(() => torchvision(input()))
   assertNear(t, await firstOf(classified, first), numbersOf(first), 'torchvision')
 
@@ -115,7 +121,8 @@ test('golden resnet18_numeric, contiguous', async t => {
     assertNear(t, await firstOf(variance, var_first), numbersOf(var_first), `${name} variance`)
   }
 
-  const opt = new Adam(resnetSplit(model), { lr: slice(1e-4, 1e-3) })
+  const rates = numeric.after_adam_step.hypers.map(({ lr }) => lr)
+  const opt = new Adam(resnetSplit(model), { lr: slice(rates[0], rates.at(-1) ?? 0) })
   opt.setFlags(nn.normBiasParameters(model), { doWd: false })
   opt.step()
   for (const [name, expected] of Object.entries(numeric.after_adam_step.param_norms)) {

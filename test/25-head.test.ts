@@ -27,7 +27,7 @@ interface HeadCase {
   layers: Layer[]
   state_dict: Record<string, number[]>
   top_level: string[]
-  check?: { init_salt0: number; eval_out: Fixture }
+  check?: { input: string; init_salt0: number; eval_out: Fixture }
 }
 
 const { cases } = golden<{ cases: HeadCase[] }>('create_head')
@@ -54,8 +54,9 @@ for (const { args, layers, state_dict, top_level, check } of cases) {
     }
     if (check === undefined) return
     hashFill(head, check.init_salt0)
-    const input = args.pool === false ? [2, 512] : [2, args.nf, 3, 3]
-    const out = noGrad(() => head.eval()(hashTensor(input, 77)))
+    const [, salt, shape] = /^hash tensor, salt (\d+), shape \[([\d, ]+)\]$/.exec(check.input) ?? []
+    const input = hashTensor(shape.split(', ').map(Number), Number(salt))
+    const out = noGrad(() => head.eval()(input))
     await assertClose(t, out, check.eval_out, { atol: 1e-5, rtol: 1e-5 })
   })
 }

@@ -17,11 +17,17 @@ interface FreezeCase {
   }[]
 }
 
-function makeModel(): nn.Sequential {
-  const block = (inputs: number, outputs: number) =>
-    new nn.Sequential(new nn.Conv2d(inputs, outputs, 3), new nn.BatchNorm2d(outputs), new nn.ReLU())
-  const head = [new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.BatchNorm1d(4), new nn.Linear(4, 3)]
-  return new nn.Sequential(block(2, 3), block(3, 4), new nn.Sequential(...head))
+/** The recorded architecture in its recorded sizes. */
+function makeModel(init: FreezeCase['init']): nn.Sequential {
+  const block = (i: number) => {
+    const [outputs = 0, inputs = 0, ...kernel] = init[`${i}.0.weight`].shape
+    const convolution = new nn.Conv2d(inputs, outputs, kernel as [number, number])
+    return new nn.Sequential(convolution, new nn.BatchNorm2d(outputs), new nn.ReLU())
+  }
+  const [classes = 0, features = 0] = init['2.3.weight'].shape
+  const pooled = [new nn.AdaptiveAvgPool2d(1), new nn.Flatten()]
+  const head = new nn.Sequential(...pooled, new nn.BatchNorm1d(features), new nn.Linear(features, classes))
+  return new nn.Sequential(block(0), block(1), head)
 }
 
 async function act(learn: Learner, action: string): Promise<void> {
@@ -34,7 +40,7 @@ async function act(learn: Learner, action: string): Promise<void> {
 
 for (const fixture of golden<{ cases: FreezeCase[] }>('freeze').cases) {
   test.serial(`golden freeze: trainBn ${fixture.train_bn}`, async t => {
-    const model = makeModel()
+    const model = makeModel(fixture.init)
     model.loadStateDict(Object.fromEntries(Object.entries(fixture.init).map(([name, x]) => [name, toTensor(x)])))
     const batches = (recorded: Fixture[][]) => recorded.map(batch => batch.map(toTensor))
     const learn = new Learner(new DataLoaders(batches(fixture.train), batches(fixture.valid)), model, {

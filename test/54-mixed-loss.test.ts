@@ -49,8 +49,10 @@ interface BatchCase {
 interface ErrorCase {
   name: string
   loss: LossFixture
-  xb: Fixture[]
   yb: Fixture[]
+  yb1: Fixture[]
+  lam: Fixture
+  pred: Fixture
 }
 
 const fused = ops.torch_learner.mixedCrossEntropy as (...args: unknown[]) => Tensor
@@ -92,19 +94,18 @@ test('the loss of mixed batches (golden)', async t => {
 })
 
 test('segmentation, where the reference fails: each pixel has its sample’s weight', async t => {
-  const { loss, xb, yb } = golden<{ reference_errors: ErrorCase[] }>('mixup_batches').reference_errors.find(
+  const found = golden<{ reference_errors: ErrorCase[] }>('mixup_batches').reference_errors.find(
     c => c.name === 'segmentation_ce_axis1',
-  ) as ErrorCase
+  )
+  const { loss, lam, ...recorded } = found as ErrorCase
   const lossFunc = lossOf(loss)
-  const y = toTensor(yb[0])
-  const pred = randn([xb[0].shape[0], 5, ...y.shape.slice(1)])
-  const y1 = y.flip([0])
-  const lam = tensor([0.9, 0.6, 0.75])
-  const mixed = await mixedLoss(lossFunc, pred, y, y1, lam).item()
+  const [pred, y, y1] = [recorded.pred, recorded.yb[0], recorded.yb1[0]].map(toTensor)
+  const mixed = await mixedLoss(lossFunc, pred, y, y1, toTensor(lam)).item()
+  const weights = numbersOf(lam)
   let expected = 0
-  for (const [i, w] of [0.9, 0.6, 0.75].entries()) {
+  for (const [i, w] of weights.entries()) {
     const row = (target: Tensor) => lossFunc(pred.narrow(0, i, 1), target.narrow(0, i, 1)).item()
-    expected += (w * (await row(y)) + (1 - w) * (await row(y1))) / 3
+    expected += (w * (await row(y)) + (1 - w) * (await row(y1))) / weights.length
   }
   assertNumbers(t, [mixed], [expected])
 })

@@ -65,7 +65,7 @@ for (const [i, recorded] of cases.entries()) {
       },
     )
     learn.logger = row => logged.push(row.length)
-    await learn.fit(2, { lr: recorded.lr })
+    await learn.fit(recorded.values.length, { lr: recorded.lr })
     const { recorder } = learn
     t.deepEqual(recorder.metricNames, recorded.metric_names)
     assertNumbers(

@@ -76,7 +76,8 @@ for (const [i, { callback, monitor, values, epochs_started_with_lr, saved }] of 
     const watch = new Callback({
       beforeTrain: () => void started.push([learn.epoch ?? -1, learn.opt?.paramGroups[0]?.lr ?? 0]),
     })
-    await learn.fit(values.length, { lr: 0.1, cbs: [construct(callback, monitor), watch] })
+    const [[, lr]] = epochs_started_with_lr
+    await learn.fit(values.length, { lr, cbs: [construct(callback, monitor), watch] })
     assertNumbers(t, started.flat(), epochs_started_with_lr.flat(), { rtol: 1e-12, atol: 0 })
     t.deepEqual(files, saved)
   })

@@ -91,25 +91,38 @@ class Groups extends nn.Module {
   }
 }
 
-const LR = { 'slice(1e-5,1e-3)': slice(1e-5, 1e-3), 'slice(1e-3)': slice(1e-3), 'slice(1e-4,1e-2)': slice(1e-4, 1e-2) }
+/** A recorded argument: a number, `slice(stop)`, `slice(start,stop)` or `(a,b,c)`. */
+function parsed(text: string): number | ReturnType<typeof slice> | number[] {
+  const numbers = (text.match(/[\d.]+(e-?\d+)?/g) ?? []).map(Number)
+  const [first = 0, second] = numbers
+  if (text.startsWith('slice')) return second === undefined ? slice(first) : slice(first, second)
+  return text.startsWith('(') ? numbers : first
+}
 
-async function train(learn: Learner, { desc, n_epoch }: Run): Promise<boolean> {
-  const [, name, args = ''] = /^(\w+)\((.*)\)$/.exec(desc) ?? []
-  const text = args.replace(/^\d+(, *)?/, '')
-  const [lrText] = /^(slice\([^)]*\)|[\d.e-]+)/.exec(text) ?? []
-  const lr = lrText === undefined ? undefined : (LR[lrText as keyof typeof LR] ?? Number(lrText))
-  const startEpoch = Number(/start_epoch=(\d+)/.exec(text)?.[1] ?? 0)
-  const shape = text.includes('div=10')
-    ? { div: 10, divFinal: 100, pctStart: 0.4, moms: [0.9, 0.8, 0.99] as [number, number, number] }
-    : {}
-  if (name === 'fit_one_cycle') await learn.fitOneCycle(n_epoch, { lrMax: lr, startEpoch, ...shape })
-  else if (name === 'fit_flat_cos') await learn.fitFlatCos(n_epoch, { lr })
-  else if (name === 'fit') await learn.fit(n_epoch, { lr })
-  else if (name === 'fit_sgdr') await learn.fitSgdr(3, 1, { lrMax: 1e-2 })
-  else if (desc === 'fine_tune(2)') await learn.fineTune(2)
-  else if (name === 'fine_tune') await learn.fineTune(1, { baseLr: 1e-2, freezeEpochs: 2, lrMult: 10 })
-  else return false
-  return true
+/** Recorded names of arguments, and ours. */
+const OPTIONS: Record<string, string> = {
+  ...{ div: 'div', div_final: 'divFinal', pct_start: 'pctStart', moms: 'moms', start_epoch: 'startEpoch' },
+  ...{ base_lr: 'baseLr', freeze_epochs: 'freezeEpochs', lr_mult: 'lrMult' },
+}
+
+/** Calls what the recording called: `fit_one_cycle(3, 1e-2, div=10, moms=(.9,.8,.99))`. */
+async function train(learn: Learner, { desc }: Run): Promise<boolean> {
+  const [, name, list = ''] = /^(\w+)\((.*)\)$/.exec(desc) ?? []
+  const given = (list.match(/(?:[^,(]|\([^)]*\))+/g) ?? []).map(text => text.trim())
+  const named = given.filter(text => text.includes('=')).map(text => text.split('='))
+  const options = Object.fromEntries(named.map(([key = '', value = '']) => [OPTIONS[key] ?? key, parsed(value)]))
+  const [first = '', ...positional] = given.filter(text => !text.includes('='))
+  const epochs = Number(first)
+  const lr = positional.length > 0 ? parsed(positional.at(-1) ?? '') : undefined
+  const calls: Record<string, () => Promise<unknown>> = {
+    fit_one_cycle: () => Reflect.apply(learn.fitOneCycle, learn, [epochs, { lrMax: lr, ...options }]),
+    fit_flat_cos: () => Reflect.apply(learn.fitFlatCos, learn, [epochs, { lr, ...options }]),
+    fit: () => Reflect.apply(learn.fit, learn, [epochs, { lr, ...options }]),
+    fit_sgdr: () => Reflect.apply(learn.fitSgdr, learn, [epochs, Number(positional[0]), { lrMax: lr, ...options }]),
+    fine_tune: () => Reflect.apply(learn.fineTune, learn, [epochs, options]),
+  }
+  await calls[name ?? '']?.()
+  return name !== undefined && name in calls
 }
 
 for (const run of recording.runs) {

@@ -47,7 +47,11 @@ const close = { atol: 0, rtol: 2e-6 }
 
 for (const [i, run] of recording.runs.entries()) {
   test.serial(`recorded run ${i}`, async t => {
-    const model = new nn.Sequential(new nn.Linear(6, 8), new nn.ReLU(), new nn.Linear(8, 3))
+    const linear = (name: string) => {
+      const [outputs, inputs] = run.weights[`${name}.weight`].shape
+      return new nn.Linear(inputs, outputs)
+    }
+    const model = new nn.Sequential(linear('0'), new nn.ReLU(), linear('2'))
     model.loadStateDict(Object.fromEntries(Object.entries(run.weights).map(([name, value]) => [name, toTensor(value)])))
     const before = weightsOf(model)
     const dls = { train: run.train.map(batch => batch.map(toTensor)), valid: [] }

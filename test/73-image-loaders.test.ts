@@ -88,9 +88,14 @@ test('pixels: each picture in its place, 0 to 1, then normalised', async t => {
 })
 
 test('a random share for validation, as the reference splits', async t => {
-  const recorded = golden<{ sorted_names: string[]; valid_files: string[]; valid_labels: string[]; vocab: string[] }>(
-    'image_dls',
-  )
+  const recorded = golden<{
+    sorted_names: string[]
+    n_train: number
+    n_valid: number
+    valid_bs: number
+    valid_labels: string[]
+    vocab: string[]
+  }>('image_dls')
   const folder = await temporaryFolder(t)
   const png = await picture(4, 4).png().toBuffer()
   await writeFiles(folder, Object.fromEntries(recorded.sorted_names.map(name => [name, png])))
@@ -99,7 +104,9 @@ test('a random share for validation, as the reference splits', async t => {
     files.map(file => basename(file)),
     recorded.sorted_names,
   )
-  const dls = await ImageDataLoaders.fromNameRe(folder, files, /^(.*)_\d+.png$/, { validPct: 0.25, seed: 42, bs: 4 })
+  const { n_train, n_valid, valid_bs: bs } = recorded
+  const validPct = (n_valid + 0.5) / (n_train + n_valid) // rounded down, it is n_valid files
+  const dls = await ImageDataLoaders.fromNameRe(folder, files, /^(.*)_\d+.png$/, { validPct, seed: 42, bs })
   t.deepEqual(dls.vocab, recorded.vocab)
   t.deepEqual(await validLabels(dls), recorded.valid_labels)
 })

@@ -7,10 +7,14 @@ import {
   BCEWithLogitsLossFlat,
   Callback,
   CrossEntropyLossFlat,
+  CutMix,
+  GradientAccumulation,
+  GradientClip,
   LabelSmoothingCrossEntropy,
   Learner,
   type LearnerOptions,
   type MixRandom,
+  MixUp,
   nn,
   ProgressCallback,
   SGD,
@@ -46,6 +50,7 @@ export interface Run {
   two_groups: boolean
   ch: number
   c: number
+  extra_callbacks: string[] | null
   init: Record<string, Fixture>
   train: Fixture[][]
   valid: Fixture[][]
@@ -55,13 +60,13 @@ export interface Run {
   final_valid_preds: Fixture
 }
 
-class Net extends nn.Module {
+export class Net extends nn.Module {
   readonly body: nn.Sequential
   readonly head: nn.Sequential
-  constructor(ch: number, c: number) {
+  constructor(inputs: number, ch: number, c: number) {
     super()
     this.body = new nn.Sequential(
-      new nn.Conv2d(3, ch, 3, { stride: 2, padding: 1, bias: false }),
+      new nn.Conv2d(inputs, ch, 3, { stride: 2, padding: 1, bias: false }),
       new nn.BatchNorm2d(ch),
       new nn.ReLU(),
       new nn.Conv2d(ch, 2 * ch, 3, { padding: 1 }),
@@ -93,8 +98,24 @@ export function replay(steps: Step[]): MixRandom {
   }
 }
 
+/** How the recording mixes, with `random` for draws: those of the recording, where none is given. */
+export function mixing({ kind, steps }: Run, random: MixRandom = replay(steps)): Callback[] {
+  if (kind === 'none') return []
+  return [kind === 'mixup' ? new MixUp({ alpha: 0.4, random }) : new CutMix({ alpha: 1, random })]
+}
+
+/** The callbacks and the call that a recording of `e2e_extras` names, with the numbers that it says. */
+export function extras({ extra_callbacks, n_epoch }: Run): Options {
+  const call = /^(\w+)\((?:\w+=)?([\d.e-]+)(?:, base_lr=([\d.e-]+))?\)/
+  const [, name, value, baseLr] = call.exec(extra_callbacks?.[0] ?? '') ?? []
+  if (name === 'GradientClip') return { cbs: [new GradientClip(Number(value))] }
+  if (name === 'GradientAccumulation') return { cbs: [new GradientAccumulation({ nAcc: Number(value) })] }
+  if (name !== 'fine_tune') throw new Error(`unknown: ${extra_callbacks}`)
+  return { run: learn => learn.fineTune(n_epoch, { baseLr: Number(baseLr) }) }
+}
+
 export function learnerFor(run: Run, options: LearnerOptions): Learner {
-  const model = new Net(run.ch, run.c)
+  const model = new Net(run.init['body.0.weight'].shape[1], run.ch, run.c)
   model.loadStateDict(Object.fromEntries(Object.entries(run.init).map(([name, value]) => [name, toTensor(value)])))
   const batches = (list: Fixture[][]) => list.map(batch => batch.map(toTensor))
   const learn = new Learner({ train: batches(run.train), valid: batches(run.valid) }, model, {
@@ -125,13 +146,24 @@ export async function train(learn: Learner, run: Run): Promise<void> {
  */
 const ROUNDING = { loss: 5e-6, predictions: { atol: 1e-4, rtol: 1e-4 } }
 
-/** Trains as recorded, and compares every step, the table, the weights and the predictions. */
-export async function assertRun(
-  t: ExecutionContext,
+export interface Options extends LearnerOptions {
+  cbs?: Callback[]
+  run?: typeof train
+}
+
+interface Seen {
+  pred: number[]
+  loss: number
+  lr: number[]
+  norms: Record<string, number | null>
+}
+
+/** Trains as recorded, and says what each step was like. */
+export async function observe(
   run: Run,
-  { cbs = [], run: go = train, ...options }: LearnerOptions & { cbs?: Callback[]; run?: typeof train },
-): Promise<void> {
-  const seen: { pred: number[]; loss: number; lr: number[]; norms: Record<string, number | null> }[] = []
+  { cbs = [], run: go = train, ...options }: Options,
+): Promise<{ learn: Learner; seen: Seen[] }> {
+  const seen: Seen[] = []
   const watch = new Callback({
     order: 5, // gradients as recorded: before anything is done to them
     async afterBackward({ learn }) {
@@ -148,7 +180,12 @@ export async function assertRun(
   })
   const learn = learnerFor(run, { ...options, cbs: [...cbs, watch] })
   await go(learn, run)
+  return { learn, seen }
+}
 
+/** Trains as recorded, and compares every step, the table, the weights and the predictions. */
+export async function assertRun(t: ExecutionContext, run: Run, options: Options): Promise<void> {
+  const { learn, seen } = await observe(run, options)
   t.is(seen.length, run.steps.length)
   for (const [k, { pred, loss, lr, norms }] of seen.entries()) {
     const step = run.steps[k] as Step

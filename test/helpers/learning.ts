@@ -16,9 +16,10 @@ import {
 } from 'torch-learner'
 import { type Fixture, toTensor } from './golden.js'
 
-/** The network of the recordings: pictures `(N, 2, 3, 3)`, three classes. */
+/** The network of the recordings, in the size of `weights`; else for pictures `(N, 2, 3, 3)` and three classes. */
 export function tinyModel(weights?: Record<string, Fixture>): nn.Sequential {
-  const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(18, 3))
+  const [classes, features] = weights?.['1.weight']?.shape ?? [3, 18]
+  const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(features, classes))
   if (weights) model.loadStateDict(Object.fromEntries(Object.entries(weights).map(([k, v]) => [k, toTensor(v)])))
   return model
 }
