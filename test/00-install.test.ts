@@ -121,7 +121,7 @@ test('an install that was killed is resumed by the next one', async t => {
 
 /** Waits until a .part file has `size` bytes. */
 async function partOf(cache: string, size: number): Promise<string> {
-  const limit = Date.now() + 20_000
+  const limit = Date.now() + 60_000
   while (Date.now() < limit) {
     const name = readdirSync(cache).find(file => file.endsWith('.part'))
     if (name && readFileSync(join(cache, name)).length >= size) return name
@@ -201,11 +201,16 @@ test('when everything fails, the message lists each step and why it failed', asy
 
 test('a server that nobody answers for fails at once', async t => {
   const cache = cacheFor(t)
-  const started = performance.now()
-  const outcome = await fetchLibtorch(from('http://127.0.0.1:9/torch.whl', cache))
-  t.is(outcome.code, 1)
-  t.regex(outcome.stderr, /can't reach 127\.0\.0\.1:9: /)
-  t.true(performance.now() - started < 8000)
+  // it doesn't wait for the 10 s of the time limit; on a busy machine the first try may take as long for other reasons
+  let fastest = Number.POSITIVE_INFINITY
+  for (let attempt = 0; attempt < 3 && fastest > 8000; attempt++) {
+    const started = performance.now()
+    const outcome = await fetchLibtorch(from('http://127.0.0.1:9/torch.whl', cache))
+    t.is(outcome.code, 1)
+    t.regex(outcome.stderr, /can't reach 127\.0\.0\.1:9: /)
+    fastest = Math.min(fastest, performance.now() - started)
+  }
+  t.true(fastest < 8000, `${fastest} ms`)
 })
 
 test('a server that takes the call and says nothing runs into the time limit', async t => {

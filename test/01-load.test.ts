@@ -70,7 +70,7 @@ const LOAD = `import(process.argv[1]).then(
 async function load(t: ExecutionContext, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   const started = performance.now()
   const outcome = await run(['-e', LOAD, index], env)
-  t.true(performance.now() - started < 15_000)
+  t.true(performance.now() - started < 60_000) // of a second or two, on a busy machine too
   t.true(outcome.code === 0 || outcome.code === 3, outcome.stderr)
   return JSON.parse(outcome.stdout)
 }

@@ -117,7 +117,7 @@ test('asTensor shares memory both ways', async t => {
   t.is(source[10], 3)
 })
 
-test('data({ copy: false }) shares, data() does not', async t => {
+test.serial('data({ copy: false }) shares, data() does not', async t => {
   const x = zeros([5000])
   const shared = (await x.data({ copy: false })) as Float32Array
   const again = (await x.data({ copy: false })) as Float32Array

@@ -235,7 +235,7 @@ test('memory formats', t => {
   t.is(image.clone({ memoryFormat: 'contiguous_format' }).memoryFormat, 'contiguous')
 })
 
-test('random operators with and without a generator', async t => {
+test.serial('random operators with and without a generator', async t => {
   const draw = async (generator?: Generator) => await values(zeros([4]).normal_(0, 1, { generator }))
   t.deepEqual(await draw(new Generator(7)), await draw(new Generator(7)))
   t.notDeepEqual(await draw(new Generator(7)), await draw(new Generator(8)))
@@ -343,7 +343,7 @@ test('a borrowed array of the caller is read when the operator is queued', async
   await synchronize()
 })
 
-test('every overload of a busy family can be reached', async t => {
+test.serial('every overload of a busy family can be reached', async t => {
   manualSeed(1)
   const p = tensor([0.5, 0.5])
   const first = await values(ops.aten.bernoulli(p))

@@ -15,7 +15,8 @@ test.serial('JavaScript does not wait for arithmetic', async t => {
   const queued = performance.now() - started
   await x.data()
   const done = performance.now() - started
-  t.true(queued < done / 5, `queued in ${queued} ms, done in ${done} ms`)
+  // had it waited, the two would be the same; a neighbour may hold up this thread
+  t.true(queued < done / 2, `queued in ${queued} ms, done in ${done} ms`)
 })
 
 test.serial('the event loop ticks while the stream computes', async t => {

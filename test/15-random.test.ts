@@ -75,7 +75,7 @@ test.serial('ready() resolves at once when no draw is queued', async t => {
   const ready = performance.now() - started
   await busy.data()
   const done = performance.now() - started
-  t.true(ready < done / 3, `${ready} of ${done} ms`)
+  t.true(ready < done / 2, `${ready} of ${done} ms`) // waiting for the products would make them the same
 })
 
 test.serial('the state goes in and out', async t => {

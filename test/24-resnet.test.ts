@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import {
   Adam,
   CrossEntropyLossFlat,
@@ -17,7 +17,7 @@ import {
   slice,
   type Tensor,
 } from 'torch-learner'
-import { assertClose, assertNumbers, type Fixture, golden, toTensor } from './helpers/golden.js'
+import { assertNumbers, assertWithin, type Fixture, golden, numbersOf, toTensor } from './helpers/golden.js'
 import { hashFill, hashNumber, hashTensor } from './helpers/hash-fill.js'
 
 type Entries = [name: string, shape: number[], dtype: string][]
@@ -183,10 +183,24 @@ test('bad options are refused', t => {
 
 // golden resnet18_numeric -------------------------------------------------------------------------------------------
 
-const RELATIVE = 2e-4
+// What float32 gives on any CPU, of the largest number: 20 layers make 1e-5 of other orders of addition. Gradients pass them
+// twice, and a step by Adam makes as much of small gradients as of large ones.
+const ROUNDING = 1e-4
+const GRADIENTS = 3e-3
 
-function close(actual: number, expected: number, relative = RELATIVE): boolean {
-  return Math.abs(actual - expected) <= relative * Math.max(Math.abs(expected), 1e-3)
+function close(t: ExecutionContext, actual: number, expected: number, share: number, label: string): void {
+  assertWithin(t, [actual], [expected], share, label)
+}
+
+async function logitsClose(t: ExecutionContext, x: Tensor, expected: Fixture, share: number, label: string) {
+  t.deepEqual(x.shape, expected.shape, label)
+  assertWithin(
+    t,
+    Array.from(await x.detach().contiguous().view([-1]).data(), Number),
+    numbersOf(expected),
+    share,
+    label,
+  )
 }
 
 async function summary(x: Tensor): Promise<{ mean: number; std: number; abs_sum: number; first: Float32Array }> {
@@ -227,9 +241,9 @@ test('golden resnet18_numeric: evaluation, stage by stage', async t => {
     const expected = numeric.eval.body_activations[i]
     t.deepEqual(x.shape, expected.shape)
     const actual = await summary(x)
-    t.true(close(actual.std, expected.std, 1e-5), `${i} std ${actual.std} ${expected.std}`)
-    t.true(close(actual.abs_sum, expected.abs_sum, 1e-5), `${i} abs_sum`)
-    t.true(Math.abs(actual.mean - expected.mean) < 1e-5 * expected.std, `${i} mean`)
+    close(t, actual.std, expected.std, ROUNDING, `${i} std`)
+    close(t, actual.abs_sum, expected.abs_sum, ROUNDING, `${i} abs_sum`)
+    assertNumbers(t, [actual.mean], [expected.mean], { atol: ROUNDING * expected.std, rtol: 0 }, `${i} mean`)
     assertNumbers(
       t,
       actual.first.slice(0, expected.first.data.length),
@@ -239,8 +253,8 @@ test('golden resnet18_numeric: evaluation, stage by stage', async t => {
     )
   }
   const logits = noGrad(() => model(input()))
-  await assertClose(t, logits, numeric.eval.logits, { atol: 1e-3, rtol: 1e-4 }, 'logits')
-  t.true(close(await loss(logits, toTensor(numeric.targets)).item(), numeric.eval.loss, 1e-5))
+  await logitsClose(t, logits, numeric.eval.logits, ROUNDING, 'logits')
+  close(t, await loss(logits, toTensor(numeric.targets)).item(), numeric.eval.loss, ROUNDING, 'loss')
 })
 
 function withoutDropout(model: nn.AnyModule): void {
@@ -251,34 +265,36 @@ test('golden resnet18_numeric: a training step', async t => {
   const model = filled()
   withoutDropout(model)
   const logits = model(input())
-  await assertClose(t, logits, numeric.train.logits, { atol: 1e-3, rtol: 1e-3 }, 'logits')
+  await logitsClose(t, logits, numeric.train.logits, ROUNDING, 'logits')
   const loss = new CrossEntropyLossFlat()(logits, toTensor(numeric.targets))
-  t.true(close(await loss.item(), numeric.train.loss, 1e-5), `loss ${await loss.item()}`)
+  close(t, await loss.item(), numeric.train.loss, ROUNDING, 'loss')
   loss.backward()
   const params = new Map(model.namedParameters())
   for (const [name, norm] of Object.entries(numeric.train.grad_norms)) {
     const { grad } = params.get(name) ?? {}
     const actual = (await grad?.to({ dtype: 'float64' }).norm().item()) ?? 0
-    t.true(close(actual, norm, 1e-3), `norm of the gradient of ${name}: ${actual} ${norm}`)
+    close(t, actual, norm, GRADIENTS, `norm of the gradient of ${name}`)
   }
   for (const [name, { mean_sum, var_sum, num_batches }] of Object.entries(numeric.train.bn_running)) {
     const state = model.stateDict()
     const sum = async (key: string) => (await state.get(`${name}.${key}`)?.to({ dtype: 'float64' }).sum().item()) ?? 0
-    t.true(Math.abs((await sum('running_mean')) - mean_sum) < 1e-3, `${name} running_mean`)
-    t.true(close(await sum('running_var'), var_sum, 1e-4), `${name} running_var`)
+    const sums = [await sum('running_mean'), await sum('running_var')]
+    assertWithin(t, sums, [mean_sum, var_sum], ROUNDING, `statistics of ${name}`)
     t.is(await state.get(`${name}.num_batches_tracked`)?.item(), num_batches)
   }
   const rates = numeric.after_adam_step.hypers.map(({ lr }) => lr)
   const opt = new Adam(resnetSplit(model), { lr: slice(rates[0], rates.at(-1) ?? 0) })
   opt.setFlags(nn.normBiasParameters(model), { doWd: false })
-  for (const [g, hypers] of numeric.after_adam_step.hypers.entries()) t.true(close(opt.hypers[g].lr, hypers.lr, 1e-12))
+  for (const [g, hypers] of numeric.after_adam_step.hypers.entries()) {
+    close(t, opt.hypers[g].lr, hypers.lr, 1e-12, `lr of group ${g}`)
+  }
   opt.step()
   for (const [name, norm] of Object.entries(numeric.after_adam_step.param_norms)) {
     const actual = (await params.get(name)?.detach().to({ dtype: 'float64' }).norm().item()) ?? 0
-    t.true(close(actual, norm, 1e-5), `norm of ${name}: ${actual} ${norm}`)
+    close(t, actual, norm, ROUNDING, `norm of ${name}`)
   }
   const after = noGrad(() => model.eval()(input()))
-  await assertClose(t, after, numeric.after_adam_step.eval_logits, { atol: 5e-3, rtol: 1e-3 }, 'logits after the step')
+  await logitsClose(t, after, numeric.after_adam_step.eval_logits, GRADIENTS, 'logits after the step')
 })
 
 test('golden resnet18_numeric: torchvision’s model with 1000 classes', async t => {
@@ -288,8 +304,8 @@ test('golden resnet18_numeric: torchvision’s model with 1000 classes', async t
   const logits = noGrad(() => model(input()))
   t.deepEqual(logits.shape, expected.shape)
   const actual = await summary(logits)
-  t.true(close(actual.abs_sum, expected.abs_sum, 1e-5))
-  t.true(close(actual.std, expected.std, 1e-5))
+  close(t, actual.abs_sum, expected.abs_sum, ROUNDING, 'abs_sum')
+  close(t, actual.std, expected.std, ROUNDING, 'std')
   assertNumbers(t, actual.first.slice(0, expected.first.data.length), expected.first.data.map(Number), {
     atol: 1e-3,
     rtol: 1e-4,

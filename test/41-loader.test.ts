@@ -85,7 +85,7 @@ test('in order, with and without the last batch', async t => {
   ])
 })
 
-test('shuffled by libtorch, anew in each pass', async t => {
+test.serial('shuffled by libtorch, anew in each pass', async t => {
   manualSeed(11)
   const expected = [...hostRandom.permutation(7), ...hostRandom.permutation(7)]
   manualSeed(11)

@@ -50,7 +50,7 @@ test('inputs and targets mixed as the reference mixes them (golden)', async t =>
   }
 })
 
-test('bit for bit what lerp makes of the two halves, for any shape', async t => {
+test.serial('bit for bit what lerp makes of the two halves, for any shape', async t => {
   manualSeed(1)
   for (const dtype of ['float32', 'float64'] as const) {
     for (const shape of [[1], [7], [1, 5], [6, 10], [5, 3, 8], [33, 3, 17, 19], [2, 3, 2, 4, 4], [0, 3], [300, 129]]) {

@@ -59,7 +59,7 @@ test('a weight is cast once in a block, and anew in the next', t => {
   t.is(autocast({}, () => x.matmul(w)).itemSync(), 4)
 })
 
-test('a cast made without gradients doesn’t cost the next one its gradient', t => {
+test.serial('a cast made without gradients doesn’t cost the next one its gradient', t => {
   const gradient = (use: (x: Tensor, w: Tensor) => Tensor) => {
     const w = parameter([[3]])
     use(tensor([[2]]), w).backward()

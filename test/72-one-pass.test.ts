@@ -276,7 +276,7 @@ test('pictures from files: channels_last', async t => {
   await same(t, x, expected)
 })
 
-test('a thousand batches, mixed or not, used or not, leave the memory as it was', async t => {
+test.serial('a thousand batches, mixed or not, used or not, leave the memory as it was', async t => {
   const { stdout, stderr, code } = await runProgram(`
     const pictures = tl.randint(0, 256, [64, 3, 64, 64], { dtype: 'uint8' })
     const set = new tl.TensorDataset(pictures, tl.randint(0, 3, [64]))

@@ -239,7 +239,7 @@ test('channels of a body: by a trial that leaves it as it was', async t => {
   t.throws(() => bodyHeadSplit(new nn.Linear(1, 1)), invalid)
 })
 
-test('ResNeXt and wide ResNets are torchvision’s', async t => {
+test.serial('ResNeXt and wide ResNets are torchvision’s', async t => {
   const picture = tensor(
     Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => i / (3 * 64 * 64)),
     { shape: [1, 3, 64, 64] },

@@ -85,7 +85,7 @@ test.serial('weights that can not be had: a clear error, at once', async t => {
   t.true(error?.message.includes('pretrained: false'))
   t.true(error?.message.includes(`${nowhere}/resnet18-f37072fd.pth`))
   await t.throwsAsync(downloadWeights('resnet34'), { code: 'ERR_DOWNLOAD', message: /resnet34-b627a593\.pth/ })
-  t.true(performance.now() - started < 10_000)
+  t.true(performance.now() - started < 30_000)
 })
 
 test.serial('the hash in the name is checked', async t => {

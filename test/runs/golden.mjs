@@ -34,10 +34,11 @@ export async function runTests(files, env) {
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
   const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
   const passed = output.match(/^ok \d+/gm)?.length ?? 0
-  const failed = Array.from(
-    output.matchAll(/^not ok \d+ - (.*)(?:\n {2}---\n(?: {4}name: .*\n)?(?: {4}message: (.*))?)?/gm),
-    found => (found[2] === undefined ? (found[1] ?? '') : `${found[1]}: ${found[2]}`),
-  )
+  const failed = output.split(/^(?=(?:not )?ok \d+)/m).flatMap(part => {
+    const [, title] = /^not ok \d+ - (.*)/.exec(part) ?? []
+    const [, message] = /^ {4}message: (.*)/m.exec(part) ?? []
+    return title === undefined ? [] : [message === undefined ? title : `${title}: ${message}`]
+  })
   return { passed, failed, isWhole: passed > 0 && (code === 0 || failed.length > 0), output }
 }
 
