@@ -1,7 +1,7 @@
 // @ts-check
 // npm run test:cpus: the golden tests as other CPUs compute. ATEN_CPU_CAPABILITY chooses among ATen's kernels,
 // ONEDNN_MAX_CPU_ISA among those of convolutions and matrix products. A level above the CPU's own instructions changes
-// nothing, so it isn't run again (`-- --all` runs it all the same).
+// nothing, so it isn't run again (`-- --all` runs it all the same, `-- ATEN_CPU_CAPABILITY=default` that level only).
 import { readFileSync } from 'node:fs'
 import { goldenFiles, runTests, tell } from './golden.mjs'
 
@@ -27,12 +27,14 @@ const LEVELS = [
 ]
 
 const own = instructions()
-const all = process.argv.includes('--all')
+const chosen = process.argv.slice(2)
+const all = chosen.includes('--all')
 const files = goldenFiles(SAME_ON_EVERY_CPU)
 let isWell = true
 for (const { env, below } of LEVELS) {
   const label = Object.entries(env).flat().join('=')
-  if (below !== undefined && own.size > 0 && !own.has(below) && !all) {
+  if (chosen.length > 0 && !all && !chosen.includes(label)) continue
+  if (below !== undefined && own.size > 0 && !own.has(below) && chosen.length === 0) {
     console.log(`- ${label}: no limit for this CPU, which has no ${below}: the same as ALL`)
     continue
   }
