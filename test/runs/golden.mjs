@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** @returns {string[]} the test files that compare with recordings of test/golden, but for `except` */
+/** @returns {string[]} the test files that compare with test/golden, or with numbers of a PyTorch that they name, but for `except` */
 export function goldenFiles(except = /** @type {string[]} */ ([])) {
   const names = readdirSync(join(ROOT, 'test')).filter(name => name.endsWith('.test.ts'))
-  const reads = names.filter(name => /\bgolden(<|\()/.test(readFileSync(join(ROOT, 'test', name), 'utf8')))
+  const reads = names.filter(name =>
+    /\bgolden(<|\()|PyTorch 2\.\d/.test(readFileSync(join(ROOT, 'test', name), 'utf8')),
+  )
   return reads.filter(name => !except.some(start => name.startsWith(start))).map(name => `test/${name}`)
 }
 
