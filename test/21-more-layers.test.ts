@@ -406,8 +406,10 @@ test.serial('initial weights are those of PyTorch 2.13 with the same seed', asyn
   )
   for (const [name, value] of found) {
     const numbers = await read(value)
-    t.is(numbers[0], expected[name][1], name)
-    t.true(Math.abs(numbers.reduce((sum, x) => sum + x, 0) - expected[name][0]) < 1e-9, name)
+    // the last bit depends on whether a CPU multiplies and adds in one instruction, and on its logarithms
+    assertNumbers(t, [numbers[0]], [expected[name][1]], { atol: 3e-8, rtol: 3e-7 }, name)
+    const sum = numbers.reduce((total, x) => total + x, 0)
+    t.true(Math.abs(sum - expected[name][0]) <= 1e-7 * numbers.length, name)
   }
 })
 
