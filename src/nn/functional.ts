@@ -170,17 +170,21 @@ export function bceWithLogits(
   options: { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: Reduction } = {},
 ): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options
-  return aten.bceWithLogits(input, target, weight, posWeight, reductionCode(reduction))
+  return aten.bceWithLogits(...sameShape(input, target), weight, posWeight, reductionCode(reduction))
 }
 
-/** Squared error. */
+/** Squared error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
-  return aten.mse(input, target, reductionCode(reduction))
+  return aten.mse(...sameShape(input, target), reductionCode(reduction))
 }
 
-/** Absolute error. */
+/** Absolute error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export function l1Loss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
-  return aten.l1(input, target, reductionCode(reduction))
+  return aten.l1(...sameShape(input, target), reductionCode(reduction))
+}
+
+function sameShape(input: Tensor, target: Tensor): [Tensor, Tensor] {
+  return lossPair(input, target, { axis: -1, byClass: false, floatify: false, flatten: false })
 }
 
 /** @internal Brings predictions and targets into the shapes and dtypes that losses take (binding/ops/losses.cpp). */

@@ -2,7 +2,7 @@ import type { Tensor } from '../tensor/index.js'
 import { nllLoss } from './functional.js'
 import { setWeights, type Weights } from './losses.js'
 import { BaseLoss, type FlatOptions } from './losses-flat.js'
-import { knownOptions, numberBetween } from './validate.js'
+import { isTensor, knownOptions, numberBetween } from './validate.js'
 
 /** Options of {@link LabelSmoothingCrossEntropyFlat}. */
 export interface LabelSmoothingOptions extends FlatOptions {
@@ -40,12 +40,12 @@ export class LabelSmoothingCrossEntropyFlat extends BaseLoss {
 
   /** Softmax over the last dimension. */
   override activation(pred: Tensor): Tensor {
-    return pred.softmax(-1)
+    return isTensor('pred', pred).softmax(-1)
   }
 
   /** The likeliest class, over the last dimension whatever `axis` is, as in fastai. */
   override decodes(pred: Tensor): Tensor {
-    return pred.argmax(-1)
+    return isTensor('pred', pred).argmax(-1)
   }
 }
 

@@ -10,7 +10,7 @@ import {
   setWeights,
   type Weights,
 } from './losses.js'
-import { flag, knownOptions, numberBetween } from './validate.js'
+import { flag, isTensor, knownOptions, numberBetween } from './validate.js'
 
 /** Options of every flattening loss. */
 export interface FlatOptions extends LossOptions {
@@ -48,12 +48,12 @@ export abstract class BaseLoss extends BaseReducedLoss {
 
   /** Predictions as people read them: probabilities, or the predictions themselves. */
   activation(pred: Tensor): Tensor {
-    return pred
+    return isTensor('pred', pred)
   }
 
   /** The answer in activated predictions: a class index, a yes or no, or the predictions themselves. */
   decodes(pred: Tensor): Tensor {
-    return pred
+    return isTensor('pred', pred)
   }
 }
 
@@ -87,12 +87,12 @@ export class CrossEntropyLossFlat extends BaseLoss {
 
   /** Softmax over the classes. */
   override activation(pred: Tensor): Tensor {
-    return pred.softmax(this.axis)
+    return isTensor('pred', pred).softmax(this.axis)
   }
 
   /** The likeliest class. */
   override decodes(pred: Tensor): Tensor {
-    return pred.argmax(this.axis)
+    return isTensor('pred', pred).argmax(this.axis)
   }
 }
 
@@ -127,12 +127,12 @@ export class FocalLossFlat extends BaseLoss {
 
   /** Softmax over the classes. */
   override activation(pred: Tensor): Tensor {
-    return pred.softmax(this.axis)
+    return isTensor('pred', pred).softmax(this.axis)
   }
 
   /** The likeliest class. */
   override decodes(pred: Tensor): Tensor {
-    return pred.argmax(this.axis)
+    return isTensor('pred', pred).argmax(this.axis)
   }
 }
 
@@ -178,12 +178,12 @@ export class BCEWithLogitsLossFlat extends BaseLoss {
 
   /** Sigmoid. */
   override activation(pred: Tensor): Tensor {
-    return pred.sigmoid()
+    return isTensor('pred', pred).sigmoid()
   }
 
   /** Whether each probability exceeds {@link thresh}. */
   override decodes(pred: Tensor): Tensor {
-    return pred.gt(this.thresh)
+    return isTensor('pred', pred).gt(this.thresh)
   }
 }
 

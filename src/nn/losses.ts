@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { Tensor, tensor } from '../tensor/index.js'
-import { bceWithLogits, crossEntropy, l1Loss, lossPair, mseLoss, type Reduction } from './functional.js'
+import { bceWithLogits, crossEntropy, l1Loss, mseLoss, type Reduction } from './functional.js'
 import { Module } from './module.js'
 import { knownOptions, numberBetween, oneOf } from './validate.js'
 
@@ -140,7 +140,7 @@ export class BCEWithLogitsLoss extends BaseReducedLoss {
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
-    return bceWithLogits(...lossPair(pred, target, ELEMENTWISE), this)
+    return bceWithLogits(pred, target, this)
   }
 }
 
@@ -152,7 +152,7 @@ export class MSELoss extends BaseReducedLoss {
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
-    return mseLoss(...lossPair(pred, target, ELEMENTWISE), this.reduction)
+    return mseLoss(pred, target, this.reduction)
   }
 }
 
@@ -164,8 +164,6 @@ export class L1Loss extends BaseReducedLoss {
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
-    return l1Loss(...lossPair(pred, target, ELEMENTWISE), this.reduction)
+    return l1Loss(pred, target, this.reduction)
   }
 }
-
-const ELEMENTWISE = { axis: -1, byClass: false, floatify: false, flatten: false }

@@ -1,9 +1,11 @@
 import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/validate.js'
 import { type Tensor, where } from '../../tensor/index.js'
+import { flatPair, targetsLike } from './pairs.js'
 
 /** 1 where the class with the highest score is the target's, else 0; the first class wins ties. */
 function hits(pred: Tensor, targ: Tensor, axis: number): Tensor {
-  return isTensor('pred', pred).argmax(axis).eq(isTensor('targ', targ)).to({ dtype: 'float32' })
+  const classes = isTensor('pred', pred).argmax(axis)
+  return classes.eq(targetsLike(classes, targ)).to({ dtype: 'float32' })
 }
 
 /** One value per row: the mean over whatever other dimensions the targets have. */
@@ -15,8 +17,9 @@ function rowMeans(values: Tensor): Tensor {
  * The share of targets whose class has the highest score.
  *
  * @param pred scores `(N, C)`, or `(N, C, ...)` with `axis` 1
- * @param targ classes `(N)` or `(N, ...)`, integers
+ * @param targ one class for each, `(N)` or `(N, ...)`, integers; also `(N, 1)`: both are flattened, as in fastai
  * @param axis the dimension of the classes; default: the last
+ * @throws TorchLearnerError when the value is read, if there are more or fewer targets than predictions
  */
 export function accuracy(pred: Tensor, targ: Tensor): Tensor
 export function accuracy(pred: Tensor, targ: Tensor, axis: number): Tensor
@@ -37,7 +40,7 @@ errorRate.perSample = (pred: Tensor, targ: Tensor): Tensor => accuracy.perSample
  * The share of targets whose class is among the `k` highest scores.
  *
  * @param pred scores `(N, C)`
- * @param targ classes `(N)`, integers
+ * @param targ one class for each, `(N)` or `(N, 1)`, integers
  * @param k default 5
  */
 export function topKAccuracy(pred: Tensor, targ: Tensor): Tensor
@@ -49,7 +52,8 @@ topKAccuracy.perSample = (pred: Tensor, targ: Tensor): Tensor => rowMeans(topHit
 
 function topHits(pred: Tensor, targ: Tensor, k: number): Tensor {
   const [, classes] = isTensor('pred', pred).topk(wholeNumber('k', k), -1)
-  return classes.eq(isTensor('targ', targ).unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' })
+  const truth = targetsLike(classes.select(-1, 0), targ)
+  return classes.eq(truth.unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' })
 }
 
 /** Options of {@link accuracyMulti}. */
@@ -70,15 +74,16 @@ export interface AccuracyMultiOptions {
  * except when targets have been mixed in training: then they count by their shares.
  *
  * @param pred scores `(N, C)`
- * @param targ labels `(N, C)`, 0 or 1
+ * @param targ as many labels, `(N, C)`, 0 or 1
  * @param options see {@link AccuracyMultiOptions}
  */
 export function accuracyMulti(pred: Tensor, targ: Tensor): Tensor
 export function accuracyMulti(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor
 export function accuracyMulti(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions = {}): Tensor {
-  return rightLabels(isTensor('pred', pred).flatten(), isTensor('targ', targ).flatten(), options).mean()
+  return rightLabels(...flatPair(pred, targ), options).mean()
 }
-accuracyMulti.perSample = (pred: Tensor, targ: Tensor): Tensor => rowMeans(rightLabels(pred, targ, {}))
+accuracyMulti.perSample = (pred: Tensor, targ: Tensor): Tensor =>
+  rowMeans(rightLabels(pred, targetsLike(pred, targ), {}))
 accuracyMulti.soft = (pred: Tensor, targ: Tensor): Tensor => accuracyMulti(pred, targ, { shares: true })
 
 function rightLabels(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor {

@@ -15,11 +15,12 @@ import {
   recall,
   type Score,
 } from './averages.js'
-import { checkMetricName, Metric } from './metric.js'
+import { batchOf, checkMetricName, Metric } from './metric.js'
+import { classPair } from './pairs.js'
 
 /** 1 in the column of each row's class, else 0: `(N, C)`, as wide as `scores`. */
 function oneHot(classes: Tensor, scores: Tensor): Tensor {
-  const rows = classes.flatten().to({ dtype: 'int64' }).unsqueeze(1)
+  const rows = classPair(scores, classes)[1].to({ dtype: 'int64' }).unsqueeze(1)
   return scores.zerosLike({ dtype: 'float64' }).scatter_(1, rows, 1)
 }
 
@@ -36,7 +37,7 @@ function countPairs(truth: Tensor, scores: Tensor): Tensor {
  * How often each class was taken for each: `(C, C)`, rows are the truth, columns the predictions.
  *
  * @param pred scores `(N, C)`, or `(N, C, ...)` with `axis` 1
- * @param targ classes `(N)` or `(N, ...)`, integers
+ * @param targ one class for each, `(N)` or `(N, ...)`, integers
  * @param axis the dimension of the classes; default: the last
  * @example await confusionMatrix(preds, targs).toArray() // [[50, 2], [3, 45]]
  */
@@ -83,7 +84,9 @@ export abstract class ConfusionMetric extends Metric {
     this.#counts = null
   }
 
-  override accumulate({ pred, yb: [own], mixed }: Learner): void {
+  override accumulate(learn: Learner): void {
+    const { pred, yb, mixed } = batchOf(learn)
+    const [own] = yb
     if (!pred || !own) return
     noGrad(() => {
       const scores = rowsOf(pred, this.#options.axis ?? -1)

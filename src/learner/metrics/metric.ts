@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument } from '../../native/index.js'
+import { isTensor } from '../../nn/validate.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
@@ -45,6 +46,12 @@ export abstract class Metric {
 export function metricName(func: unknown): string {
   if (typeof func !== 'function') throw invalidArgument('func', 'a function of predictions and targets', func)
   return snakeCase(func.name) || 'metric'
+}
+
+/** @internal What a metric reads of a Learner. */
+export function batchOf(learn: Learner): Learner {
+  if (typeof learn === 'object' && learn !== null && Array.isArray(learn.yb)) return learn
+  throw invalidArgument('learn', 'a Learner with a batch at hand', learn)
 }
 
 export function checkMetricName(name: unknown): string {
@@ -123,7 +130,7 @@ export class AvgMetric extends Metric {
 
   /** A mixed batch is measured against both targets, each by its weight: see {@link LoopState.mixed}. */
   override accumulate(learn: Learner): void {
-    const { output, yb, mixed, softTargets } = learn
+    const { output, yb, mixed, softTargets } = batchOf(learn)
     if (output === null) return
     const pred = output as Tensor // or as many as the model returns
     const { soft } = this.#func
@@ -133,7 +140,10 @@ export class AvgMetric extends Metric {
 
   #mixedValue(pred: Tensor, own: Tensor[], partner: Tensor[], lam: Tensor): Tensor | number {
     const { perSample } = this.#func
-    if (perSample) return between(perSample(pred, ...partner), perSample(pred, ...own), lam).mean()
+    if (perSample) {
+      const rows = (targets: Tensor[]) => isTensor('the result of perSample', perSample(pred, ...targets)).flatten()
+      return between(rows(partner), rows(own), lam).mean()
+    }
     const [a, b] = [asTensor(this.#func(pred, ...partner)), asTensor(this.#func(pred, ...own))]
     return between(a, b, lam.mean())
   }
@@ -161,7 +171,8 @@ export class AvgLoss extends Metric {
   }
 
   override accumulate(learn: Learner): void {
-    if (learn.loss) this.#mean.add(learn.loss.mean(), learn.bs)
+    const { loss, bs } = batchOf(learn)
+    if (loss) this.#mean.add(loss.mean(), bs)
   }
 
   override value(): Promise<number | null> {

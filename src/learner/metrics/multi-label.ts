@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { checkOptions } from '../../data/index.js'
-import { noGrad, stack, type Tensor } from '../../tensor/index.js'
+import { noGrad, scope, stack, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { type AverageOptions, average, averageSchema, fBeta, precision, recall, type Score } from './averages.js'
-import { between, checkMetricName, Metric } from './metric.js'
+import { batchOf, between, checkMetricName, Metric } from './metric.js'
+import { samePair } from './pairs.js'
 
 /** Options of the metrics for several labels per sample. */
 export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'posLabel'> {
@@ -46,18 +47,20 @@ export abstract class MultiLabelMetric extends Metric {
     this.#counts = null
   }
 
-  override accumulate({ pred, yb: [targ], mixed, softTargets }: Learner): void {
+  override accumulate(learn: Learner): void {
+    const { pred, yb, mixed, softTargets } = batchOf(learn)
+    const [targ] = yb
     if (!pred || !targ) return
     const { thresh = 0.5, sigmoid = true } = this.#options
     noGrad(() => {
-      const scores = pred.detach()
+      const [scores, truth] = samePair(pred.detach(), targ)
       const given = (sigmoid ? scores.sigmoid() : scores).gt(thresh).to({ dtype: 'float64' })
       const hard = (labels: Tensor) => labels.gt(0.5).to({ dtype: 'float64' })
       const labels = mixed
-        ? between(hard(mixed.yb1[0]), hard(targ), mixed.lam.unsqueeze(-1))
+        ? between(hard(mixed.yb1[0]), hard(truth), mixed.lam.unsqueeze(-1))
         : softTargets
-          ? targ.to({ dtype: 'float64' })
-          : hard(targ)
+          ? truth.to({ dtype: 'float64' })
+          : hard(truth)
       const counts = stack([given.mul(labels).sum([0]), given.sum([0]), labels.sum([0])])
       if (this.#counts) this.#counts.add_(counts)
       else this.#counts = counts.keep()
@@ -65,8 +68,9 @@ export abstract class MultiLabelMetric extends Metric {
   }
 
   override async value(): Promise<number | null> {
-    if (!this.#counts) return null
-    const [right, predicted, actual] = (await this.#counts.toArray()) as number[][]
+    const counts = this.#counts
+    if (!counts) return null
+    const [right, predicted, actual] = (await scope(() => counts.reshape([3, -1]).toArray())) as number[][]
     const labels = right.map((n, i) => ({ right: n, predicted: predicted[i], actual: actual[i] }))
     const all = labels.map(() => true)
     return average(this.name, labels, all, this.score, { average: this.#options.average ?? 'macro' })

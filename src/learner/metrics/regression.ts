@@ -1,19 +1,21 @@
 import { isTensor } from '../../nn/validate.js'
 import type { Tensor } from '../../tensor/index.js'
+import { flatPair, targetsLike } from './pairs.js'
 
 /** `pred - targ`, both as one long row: `(N, 1)` goes with `(N)`. */
 function errors(pred: Tensor, targ: Tensor): Tensor {
-  return isTensor('pred', pred).flatten().sub(isTensor('targ', targ).flatten())
+  const [values, truth] = flatPair(pred, targ)
+  return values.sub(truth)
 }
 
 /** `pred - targ`, `(N, numbers of a sample)`. */
 function rowErrors(pred: Tensor, targ: Tensor): Tensor {
-  return pred.unsqueeze(-1).flatten(1).sub(targ.unsqueeze(-1).flatten(1))
+  return isTensor('pred', pred).sub(targetsLike(pred, targ)).unsqueeze(-1).flatten(1)
 }
 
 /** The mean of the rows' means, which count by their weights. */
 function weightedMean(values: Tensor, weights: Tensor): Tensor {
-  return values.mean([1]).mul(weights).sum().div(weights.sum())
+  return values.mean([1]).mul(isTensor('weights', weights)).sum().div(weights.sum())
 }
 
 /**

@@ -1,24 +1,26 @@
 import { isTensor } from '../../nn/validate.js'
 import { cat, noGrad, ops, scope, type Tensor, zeros } from '../../tensor/index.js'
+import { flatPair } from './pairs.js'
 import { AccumMetric } from './set-metric.js'
 
 /**
  * The area under the ROC curve: how likely a positive sample scores higher than a negative one, ties counting half.
  * NaN when there are only positive or only negative ones.
  *
- * @param scores `(N)`, floating
- * @param positive `(N)`, anything but 0 is positive
- * @param weights `(N)`, how much each sample counts; default: all alike
+ * @param scores `(N)`, floating; other shapes are flattened, and so are those of the others
+ * @param positive one for each score, anything but 0 is positive
+ * @param weights one for each score, how much each sample counts; default: all alike
  */
 export function rocAuc(scores: Tensor, positive: Tensor, weights?: Tensor): Tensor {
-  isTensor('scores', scores)
-  isTensor('positive', positive)
-  if (weights !== undefined) isTensor('weights', weights)
+  for (const [name, value] of Object.entries({ scores, positive, weights: weights ?? scores })) isTensor(name, value)
   return noGrad(() =>
     scope(() => {
-      const hits = positive.ne(0).to({ dtype: 'float64' })
+      const [values, labels] = flatPair(scores, positive)
+      const hits = labels.ne(0).to({ dtype: 'float64' })
       const misses = hits.neg().add(1)
-      return weights ? area(scores, hits.mul(weights), misses.mul(weights)) : area(scores, hits, misses)
+      if (!weights) return area(values, hits, misses)
+      const [, each] = flatPair(values, weights)
+      return area(values, hits.mul(each), misses.mul(each))
     }),
   )
 }
@@ -46,12 +48,12 @@ export class RocAucBinary extends AccumMetric {
   constructor() {
     const scoresOf = (pred: Tensor) =>
       pred.ndim === 2 && pred.shape[1] === 2 ? pred.softmax(1).select(1, 1) : pred.flatten()
-    const plain = (pred: Tensor, targ: Tensor) => defined(rocAuc(scoresOf(pred), targ.flatten()))
-    const weighted = (pred: Tensor, weights: Tensor, targ: Tensor) =>
-      defined(rocAuc(scoresOf(pred), targ.flatten(), weights))
+    const plain = (pred: Tensor, targ: Tensor) => defined(rocAuc(scoresOf(pred), targ))
+    const weighted = (pred: Tensor, weights: Tensor, targ: Tensor) => defined(rocAuc(scoresOf(pred), targ, weights))
     const soft = (pred: Tensor, targ: Tensor) => {
-      const shares = targ.flatten().to({ dtype: 'float64' })
-      return defined(area(scoresOf(pred), shares, shares.neg().add(1)))
+      const [scores, labels] = flatPair(scoresOf(pred), targ)
+      const shares = labels.to({ dtype: 'float64' })
+      return defined(area(scores, shares, shares.neg().add(1)))
     }
     super(Object.assign(plain, { weighted, soft }), 'roc_auc_score')
   }

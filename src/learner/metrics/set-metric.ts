@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { invalidArgument } from '../../native/index.js'
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../callback-state.js'
 import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
 import type { Mixed } from '../loop-state.js'
-import { checkMetricName, Metric, metricName } from './metric.js'
+import { batchOf, checkMetricName, Metric, metricName } from './metric.js'
 
 type Value = Tensor | number | null
 
@@ -62,7 +63,8 @@ export class AccumMetric extends Metric {
     this.#soft = false
   }
 
-  override accumulate({ output, preds, yb, mixed, softTargets }: Learner): void {
+  override accumulate(learn: Learner): void {
+    const { output, preds, yb, mixed, softTargets } = batchOf(learn)
     if (output === null) return
     const kept = (tensor: Tensor) => tensor.detach().keep()
     this.#several = !(output instanceof Tensor)
@@ -86,11 +88,15 @@ export class AccumMetric extends Metric {
 
   override loadState(state: SavedCallbackState): void {
     const { values, tensors } = readState(this.name, state, savedSchema)
+    const saved = { values: values.parts, tensors }
+    // each part has a tensor, which bounds how many there may be
+    if (values.count > Object.keys(tensors).length)
+      throw invalidArgument('count in the state', 'a part for each', values.count)
+    const parts = Array.from({ length: values.count }, (_, i) => toPart(this.name, unnest(saved, i)))
     this.reset()
     this.#soft = values.soft
     this.#several = values.several
-    const saved = { values: values.parts, tensors }
-    this.#parts = Array.from({ length: values.count }, (_, i) => toPart(this.name, unnest(saved, i)))
+    this.#parts = parts
   }
 
   override async value(): Promise<number | null> {
@@ -164,7 +170,12 @@ const partSchema = z.object({ outputs: z.int().min(0), targets: z.int().min(0), 
 
 function toPart(name: string, state: SavedCallbackState): Part {
   const { values, tensors } = readState(name, state, partSchema)
-  const all = Array.from(Object.keys(tensors), (_, i) => tensors[i].clone().keep())
+  const count = values.outputs + values.targets + (values.mixed ? 1 + values.targets : 0)
+  const names = Object.keys(tensors)
+  if (names.length !== count || names.some((_, i) => !(i in tensors))) {
+    throw invalidArgument(`the state of ${name}`, `${count} tensors for a batch`, names)
+  }
+  const all = names.map((_, i) => tensors[i].clone().keep())
   const next = (count: number) => all.splice(0, count)
   const part: Part = { outputs: next(values.outputs), targets: next(values.targets), mixed: null }
   const [lam, ...yb1] = all
