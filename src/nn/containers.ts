@@ -36,6 +36,9 @@ export class Sequential extends Module<[Tensor], Tensor> implements Iterable<Lay
   append(...modules: Layer[]): this {
     for (const module of modules) {
       checkModule('a layer of Sequential', module)
+      if (module.modules().includes(this as AnyModule)) {
+        throw invalidArgument('a layer of Sequential', 'a module that does not contain it', module)
+      }
       Reflect.set(this, String(this.length), module)
     }
     return this

@@ -181,9 +181,13 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
     clearGradients(this.parameters(), true)
   }
 
-  /** Calls `fn` with every module, children before their parents. */
-  apply(fn: (module: AnyModule) => void): this {
-    for (const child of this.children()) child.apply(fn)
+  /** Calls `fn` with every module, children before their parents; one that several share as often as it is used. */
+  apply(fn: (module: AnyModule) => void, above = new Set<AnyModule>()): this {
+    if (typeof fn !== 'function') throw invalidArgument('fn', 'a function of a module', fn)
+    if (above.has(this as AnyModule)) return this
+    above.add(this as AnyModule)
+    for (const child of this.children()) child.apply(fn, above)
+    above.delete(this as AnyModule)
     fn(this as AnyModule)
     return this
   }
@@ -214,11 +218,17 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
     return state
   }
 
-  /** The parameters and buffers that a state dict names, a shared one as often as it is used. */
-  *namedState(prefix = ''): Generator<[string, Tensor]> {
+  /**
+   * The parameters and buffers that a state dict names, a shared one as often as it is used. A module that contains itself
+   * is named once: `above` are those around it.
+   */
+  *namedState(prefix = '', above = new Set<AnyModule>()): Generator<[string, Tensor]> {
+    if (above.has(this as AnyModule)) return
+    above.add(this as AnyModule)
     for (const [name, parameter] of this.ownParameters()) yield [join(prefix, name), parameter]
     for (const [name, buffer] of this.ownBuffers()) yield [join(prefix, name), buffer]
-    for (const [name, child] of this.namedChildren()) yield* child.namedState(join(prefix, name))
+    for (const [name, child] of this.namedChildren()) yield* child.namedState(join(prefix, name), above)
+    above.delete(this as AnyModule)
   }
 
   /**

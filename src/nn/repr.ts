@@ -9,11 +9,13 @@ function indent(text: string): string {
   return text.replaceAll('\n', '\n  ')
 }
 
-/** A module as PyTorch prints it. */
-export function repr(module: Printable): string {
+/** A module as PyTorch prints it; one that contains itself as `Net(...)` where it comes again. */
+export function repr(module: Printable, above: readonly Printable[] = []): string {
   const name = module.constructor.name
+  if (above.includes(module)) return `${name}(...)`
   const extra = module.extraRepr()
-  const children = [...module.namedChildren()].map(([key, child]) => `(${key}): ${indent(repr(child))}`)
+  const inside = [...above, module]
+  const children = [...module.namedChildren()].map(([key, child]) => `(${key}): ${indent(repr(child, inside))}`)
   if (children.length === 0 && !extra.includes('\n')) return `${name}(${extra})`
   const lines = extra === '' ? children : [...extra.split('\n'), ...children]
   return `${name}(\n  ${lines.join('\n  ')}\n)`
