@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { cutmix, drawCutmix, type MinMax } from '../mix/index.js'
+import { cutmix, drawCutmix, isMinMax, type MinMax } from '../mix/index.js'
 import { invalidArgument } from '../native/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
@@ -13,14 +13,7 @@ export interface CutMixOptions extends RegionMixOptions {
 
 /** @internal Two shares in order, as a field of a schema. */
 export const minMaxField = z
-  .custom<MinMax>(
-    value => {
-      if (!Array.isArray(value) || value.length !== 2) return false
-      const [min, max] = value
-      return min >= 0 && min <= max && max <= 1
-    },
-    { error: 'two numbers from 0 to 1, the smaller one first,' },
-  )
+  .custom<MinMax>(isMinMax, { error: 'two numbers from 0 to 1, the smaller one first,' })
   .optional()
 
 /**
@@ -49,7 +42,8 @@ export class CutMix extends RegionMix {
   }
 
   protected override drawRegion(n: number, width: number, height: number, alpha: number): Region | null {
-    const draw = drawCutmix(n, width, height, alpha, this)
+    const { minmax, correctLam } = this
+    const draw = drawCutmix(n, width, height, alpha, { ...this.draws, minmax, correctLam })
     return draw && { ...draw, paste: (x, { own }) => cutmix(x, draw.perm, draw.boxes, { inPlace: own }) }
   }
 }

@@ -28,7 +28,7 @@ export class FMix extends RegionMix {
   }
 
   protected override async drawRegion(n: number, width: number, height: number, alpha: number): Promise<Region | null> {
-    const draw = drawFmix(n, width, height, alpha, this)
+    const draw = drawFmix(n, width, height, alpha, { ...this.draws, decayPower: this.decayPower })
     if (draw === null) return null
     await computed([draw.mask]) // fmix asks for its shape, and many Fourier transforms take their time
     return { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }

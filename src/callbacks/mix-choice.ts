@@ -3,7 +3,7 @@ import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../learner/callback-state.js'
 import type { Learner } from '../learner/learner.js'
-import { defaultRandom, drawBeta, type MixRandom } from '../mix/index.js'
+import { defaultRandom, drawBeta, isRandom, type MixRandom } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { MixHandler } from './mix-handler.js'
@@ -18,7 +18,6 @@ export interface MixChoiceOptions {
   random?: MixRandom
 }
 
-const isRandom = (value: unknown): boolean => typeof value === 'object' && value !== null && 'beta' in value
 const SHARE = { error: 'a number from 0 to 1' }
 const share = z.number(SHARE).min(0, SHARE).max(1, SHARE)
 const schema = z.strictObject({

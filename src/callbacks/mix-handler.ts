@@ -5,7 +5,9 @@ import { type CallbackState, readState, type SavedCallbackState } from '../learn
 import type { Learner } from '../learner/learner.js'
 import {
   checkAlpha,
+  type DrawOptions,
   defaultRandom,
+  isRandom,
   type MixMode,
   type MixRandom,
   mixedLoss,
@@ -15,6 +17,7 @@ import {
   smoothed,
 } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import type { Reduction } from '../nn/functional.js'
 import type { Loss } from '../nn/losses.js'
 import { isFloat } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/index.js'
@@ -41,7 +44,6 @@ export interface MixOptions {
   labelSmoothing?: number
 }
 
-const isRandom = (value: unknown): boolean => typeof value === 'object' && value !== null && 'beta' in value
 const ALPHA = { error: 'a finite number above 0' }
 const SHARE = { error: 'a number from 0 to 1' }
 const EPOCH = { error: 'a whole number from 0' }
@@ -110,6 +112,12 @@ export abstract class MixHandler extends Callback {
     this.mode = mode
     this.offEpoch = given.offEpoch ?? Number.POSITIVE_INFINITY
     this.labelSmoothing = given.labelSmoothing ?? 0
+  }
+
+  /** How batches are drawn, for the functions that draw them. */
+  protected get draws(): DrawOptions {
+    const { mode, prob, random } = this
+    return { mode, prob, random }
   }
 
   /** The first input of the batch at hand: mixed, after `beforeBatch`. */
@@ -236,6 +244,13 @@ export abstract class MixHandler extends Callback {
     if (this.labelSmoothing > 0) smoothed(lossFunc, this.labelSmoothing) // refuses other losses before they are called
     const lf: Loss = (pred, ...yb) => this.lf(pred, ...yb)
     const reading = { activation: lossFunc.activation?.bind(lossFunc), decodes: lossFunc.decodes?.bind(lossFunc) }
+    if ('reduction' in lossFunc) {
+      const reduction = {
+        get: () => lossFunc.reduction,
+        set: (value: Reduction) => Reflect.set(lossFunc, 'reduction', value),
+      }
+      Object.defineProperty(lf, 'reduction', reduction) // whoever wants losses of single samples asks by it
+    }
     this.#lossFunc = lossFunc
     this.learn.lossFunc = Object.assign(lf, reading)
     this.stackY = true

@@ -32,7 +32,7 @@ export class MixUp extends MixHandler {
   override beforeBatch(): void {
     const { learn } = this
     const alpha = this.alphaNow()
-    const draw = alpha === 0 ? null : drawMix(learn.bs, alpha, this)
+    const draw = alpha === 0 ? null : drawMix(learn.bs, alpha, this.draws)
     if (draw === null) {
       this.leaveTargets()
       return

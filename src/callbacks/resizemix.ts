@@ -30,7 +30,7 @@ export class ResizeMix extends RegionMix {
   }
 
   protected override drawRegion(n: number, width: number, height: number): Region | null {
-    const draw = drawResizeMix(n, width, height, this)
+    const draw = drawResizeMix(n, width, height, { ...this.draws, scale: this.scale })
     if (draw === null) return null
     return {
       ...draw,

@@ -62,11 +62,14 @@ export function schedPoly(start: Values, end: Values, power: number): Schedule {
   return between((a, b, pos) => a + (b - a) * pos ** power)(start, end)
 }
 
+/** Shares such as 0.7, 0.2 and 0.1 add up to 1 but for rounding. */
+const SUM_TOLERANCE = 1e-6
+
 /**
  * Schedules one after the other, `pcts[i]` of the way each. Positions are computed in float32 as in fastai; a boundary
  * belongs to the schedule that begins there.
  *
- * @param pcts shares, each at least 0, with sum 1
+ * @param pcts shares, each at least 0, with sum 1 but for rounding
  * @param scheds as many schedules
  */
 export function combineScheds<T extends Values>(pcts: readonly number[], scheds: readonly Schedule<T>[]): Schedule<T> {
@@ -74,11 +77,13 @@ export function combineScheds<T extends Values>(pcts: readonly number[], scheds:
   if (!Array.isArray(scheds) || !scheds.every(sched => typeof sched === 'function'))
     throw invalidArgument('scheds', 'an array of schedules', scheds)
   const sum = pcts.reduce((total, pct) => total + pct, 0)
-  if (sum !== 1 || pcts.some(pct => !(pct >= 0))) throw invalidArgument('pcts', 'shares of at least 0 with sum 1', pcts)
+  if (!(Math.abs(sum - 1) < SUM_TOLERANCE) || pcts.some(pct => !(pct >= 0)))
+    throw invalidArgument('pcts', 'shares of at least 0 with sum 1', pcts)
   if (pcts.length !== scheds.length)
     throw invalidArgument('scheds', `${pcts.length} schedules, as many as pcts`, scheds)
   const limits = [0]
   for (const pct of pcts) limits.push(Math.fround(limits[limits.length - 1] + Math.fround(pct)))
+  if (sum !== 1) limits[limits.length - 1] = 1 // where rounding leaves a little, the last schedule ends at its end
   return pos => {
     const here = Math.fround(pos)
     const i = Math.min(

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { checkRandom, defaultRandom, type MixRandom } from './random.js'
 
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */
@@ -60,7 +60,7 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
   checkSize('W', 'a width in pixels', W)
   checkSize('H', 'a height in pixels', H)
   if (!(typeof lam === 'number' && lam >= 0 && lam <= 1)) throw invalidArgument('lam', 'a number from 0 to 1', lam)
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  knownOptions('randBbox', options, ['cx', 'cy', 'random'])
   const random = checkRandom(options.random ?? defaultRandom)
   const cx = checkCentre('cx', options.cx ?? random.integer(W), W)
   const cy = checkCentre('cy', options.cy ?? random.integer(H), H)
@@ -73,11 +73,14 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
 export type MinMax = readonly [min: number, max: number]
 
 /** @internal */
-export function checkMinMax(name: string, value: unknown): MinMax {
+export function isMinMax(value: unknown): value is MinMax {
   const share = (x: unknown): x is number => typeof x === 'number' && x >= 0 && x <= 1
-  if (Array.isArray(value) && value.length === 2 && value.every(share) && value[0] <= value[1]) {
-    return [value[0], value[1]]
-  }
+  return Array.isArray(value) && value.length === 2 && value.every(share) && value[0] <= value[1]
+}
+
+/** @internal */
+export function checkMinMax(name: string, value: unknown): MinMax {
+  if (isMinMax(value)) return [value[0], value[1]]
   throw invalidArgument(name, 'two numbers from 0 to 1, the smaller one first,', value)
 }
 

@@ -1,11 +1,11 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
-  checkObject,
+  DRAW_OPTIONS,
   type DrawOptions,
   defaultRandom,
   drawBeta,
@@ -59,9 +59,11 @@ export interface CutmixOptions {
  */
 export function cutmix(x: Tensor, perm: Partners, boxes: Boxes, options: CutmixOptions = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
-  const { out, inPlace = false } = checkObject(options)
+  knownOptions('cutmix', options, ['out', 'inPlace'])
+  const { out, inPlace = false } = options
   const flat = boxList(boxes).flat()
   if (out !== undefined && !(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)
+  if (typeof inPlace !== 'boolean') throw invalidArgument('inPlace', 'true or false', inPlace)
   if (out !== undefined && inPlace) throw invalidArgument('inPlace', 'false where out is given', inPlace)
   const partners = partnersTensor(perm)
   if (inPlace) return cutmixInPlace(x, partners, flat)
@@ -103,7 +105,8 @@ export function drawCutmix(
   alpha: number,
   options: CutmixDrawOptions = {},
 ): CutmixDraw | null {
-  const { minmax, correctLam = true, ...rest } = checkObject(options)
+  knownOptions('drawCutmix', options, [...DRAW_OPTIONS, 'minmax', 'correctLam'])
+  const { minmax, correctLam = true, ...rest } = options
   if (typeof correctLam !== 'boolean') throw invalidArgument('correctLam', 'true or false', correctLam)
   if (minmax && !correctLam) throw invalidArgument('correctLam', 'true (or nothing) where minmax is given', correctLam)
   const { random = defaultRandom } = rest

@@ -1,9 +1,9 @@
-import { invalidArgument, isTyped } from '../native/index.js'
+import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
-  checkObject,
+  DRAW_OPTIONS,
   type DrawOptions,
   defaultRandom,
   drawBeta,
@@ -118,7 +118,8 @@ export function drawFmix(
   alpha: number,
   options: FmixDrawOptions = {},
 ): FmixDraw | null {
-  const { decayPower = 3, ...rest } = checkObject(options)
+  knownOptions('drawFmix', options, [...DRAW_OPTIONS, 'decayPower'])
+  const { decayPower = 3, ...rest } = options
   const { random = defaultRandom } = rest
   checkAlpha(alpha)
   if (!(Number.isFinite(decayPower) && decayPower > 0)) {

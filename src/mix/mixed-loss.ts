@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { LabelSmoothingCrossEntropy, LabelSmoothingCrossEntropyFlat } from '../nn/label-smoothing.js'
 import { CrossEntropyLoss } from '../nn/losses.js'
 import { CrossEntropyLossFlat } from '../nn/losses-flat.js'
@@ -108,7 +108,8 @@ export function mixedLoss(
   }
   const weights = weightsTensor(lam)
   const reduction = reductionOf(lossFunc)
-  const { labelSmoothing = 0 } = options ?? {}
+  knownOptions('mixedLoss', options, ['labelSmoothing'])
+  const { labelSmoothing = 0 } = options
   if (labelSmoothing !== 0 && own.length !== 1) throw invalidArgument('yb', 'one target, to be smoothed,', yb)
   if (labelSmoothing !== 0 && !sole) throw invalidArgument('pred', 'one tensor, whose labels are smoothed,', pred)
   const fused = labelSmoothing !== 0 ? smoothed(lossFunc, labelSmoothing) : own.length === 1 ? fusable(lossFunc) : null

@@ -1,5 +1,5 @@
 import { PendingChannels } from '../data/index.js'
-import { invalidArgument, isTyped } from '../native/index.js'
+import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor, tensor } from '../tensor/index.js'
 
@@ -53,7 +53,7 @@ export function weightsTensor(lam: MixWeights): Tensor {
  */
 export function mixup(x: Tensor, perm: Partners, lam: MixWeights, options: { out?: Tensor } = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  knownOptions('mixup', options, ['out'])
   const { out } = options
   if (out === undefined) {
     const { deferral } = x // a loader's batch that nobody has used yet is normalised and mixed in one pass

@@ -1,4 +1,4 @@
-import { invalidArgument, isTyped } from '../native/index.js'
+import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
 import { hostRandom } from '../tensor/index.js'
 
 /**
@@ -39,7 +39,8 @@ export function checkRandom(random: unknown): MixRandom {
   throw invalidArgument('random', 'an object with the methods beta, permutation and integer', random)
 }
 
-function isRandom(value: unknown): value is MixRandom {
+/** @internal */
+export function isRandom(value: unknown): value is MixRandom {
   if (typeof value !== 'object' || value === null) return false
   return ['beta', 'permutation', 'integer'].every(method => typeof Reflect.get(value, method) === 'function')
 }
@@ -59,6 +60,9 @@ export interface DrawOptions {
   /** Default: libtorch's CPU generator. */
   random?: MixRandom
 }
+
+/** @internal The names in {@link DrawOptions}. */
+export const DRAW_OPTIONS: readonly (keyof DrawOptions)[] = ['mode', 'prob', 'random']
 
 /** What is drawn for a batch to be mixed. */
 export interface MixDraw {
@@ -87,12 +91,6 @@ function checkedDraw<K extends 'Float32Array' | 'Int32Array'>(name: string, draw
   throw invalidArgument(`random.${name}`, `${kind === 'Int32Array' ? 'an' : 'a'} ${kind} of ${n} numbers`, drawn)
 }
 
-/** @internal Options that somebody passed: an object. */
-export function checkObject<T extends object>(options: T): T {
-  if (typeof options === 'object' && options !== null) return options
-  throw invalidArgument('options', 'an object', options)
-}
-
 function checkDraw(n: number, { mode = 'elem', prob = 1, random = defaultRandom }: DrawOptions): Required<DrawOptions> {
   if (!Number.isSafeInteger(n) || n < 0) throw invalidArgument('n', 'a number of samples', n)
   if (!['elem', 'pair', 'batch'].includes(mode)) throw invalidArgument('mode', "'elem', 'pair' or 'batch'", mode)
@@ -116,7 +114,7 @@ export function drawShares(
   values: (count: number, random: MixRandom) => Float32Array,
   options: DrawOptions,
 ): Shares | null {
-  const { mode, prob, random } = checkDraw(n, checkObject(options))
+  const { mode, prob, random } = checkDraw(n, options)
   const count = mode === 'batch' ? 1 : mode === 'pair' ? n >> 1 : n
   const hits = prob < 1 ? Array.from(drawBeta(1, count, random), u => u < prob) : new Array<boolean>(count).fill(true)
   if (!hits.includes(true)) return null
@@ -156,6 +154,7 @@ export function spread<T>({ groups, hits }: Shares, of: (group: number) => T, un
  * @returns null when, by `prob`, nothing is to be mixed
  */
 export function drawMix(n: number, alpha: number, options: DrawOptions = {}): MixDraw | null {
+  knownOptions('drawMix', options, DRAW_OPTIONS)
   checkAlpha(alpha)
   const shares = drawShares(n, (count, random) => drawBeta(alpha, count, random), options)
   if (shares === null) return null

@@ -1,10 +1,10 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { type DType, Tensor } from '../tensor/index.js'
 import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
 import { type Partners, partnersTensor } from './mixup.js'
-import { checkObject, type DrawOptions, defaultRandom, drawBeta, drawShares, spread } from './random.js'
+import { DRAW_OPTIONS, type DrawOptions, defaultRandom, drawBeta, drawShares, spread } from './random.js'
 
 const upsample = tensorOperator('aten::_upsample_bilinear2d_aa')
 
@@ -53,7 +53,8 @@ export function resizeMix(x: Tensor, perm: Partners, boxes: Boxes, options: { me
   if (shape.length < 3 || shape.length > 5) {
     throw invalidArgument('x', 'pictures of shape (N, C, H, W), (N, C, D, H, W) or (N, H, W)', shape)
   }
-  const { method = 'bilinear' } = checkObject(options)
+  knownOptions('resizeMix', options, ['method'])
+  const { method = 'bilinear' } = options
   if (method !== 'bilinear' && method !== 'nearest') throw invalidArgument('method', "'bilinear' or 'nearest'", method)
   const [n, height, width] = [shape[0], shape[shape.length - 2], shape[shape.length - 1]]
   const list = boxList(boxes)
@@ -102,7 +103,8 @@ export interface ResizeMixDrawOptions extends DrawOptions {
  * @returns null when, by `prob`, nothing is to be mixed
  */
 export function drawResizeMix(n: number, W: number, H: number, options: ResizeMixDrawOptions = {}): CutmixDraw | null {
-  const { scale, ...rest } = checkObject(options)
+  knownOptions('drawResizeMix', options, [...DRAW_OPTIONS, 'scale'])
+  const { scale, ...rest } = options
   const { random = defaultRandom } = rest
   const [min, max] = checkMinMax('scale', scale ?? [0.1, 0.8])
   for (const [name, value] of Object.entries({ W, H })) {

@@ -20,6 +20,7 @@ export {
   isTyped,
   typedArrayName,
 } from './kinds.js'
+export { knownOptions } from './options.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
 export const native: NativeAddon = loadAddon()

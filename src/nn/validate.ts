@@ -1,5 +1,7 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
+
+export { knownOptions }
 
 /** A size of two dimensions; one number stands for both. */
 export type Pair = number | readonly [number, number]
@@ -46,18 +48,4 @@ export function both(value: Pair): [number, number] {
 export function isTensor(name: string, value: unknown): Tensor {
   if (value instanceof Tensor) return value
   throw invalidArgument(name, 'a Tensor', value)
-}
-
-/**
- * Checks an options object: a plain object with no other than the known names.
- *
- * @param where what takes the options: `Linear`
- */
-export function knownOptions(where: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options) || options instanceof Tensor) {
-    throw invalidArgument(`the options of ${where}`, `an object with ${names.join(', ')}`, options)
-  }
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw invalidArgument(`the options of ${where}`, `only ${names.join(', ')}`, name)
-  }
 }

@@ -1,4 +1,4 @@
-import { invalidArgument, native } from '../native/index.js'
+import { invalidArgument, knownOptions, native } from '../native/index.js'
 import { context } from './context.js'
 import { Tensor } from './tensor.js'
 
@@ -27,7 +27,8 @@ export function grad(
       throw invalidArgument(name, 'tensors', value)
     return items
   }
-  const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options ?? {}
+  knownOptions('grad', options, ['gradOutputs', 'retainGraph', 'createGraph', 'allowUnused'])
+  const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options
   const wanted = (retainGraph ? 1 : 0) | (createGraph ? 2 : 0) | (allowUnused ? 4 : 0)
   return native
     .gradients(

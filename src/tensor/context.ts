@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { invalidArgument, isThenable } from '../native/index.js'
+import { invalidArgument, isThenable, knownOptions } from '../native/index.js'
 import type { DType } from './dtype.js'
 
 /** What a scope must know of the tensors it holds. */
@@ -122,7 +122,7 @@ function nextBlock(): number {
  * @param options `dtype`: `bfloat16` (default) or `float16`; `enabled`: false switches autocast off inside
  */
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  knownOptions('autocast', options, ['dtype', 'enabled'])
   const { dtype = 'bfloat16', enabled = true } = options
   if (typeof dtype !== 'string' || !Object.hasOwn(AUTOCAST_CODES, dtype))
     throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
