@@ -60,6 +60,10 @@ export class SaveModel extends Tracker {
     this.withOpt = withOpt
   }
 
+  protected override get needsValue(): boolean {
+    return this.everyEpoch === 0 && !this.atEnd
+  }
+
   override async beforeFit(): Promise<void> {
     super.beforeFit()
     this.#improved = false

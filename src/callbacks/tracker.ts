@@ -57,11 +57,25 @@ export abstract class Tracker extends Callback {
     if (this.resetOnFit && !learn.callback(SkipToEpoch)) this.best = null
     const columns = learn.recorder.metricNames.filter(name => name !== 'epoch' && name !== 'time')
     this.#column = columns.indexOf(this.monitor)
-    if (this.#column >= 0) return
+    if (this.#column < 0) {
+      throw new TorchLearnerError(
+        'ERR_INVALID_ARG',
+        `Expected one of ${columns.join(', ')} for monitor but received '${this.monitor}'. Add it to the Learner's metrics`,
+      )
+    }
+    // a validation outside of a fit may bring its own set, and judges nothing
+    const missing = this.needsValue && learn.fitting !== 'no' ? learn.recorder.missing(this.monitor) : null
+    if (missing === null) return
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
-      `Expected one of ${columns.join(', ')} for monitor but received '${this.monitor}'. Add it to the Learner's metrics`,
+      `Expected a monitor that has a value in each epoch but received '${this.monitor}', and ${missing}. ` +
+        "Give the Learner's data a validation set, or monitor 'train_loss'",
     )
+  }
+
+  /** Whether it acts by the value at all. */
+  protected get needsValue(): boolean {
+    return true
   }
 
   override beforeTrain(): void {

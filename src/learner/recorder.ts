@@ -180,6 +180,16 @@ export class Recorder extends Callback {
     if (row.some(value => value !== null)) learn.logger([learn.epoch ?? 0, ...row, ...time])
   }
 
+  /** @internal Why a column of the table can't get a value in any epoch of the fit that begins, or `null`. */
+  missing(column: string): string | null {
+    const { trainMetrics, validMetrics } = this
+    const isOfTraining = column === 'train_loss' || (trainMetrics && (!validMetrics || column.startsWith('train_')))
+    if (isOfTraining) return null
+    if (!validMetrics) return 'the Recorder measures no metrics (trainMetrics and validMetrics are false)'
+    const { valid } = this.learn.dls
+    return valid === undefined || valid.length === 0 ? 'there is no validation set' : null
+  }
+
   override cleanup(): void {
     this.#smooth.release()
   }
