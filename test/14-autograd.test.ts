@@ -263,3 +263,19 @@ test.serial('reading, gradients that are set, and seeds are the same in every mo
   t.is(cast, 9)
   t.true(x.mul(2).requiresGrad)
 })
+
+test('a gradient has the shape and dtype of its tensor', t => {
+  const x = zeros([2, 3], { requiresGrad: true })
+  x.grad = ones([2, 3])
+  for (const wrong of [ones([5]), ones([1, 3]), ones([3, 2]), ones([2, 3], { dtype: 'float64' })]) {
+    t.throws(
+      () => {
+        x.grad = wrong
+      },
+      { code: 'ERR_INVALID_ARG', message: /float32 \[2, 3\] on cpu, for grad/ },
+    )
+  }
+  t.deepEqual(x.grad?.shape, [2, 3])
+  x.grad = null
+  t.is(x.grad, null)
+})

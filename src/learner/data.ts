@@ -3,6 +3,7 @@ import { TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Awaitable } from './events.js'
+import type { Kind } from './guard.js'
 import { warnLoaderClose } from './warnings.js'
 
 /** Inputs, then targets: `(N, ...)` each. */
@@ -74,6 +75,12 @@ export function isLoader(value: unknown): value is BatchLoader {
     (Symbol.asyncIterator in value || Symbol.iterator in value) && 'length' in value && typeof value.length === 'number'
   )
 }
+
+/** What a Learner takes as its data. */
+export const DATA: Kind = [
+  'DataLoaders, or an object with iterable train (and valid) of known length',
+  value => typeof value === 'object' && value !== null && 'train' in value && isLoader(value.train),
+]
 
 /** A loader of the same data, unshuffled and complete; the loader itself if it can't make one. */
 export function inOrder(loader: BatchLoader): BatchLoader {

@@ -1,4 +1,5 @@
 // these give Learner its further methods, by subject
+import './assigned.js'
 import './freeze.js'
 import './predict.js'
 import './quiet.js'

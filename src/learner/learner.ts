@@ -12,7 +12,7 @@ import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js
 import { runBatch, runFit, runValidation } from './loop.js'
 import { LoopState, type ModelOutput } from './loop-state.js'
 import type { Metric } from './metrics/metric.js'
-import { toMetric } from './metrics/to-metric.js'
+import { type MetricLike, toMetric } from './metrics/to-metric.js'
 import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
@@ -38,6 +38,7 @@ import {
 import { ProgressCallback } from './progress.js'
 import { Recorder, type RecordRow } from './recorder.js'
 import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
+import { openSession } from './session.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
@@ -52,19 +53,18 @@ import { TrainEvalCallback } from './train-eval.js'
  */
 export class Learner extends LoopState {
   /** Typed as of one output: where there are several, keep your own reference to the model for calling it. */
-  readonly model: Module
+  declare readonly model: Module
   /** `lossFunc(pred, ...yb)`; MixUp replaces it while it trains. */
-  lossFunc: Loss
-  optFunc: OptFunc
+  declare lossFunc: Loss
+  declare optFunc: OptFunc
   /** Made by the first fit, or by {@link createOpt}. */
-  opt: Optimizer | null = null
-  lr: HyperValue
-  wd: number | null
-  moms: Moms
-  splitter: Splitter
-  metrics: Metric[]
-  path: string
-  modelDir: string
+  declare opt: Optimizer | null
+  declare lr: HyperValue
+  declare wd: number | null
+  declare moms: Moms
+  declare splitter: Splitter
+  declare path: string
+  declare modelDir: string
   /** @internal */
   readonly pipeline = new Pipeline()
 
@@ -72,6 +72,7 @@ export class Learner extends LoopState {
   readonly #flags: { wdBnBias: boolean; trainBn: boolean }
   #running = false
   #ready: Promise<void>
+  #metrics: Metric[] = []
 
   /**
    * @param dls training and validation data
@@ -89,13 +90,14 @@ export class Learner extends LoopState {
     const { model, options, lossFunc } = checkParts(dls, net, given)
     super(dls)
     this.model = model
+    this.opt = null
     this.lossFunc = lossFunc
     this.optFunc = options.optFunc ?? ((groups, { lr }) => new Adam(groups, { lr }))
     this.lr = options.lr ?? 1e-3
     this.wd = options.wd ?? null
     this.moms = options.moms ?? [0.95, 0.85, 0.95]
     this.splitter = options.splitter ?? trainableParams
-    this.metrics = [options.metrics ?? []].flat().map(toMetric)
+    this.metrics = options.metrics ?? []
     this.path = options.path ?? dls.path ?? '.'
     this.modelDir = options.modelDir ?? 'models'
     this.#flags = { wdBnBias: options.wdBnBias ?? false, trainBn: options.trainBn ?? true }
@@ -116,6 +118,15 @@ export class Learner extends LoopState {
   /** Whether a fit, a validation or a session is under way. */
   get isRunning(): boolean {
     return this.#running
+  }
+
+  /** What is measured. Set it to functions, metrics or classes of metrics. */
+  get metrics(): Metric[] {
+    return this.#metrics
+  }
+
+  set metrics(list: MetricLike | readonly MetricLike[]) {
+    this.#metrics = [list].flat().map(toMetric)
   }
 
   /** The callbacks, in order of insertion; {@link addCb} and {@link removeCb} change them. */
@@ -205,8 +216,16 @@ export class Learner extends LoopState {
     return this.pipeline.observed()
   }
 
-  /** Makes a new optimizer; fits do it when there is none. */
+  /**
+   * Makes a new optimizer; fits do it when there is none.
+   * @throws TorchLearnerError `ERR_STATE` during a fit, whose schedules and state belong to the one it began with
+   */
   createOpt(): Optimizer {
+    if (this.fitting !== 'no')
+      throw new TorchLearnerError(
+        'ERR_STATE',
+        'createOpt: a fit is under way; call it before, or fit with resetOpt: true',
+      )
     const { splitter, optFunc, lr } = this
     this.opt?.dispose()
     this.opt = createOptimizer(this.model, { splitter, optFunc, lr, ...this.#flags })
@@ -271,27 +290,8 @@ export class Learner extends LoopState {
   session(): Promise<AsyncDisposable>
   async session<T>(body?: (learn: this) => Awaitable<T>): Promise<T | AsyncDisposable> {
     if (body !== undefined && typeof body !== 'function') throw invalidArgument('body', 'a function', body)
-    if (!body) return this.#openSession()
+    if (!body) return openSession(open => this.session(open))
     return this.#run('session', [], () => this.#between(() => body(this)))
-  }
-
-  #openSession(): Promise<AsyncDisposable> {
-    let close = (): void => undefined
-    const closed = new Promise<void>(resolve => {
-      close = resolve
-    })
-    return new Promise((opened, failed) => {
-      const ended = this.session(() => {
-        opened({
-          [Symbol.asyncDispose]: () => {
-            close()
-            return ended
-          },
-        })
-        return closed
-      })
-      ended.catch(failed)
-    })
   }
 
   async #between<T>(body: () => Awaitable<T>): Promise<T> {

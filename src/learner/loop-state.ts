@@ -1,6 +1,7 @@
 import { invalidArgument } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
-import { type Batch, type BatchLoader, inputCount, type LearnerData, type PassStart } from './data.js'
+import { type Batch, type BatchLoader, DATA, inputCount, isLoader, type LearnerData, type PassStart } from './data.js'
+import { guard, kinds, orNull, readOnly } from './guard.js'
 import type { RecordRow } from './recorder.js'
 
 /** Takes each finished row of the table: epoch, values, time. */
@@ -17,48 +18,50 @@ export interface Mixed {
   lam: Tensor
 }
 
+const NONE: ReadonlySet<Tensor> = new Set()
+
 /** Where the loop stands: what callbacks read, and change. */
 export class LoopState {
   /** The data; may be replaced between two runs, as for larger pictures. */
-  dls: LearnerData
+  declare dls: LearnerData
   /** Where model and batches are. */
   readonly device: string
   /** The epoch under way, from 0; `null` before the first fit. Stays as it was after a fit. */
-  epoch: number | null = null
-  nEpoch = 1
+  declare epoch: number | null
+  declare nEpoch: number
   /** The batch under way, from 0, and how many there are. */
-  iter: number | null = null
-  nIter = 0
+  declare iter: number | null
+  declare nIter: number
   /** Training batches done in this fit. */
-  trainIter = 0
+  declare trainIter: number
   /** How much of the fit's training is done, 0 to 1: what schedules go by. */
-  pctTrain = 0
-  training = false
+  declare pctTrain: number
+  declare training: boolean
   /** The loader at work. */
-  dl: BatchLoader | null = null
+  declare dl: BatchLoader | null
   /** Inputs and targets of the batch. */
-  xb: Tensor[] = []
-  yb: Tensor[] = []
+  declare xb: Tensor[]
+  declare yb: Tensor[]
   /** Rows in the batch, as it was split; set it if a callback adds or drops rows. */
-  bs = 0
+  declare bs: number
   /** What the model made of the batch, and what the loss gets: a tensor, or an array for a model of several outputs. */
-  output: ModelOutput | null = null
+  declare output: ModelOutput | null
   /** The loss that `backward` starts from; callbacks may replace it in `afterLoss`. */
-  lossGrad: Tensor | null = null
+  declare lossGrad: Tensor | null
   /** A copy of the loss without its history, for those who record it. */
-  loss: Tensor | null = null
+  declare loss: Tensor | null
   /** Set by a callback that mixes samples while the targets stay hard: metrics then weigh both targets. */
-  mixed: Mixed | null = null
+  declare mixed: Mixed | null
   /** Set by a callback that has mixed the targets themselves: `yb` holds shares of labels, or values in between. */
-  softTargets = false
+  declare softTargets: boolean
   /** The precision that model and loss are computed in, where that is faster: set by {@link MixedPrecision}. */
-  autocast: 'bfloat16' | 'float16' | null = null
+  declare autocast: 'bfloat16' | 'float16' | null
   /** The smoothed training loss as far as it has been computed. */
-  smoothLoss: number | null = null
+  declare smoothLoss: number | null
   /** The last epoch's row: see {@link Recorder.values}. */
-  finalRecord: RecordRow | null = null
+  declare finalRecord: RecordRow | null
   #owned: ReadonlySet<Tensor> = NONE
-  logger: Logger = row => console.log(row.join('  '))
+  declare logger: Logger
   /** @internal Whether a fit is under way, and whether its signal has aborted it. */
   fitting: 'no' | 'yes' | 'aborted' = 'no'
   /** @internal The epoch that a fit begins with: set in `beforeFit` by what resumes it. */
@@ -68,11 +71,28 @@ export class LoopState {
   /** @internal The batch as the loader gave it. */
   given: Batch = []
   /** No progress is shown: validation and predictions outside of a fit. */
-  silent = false
+  declare silent: boolean
 
   constructor(dls: LearnerData) {
     this.dls = dls
     this.device = dls.device ?? 'cpu'
+    this.clearBatch()
+    Object.assign(this, {
+      epoch: null,
+      nEpoch: 1,
+      iter: null,
+      nIter: 0,
+      trainIter: 0,
+      pctTrain: 0,
+      training: false,
+      dl: null,
+      bs: 0,
+      autocast: null,
+      smoothLoss: null,
+      finalRecord: null,
+      logger: (row: Parameters<Logger>[0]) => console.log(row.join('  ')),
+      silent: false,
+    })
   }
 
   /** The input; an array if there are several, `null` if there is none. */
@@ -94,6 +114,8 @@ export class LoopState {
   }
 
   set pred(pred: Tensor | null) {
+    const [what, fits] = orNull(kinds.tensor)
+    if (!fits(pred)) throw invalidArgument('learn.pred', what, pred)
     const { output } = this
     this.output = pred === null || output === null || output instanceof Tensor ? pred : [pred, ...output.slice(1)]
   }
@@ -106,6 +128,7 @@ export class LoopState {
   }
 
   set preds(preds: readonly Tensor[]) {
+    if (!kinds.tensors[1](preds)) throw invalidArgument('learn.preds', kinds.tensors[0], preds)
     const sole = preds.length <= 1 && (this.output === null || this.output instanceof Tensor)
     this.output = sole ? (preds[0] ?? null) : [...preds]
   }
@@ -139,9 +162,11 @@ export class LoopState {
 
   /** @internal Notes where the loop stands, and returns what puts it back: for a pass within a pass. */
   suspend(): () => void {
-    const { dl, iter, nIter, training, xb, yb, bs, output, lossGrad, loss, mixed, softTargets } = this
+    const { dl, iter, nIter, training, given, xb, yb, bs, output, lossGrad, loss, mixed, softTargets } = this
+    const owned = this.#owned
     return () => {
-      Object.assign(this, { dl, iter, nIter, training, xb, yb, bs, output, lossGrad, loss, mixed, softTargets })
+      Object.assign(this, { dl, iter, nIter, training, given, xb, yb, bs, output, lossGrad, loss, mixed, softTargets })
+      this.#owned = owned
     }
   }
 
@@ -159,7 +184,36 @@ export class LoopState {
   }
 }
 
-const NONE: ReadonlySet<Tensor> = new Set()
+guard(LoopState, 'learn', {
+  dls: DATA,
+  epoch: orNull(kinds.count),
+  nEpoch: kinds.count,
+  iter: orNull(kinds.count),
+  nIter: kinds.number,
+  trainIter: kinds.count,
+  pctTrain: kinds.number,
+  training: kinds.flag,
+  dl: orNull(['a loader', isLoader]),
+  xb: kinds.tensors,
+  yb: kinds.tensors,
+  bs: kinds.count,
+  output: orNull(kinds.output),
+  lossGrad: orNull(kinds.tensor),
+  loss: orNull(kinds.tensor),
+  mixed: orNull(['{ yb1, lam }: the targets of the partners and the weights', isMixed]),
+  softTargets: kinds.flag,
+  autocast: orNull(["'bfloat16', 'float16'", value => value === 'bfloat16' || value === 'float16']),
+  smoothLoss: orNull(kinds.number),
+  finalRecord: orNull(kinds.row),
+  logger: kinds.func,
+  silent: kinds.flag,
+})
+readOnly(LoopState, 'learn', { x: 'set learn.xb', y: 'set learn.yb' })
+
+function isMixed(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('yb1' in value && 'lam' in value)) return false
+  return kinds.tensors[1](value.yb1) && kinds.tensor[1](value.lam)
+}
 
 function soleOrAll(tensors: Tensor[]): Tensor | Tensor[] | null {
   return tensors.length > 1 ? tensors : (tensors[0] ?? null)

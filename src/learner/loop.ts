@@ -70,6 +70,9 @@ export async function runFit(learn: Learner, signal?: AbortSignal): Promise<bool
       }
       finished = true
     })
+  } catch (error) {
+    learn.opt?.zeroGrad() // what half a batch has left must not add to the next fit's first step
+    throw error
   } finally {
     learn.fitting = 'no'
   }

@@ -3,6 +3,7 @@ import { invalidArgument, isAbortSignal } from '../native/index.js'
 import type { Loss } from '../nn/losses.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
+import type { Kind } from './guard.js'
 import { Metric } from './metrics/metric.js'
 import type { MetricLike } from './metrics/to-metric.js'
 import type { Splitter } from './optimizer.js'
@@ -144,6 +145,12 @@ export const fitSchema = z.strictObject({
   startEpoch: fields.epochs,
   signal: z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional(),
 })
+
+/** What a field of a schema may be, for {@link guard}. */
+export function kindOf(field: z.ZodType): Kind {
+  const what = field.safeParse(Symbol('nothing that fits')).error?.issues[0].message
+  return [what ?? 'another value', value => value !== undefined && field.safeParse(value).success]
+}
 
 /** Complains of anything but a number of epochs. */
 export function checkEpochs(name: string, value: unknown): void {

@@ -3,7 +3,7 @@ import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Module } from '../nn/index.js'
 import type { Loss, OutputsLoss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
-import { isLoader, type LearnerData } from './data.js'
+import { DATA, type LearnerData } from './data.js'
 import type { ModelOutput } from './loop-state.js'
 import type { Metric } from './metrics/metric.js'
 import { type LearnerOptions, learnerSchema } from './options.js'
@@ -37,9 +37,8 @@ export function checkParts(
   model: Module<Tensor[], ModelOutput>,
   options: LearnerOptions | OutputsLearnerOptions,
 ): Parts {
-  if (typeof dls !== 'object' || dls === null || !isLoader(dls.train)) {
-    throw invalidArgument('dls', 'DataLoaders, or an object with iterable train (and valid) of known length', dls)
-  }
+  const [data, fits] = DATA
+  if (!fits(dls)) throw invalidArgument('dls', data, dls)
   if (!isModule(model)) throw invalidArgument('model', 'a Module', model)
   checkOptions(learnerSchema, options, 'Learner')
   if (!isForOne(options)) throw invalidArgument('options', 'options of a Learner', options)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { keepModes } from '../nn/modes.js'
 import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import { BatchFiles } from './batch-files.js'
 import { Callback } from './callback.js'
@@ -160,13 +161,12 @@ export class GatherPreds extends Callback {
   /** Runs the pass and joins what it yielded. */
   async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds | PredsWithout> {
     const { withLoss = false, inner } = this.#options
-    const resume = inner ? learn.suspend() : undefined
+    const resume = inner ? [learn.suspend(), keepModes(learn.model)] : []
     try {
       if (withLoss) await learn.lossNotReduced(pass)
       else await pass()
     } finally {
-      resume?.()
-      if (resume && learn.training) learn.model.train()
+      for (const restore of resume) restore()
       await Promise.all([this.#files.preds?.finish(), this.#files.targs?.finish()])
     }
     if (this.#batches === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')

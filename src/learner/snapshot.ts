@@ -1,3 +1,4 @@
+import { keepModes } from '../nn/modes.js'
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, noGrad, rng, type Tensor } from '../tensor/index.js'
 import type { BatchLoader } from './data.js'
@@ -58,11 +59,11 @@ function loopOf(learn: Learner): () => void {
 }
 
 function modelOf({ model }: Learner, copy: (tensor: Tensor) => Tensor): () => void {
-  const modes = model.modules().map(module => [module, module.training] as const)
+  const restoreModes = keepModes(model)
   const tensors = new Set([...model.namedState()].map(([, tensor]) => tensor))
   const saved = Array.from(tensors, tensor => [tensor, copy(tensor)] as const)
   return () => {
-    for (const [module, training] of modes) module.training = training
+    restoreModes()
     noGrad(() => {
       for (const [tensor, before] of saved) tensor.copy_(before)
     })

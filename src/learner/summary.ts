@@ -1,5 +1,6 @@
 import { TorchLearnerError } from '../native/index.js'
 import type { Module } from '../nn/index.js'
+import { keepModes } from '../nn/modes.js'
 import type { AnyModule } from '../nn/module.js'
 import { mark, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { batches, inputCount } from './data.js'
@@ -52,7 +53,7 @@ Learner.prototype.summary = async function (this: Learner) {
 /** Runs a batch through the model, in evaluation mode, and notes the shape of what each module returns. */
 async function probe(learn: Learner): Promise<{ inputs: string[]; shapes: Map<AnyModule, string> }> {
   const { model } = learn
-  const modes = model.modules().map(module => [module, module.training] as const)
+  const restoreModes = keepModes(model)
   await rng.ready()
   const random = rng.getState().keep()
   const outputs = new Map<AnyModule, unknown>()
@@ -69,7 +70,7 @@ async function probe(learn: Learner): Promise<{ inputs: string[]; shapes: Map<An
     )
   } finally {
     stopWatching()
-    for (const [module, training] of modes) module.training = training
+    restoreModes()
     await rng.ready()
     rng.setState(random)
     await mark()

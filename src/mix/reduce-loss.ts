@@ -30,6 +30,33 @@ export function reductionOf(lossFunc: LossFunction): string {
   return lossFunc.reduction ?? 'mean'
 }
 
+/** The loss as a function that is told, with each call, not to reduce. */
+function told(lossFunc: LossFunction, reduction: string): LossFunction {
+  return (pred, ...targets) => lossFunc(pred, ...targets, { reduction })
+}
+
+/**
+ * The loss with a reduction of its own, for as long as one likes: the loss that it stands for is switched only while it is
+ * called, so that whoever else uses that one, another Learner perhaps, finds it as it is.
+ */
+function reducingBy(lossFunc: LossFunction, reduction: string): LossFunction {
+  let own = reduction
+  return new Proxy(lossFunc, {
+    apply: (loss, _, args: [Tensor, ...unknown[]]) => switched(loss, own, () => loss(...args)),
+    get(loss, key) {
+      if (key === 'reduction') return own
+      const value: unknown = Reflect.get(loss, key)
+      // methods belong to the loss itself, whose private fields they may read
+      return typeof value === 'function' && key !== 'constructor' ? value.bind(loss) : value
+    },
+    set(loss, key, value) {
+      if (key !== 'reduction') return Reflect.set(loss, key, value)
+      own = value
+      return true
+    },
+  })
+}
+
 /** Runs `fn`, which may be async, and `restore` after it, however it ends. */
 function restoring<T>(fn: () => T, restore: () => void): T {
   let pending = false
@@ -43,17 +70,20 @@ function restoring<T>(fn: () => T, restore: () => void): T {
   }
 }
 
-/** The loss as a function that is told, with each call, not to reduce. */
-function told(lossFunc: LossFunction, reduction: string): LossFunction {
-  return (pred, ...targets) => lossFunc(pred, ...targets, { reduction })
-}
+/** What a loss's reduction was before the first of those who have switched it now, and how many they are. */
+const switchedNow = new WeakMap<LossFunction, { before: LossFunction['reduction']; users: number }>()
 
-/** Switches a loss's property `reduction` while `fn` runs. */
+/** Switches a loss's property `reduction` while `fn` runs; of several at once the last one switches it back. */
 function switched<T>(lossFunc: LossFunction, reduction: string, fn: () => T): T {
-  const before = lossFunc.reduction
+  const state = switchedNow.get(lossFunc) ?? { before: lossFunc.reduction, users: 0 }
+  switchedNow.set(lossFunc, state)
+  state.users += 1
   lossFunc.reduction = reduction
   return restoring(fn, () => {
-    lossFunc.reduction = before
+    state.users -= 1
+    if (state.users > 0) return
+    switchedNow.delete(lossFunc)
+    lossFunc.reduction = state.before
   })
 }
 
@@ -75,13 +105,13 @@ export function noneReduce<T>(lossFunc: LossFunction, fn: (unreduced: LossFuncti
 }
 
 /**
- * Runs `fn`, which may be async, while the loss that `holder` holds has another reduction: by its property, or, without
- * one, by another function in its place, as {@link noneReduce} does it.
+ * Runs `fn`, which may be async, while `holder` has a version of its loss with another reduction, as {@link noneReduce}
+ * makes it; then it has its own again, however `fn` ends. The loss itself stays as it is: others may be using it meanwhile.
  */
 export function withReduction<T>(holder: { lossFunc: LossFunction }, reduction: string, fn: () => T): T {
+  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
   const { lossFunc } = holder
-  if ('reduction' in lossFunc) return switched(lossFunc, reduction, fn)
-  holder.lossFunc = told(lossFunc, reduction)
+  holder.lossFunc = 'reduction' in lossFunc ? reducingBy(lossFunc, reduction) : told(lossFunc, reduction)
   return restoring(fn, () => {
     holder.lossFunc = lossFunc
   })

@@ -189,7 +189,10 @@ export class Tensor implements Scoped {
     return native.describe(this.handle).isLeaf
   }
 
-  /** The gradient that `backward()` has left here, or null. Blocks until everything recorded so far has run. */
+  /**
+   * The gradient that `backward()` has left here, or null. Blocks until everything recorded so far has run. What is set has
+   * to have this tensor's shape, dtype and device.
+   */
   get grad(): Tensor | null {
     const handle = native.grad(this.handle)
     return handle < 0 ? null : new Tensor(handle)
@@ -197,6 +200,9 @@ export class Tensor implements Scoped {
 
   set grad(value: Tensor | null) {
     if (value !== null && !(value instanceof Tensor)) throw invalidArgument('grad', 'a tensor or null', value)
+    if (value !== null && kindOf(value) !== kindOf(this)) {
+      throw invalidArgument('grad', `a tensor like the one it belongs to, ${kindOf(this)},`, kindOf(value))
+    }
     native.setGrad(this.handle, value === null ? -1 : value.handle)
   }
 
@@ -307,6 +313,11 @@ export class Tensor implements Scoped {
     if (this.isDisposed) return 'Tensor(disposed)'
     return this.#info === null ? 'Tensor(pending)' : `Tensor(${this.#info.dtype}[${this.#info.shape.join(', ')}])`
   }
+}
+
+/** What a gradient must have in common with its tensor: anything else fails in every backward pass after it. */
+function kindOf({ dtype, shape, device }: Tensor): string {
+  return `${dtype} [${shape.join(', ')}] on ${device}`
 }
 
 /** Elements as JavaScript numbers, whatever the memory holds. */

@@ -1,5 +1,6 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { type AnyModule, Conv2d, type Layer, Module, type Parameter, Sequential } from '../nn/index.js'
+import { keepModes } from '../nn/modes.js'
 import { flag, knownOptions, wholeNumber } from '../nn/validate.js'
 import { noGrad, scope, type Tensor, zeros } from '../tensor/index.js'
 import { ResNet } from './resnet.js'
@@ -129,12 +130,12 @@ const SIZES = [32, 64, 128, 256, 512, 1024, 2048]
  */
 export function numFeatures(body: AnyModule, nIn = 3): number {
   if (!(body instanceof Module)) throw invalidArgument('body', 'a Module', body)
-  const modes = body.modules().map(module => [module, module.training] as const)
+  const restore = keepModes(body)
   body.eval()
   try {
     return noGrad(() => scope(() => channelsOf(body as Layer, wholeNumber('nIn', nIn))))
   } finally {
-    for (const [module, training] of modes) module.training = training
+    restore()
   }
 }
 
