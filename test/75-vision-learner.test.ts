@@ -112,10 +112,11 @@ test('a download goes on where the line was cut, once for all who want it', asyn
   const fetches = [1, 2].map(() => fetchFile(`${server.url}/tiny.pth`, file, sha256(content).slice(0, 8)))
   await Promise.all(fetches)
   t.deepEqual(await readFile(file), content)
-  t.deepEqual(
-    server.seen.map(({ headers }) => headers.range),
-    [undefined, 'bytes=100000-', 'bytes=200000-'],
-  )
+  // each goes on where the one before ended: at the cut, or before it where the line broke with bytes still under way
+  const starts = server.seen.map(({ headers: { range } }) => Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0))
+  t.is(starts.length, 3)
+  const [first = 0, second = 0, third = 0] = starts
+  t.true(first === 0 && second > 0 && second <= 100_000 && third > second && third <= second + 100_000, starts.join())
   t.deepEqual(await readdir(join(home, 'shared')), ['tiny.pth'])
 })
 
