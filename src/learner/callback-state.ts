@@ -51,7 +51,7 @@ export function readState<Schema extends z.ZodObject>(
   state: unknown,
   schema: Schema,
 ): { values: z.output<Schema>; tensors: Record<string, Tensor> } {
-  const { values, tensors } = Object(state) as Record<string, unknown>
+  const { values = {}, tensors = {} } = isRecord(state) ? state : { values: null }
   if (isRecord(values) && isRecord(tensors) && Object.values(tensors).every(value => value instanceof Tensor)) {
     const parsed = schema.safeParse(values)
     if (parsed.success) return { values: parsed.data, tensors: tensors as Record<string, Tensor> }
@@ -60,5 +60,5 @@ export function readState<Schema extends z.ZodObject>(
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

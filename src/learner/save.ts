@@ -24,11 +24,18 @@ export interface LoadOptions {
   withOpt?: boolean
   /** Whether the file's names must be exactly the model's. Default true. */
   strict?: boolean
+  /** For PyTorch's files: where in them the state dict is, as `model_state_dict`. Default: see {@link LoadPthOptions.key}. */
+  key?: string
 }
 
 const flag = z.boolean({ error: 'true or false' }).optional()
 const saveSchema = z.strictObject({ withOpt: flag })
-const loadSchema = z.strictObject({ withOpt: flag, strict: flag, device: z.string({ error: 'a device' }).optional() })
+const loadSchema = z.strictObject({
+  withOpt: flag,
+  strict: flag,
+  device: z.string({ error: 'a device' }).optional(),
+  key: z.string({ error: 'a key of the dict in the file' }).optional(),
+})
 
 /** Key of the metadata, and first part of the optimizer's names; a module's names have no slash. */
 const OPTIMIZER = 'optimizer'
@@ -105,8 +112,9 @@ interface Saved {
   opt: OptimizerState | null
 }
 
-async function readSaved(file: string): Promise<Saved> {
-  if (extname(file) !== EXTENSION) return { model: await loadPth(file), opt: null }
+async function readSaved(file: string, key: string | undefined): Promise<Saved> {
+  if (extname(file) !== EXTENSION) return { model: await loadPth(file, { key }), opt: null }
+  if (key !== undefined) throw invalidArgument('key', "nothing for files other than PyTorch's", key)
   const { tensors, metadata } = await readSafetensors(file)
   const description = metadata[OPTIMIZER]
   if (description === undefined) return { model: tensors, opt: null }
@@ -162,10 +170,10 @@ function restoreOptimizer(opt: Optimizer, state: OptimizerState, file: string): 
 /** See {@link Learner.load}. */
 export async function loadLearner(learn: Learner, name: string, options: LoadOptions): Promise<void> {
   checkOptions(loadSchema, options, 'load')
-  const { device, withOpt = true, strict = true } = options
+  const { device, withOpt = true, strict = true, key } = options
   const file = await findModel(modelPath(learn, name))
   await scope(async () => {
-    const { model, opt } = await readSaved(file)
+    const { model, opt } = await readSaved(file, key)
     if (device !== undefined) learn.model.to(device)
     learn.model.loadStateDict(model, { strict })
     if (opt && withOpt) restoreOptimizer(learn.opt ?? learn.createOpt(), opt, file)

@@ -78,6 +78,12 @@ function defaultCut(model: AnyModule): number {
   throw invalidArgument('cut', 'a number or a function, as no child of this network but the first pools,', undefined)
 }
 
+/** The names of the children that {@link createBody} leaves out; of a `cut` that is a function nobody knows. */
+export function replacedChildren(model: AnyModule, cut: Cut | undefined): string[] {
+  if (typeof cut === 'function') return []
+  return Array.from(model.namedChildren(), ([name]) => name).slice(cut ?? defaultCut(model))
+}
+
 /**
  * A network without its pooling and classifier: for a {@link ResNet}, `(N, nIn, H, W)` to `(N, 512 or 2048, H / 32,
  * W / 32)`. It shares the network's layers, which are called one after the other. A new first layer that isn't a direct

@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { checkOptions, DataLoader } from '../data/index.js'
 import { Learner, type LearnerData, type LearnerOptions } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { type AnyModule, type Layer, Module, Sequential, type StateDict } from '../nn/index.js'
+import { type AnyModule, type Layer, Module, Sequential, type StateDict, StateDictError } from '../nn/index.js'
+import { stateEntries } from '../nn/state-dict.js'
 import { scope } from '../tensor/index.js'
-import { bodyHeadSplit, type Cut, createBody, numFeatures, resnetSplit } from './body.js'
+import { bodyHeadSplit, type Cut, createBody, numFeatures, replacedChildren, resnetSplit } from './body.js'
 import { createHead, HEAD_OPTIONS, type HeadOptions } from './head.js'
 import { type ChannelStats, imagenetStats, Normalize } from './normalize.js'
 import { hasPretrained, ResNet } from './resnet.js'
@@ -36,8 +37,9 @@ export interface VisionLearnerOptions extends LearnerOptions, HeadOptions {
    */
   pretrained?: boolean
   /**
-   * The weights to start from: a version of torchvision's, or a state dict of the whole network, as
-   * {@link loadSafetensors} and {@link loadPth} read it. They count as pretrained.
+   * The weights to start from: a version of torchvision's, or a state dict of the network, as {@link loadSafetensors} and
+   * {@link loadPth} read it; its classifier, which the head replaces, may have any number of classes. They count as
+   * pretrained.
    */
   weights?: WeightsVersion | StateDict
   /**
@@ -109,7 +111,7 @@ function addNormalize({ train, valid }: LearnerData, stats: ChannelStats): void 
 }
 
 /** The network, with the weights that were asked for. */
-function network(arch: Arch, { pretrained, weights }: Own): { net: AnyModule; isPretrained: boolean } {
+function network(arch: Arch, { pretrained, weights, cut }: Own): { net: AnyModule; isPretrained: boolean } {
   if (weights !== undefined && pretrained === false) {
     throw invalidArgument('pretrained', 'true (or nothing) where weights are given', pretrained)
   }
@@ -126,8 +128,20 @@ function network(arch: Arch, { pretrained, weights }: Own): { net: AnyModule; is
       'It freezes the body, so that only the head trains at first: say whether its weights are worth keeping',
     )
   }
-  if (own) scope(() => void net.loadStateDict(own))
+  if (own) scope(() => loadBody(net, own, cut))
   return { net, isPretrained: own !== undefined || wanted }
+}
+
+/** Everything but what the head replaces, which may be there for another number of classes, or not at all. */
+function loadBody(net: AnyModule, weights: StateDict, cut: Cut | undefined): void {
+  const replaced = replacedChildren(net, cut)
+  const stays = (name: string) => !replaced.some(child => name.startsWith(`${child}.`))
+  const state = new Map([...stateEntries(weights)].filter(([name]) => stays(name)))
+  const { missingKeys, unexpectedKeys } = net.loadStateDict(state, { strict: false })
+  const missing = missingKeys.filter(stays)
+  if (missing.length + unexpectedKeys.length > 0) {
+    throw new StateDictError(net.constructor.name, missing, unexpectedKeys, [])
+  }
 }
 
 /** The statistics that inputs are to be normalised by, if any. */

@@ -1,18 +1,25 @@
-import { crc32 } from 'node:zlib'
+import { crc32, deflateRawSync } from 'node:zlib'
 
-/** A zip of stored (uncompressed) files: all that a test archive needs. */
-export function zip(files: Record<string, string | Buffer>): Buffer {
+/**
+ * A zip of stored (uncompressed) files: all that a test archive needs.
+ *
+ * @param deflated names of files that are compressed all the same
+ */
+export function zip(files: Record<string, string | Buffer>, deflated: readonly string[] = []): Buffer {
   const locals: Buffer[] = []
   const directory: Buffer[] = []
   let offset = 0
   for (const [name, content] of Object.entries(files)) {
-    const data = Buffer.from(content)
+    const plain = Buffer.from(content)
+    const isDeflated = deflated.includes(name)
+    const data = isDeflated ? deflateRawSync(plain) : plain
     const path = Buffer.from(name)
     const common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
-    common.writeUInt32LE(crc32(data), 10)
+    common.writeUInt16LE(isDeflated ? 8 : 0, 4)
+    common.writeUInt32LE(crc32(plain), 10)
     common.writeUInt32LE(data.length, 14)
-    common.writeUInt32LE(data.length, 18)
+    common.writeUInt32LE(plain.length, 18)
     common.writeUInt16LE(path.length, 22)
     locals.push(Buffer.from('PK\x03\x04', 'latin1'), common, path, data)
 
