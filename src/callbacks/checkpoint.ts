@@ -57,8 +57,9 @@ const schema = z.strictObject({
  * loaders whose order comes from libtorch's generator, from their `seed`, or that say what they need ({@link
  * BatchLoader.getState}); callbacks and metrics that have no state or say what it is ({@link Callback.saveState}).
  *
- * @throws TorchLearnerError `ERR_STATE` when the checkpoint is of something else, when another process writes it too, or
- * when it can't be written; `ERR_FILE_FORMAT` when it is damaged or of a newer release. What was saved stays as it is.
+ * @throws TorchLearnerError `ERR_STATE` when the checkpoint is of something else, or when another process writes it too;
+ * `ERR_WRITE` when it can't be written; `ERR_FILE_FORMAT` when it is damaged or of a newer release. What was saved stays
+ * as it is.
  * @example
  * const learn = visionLearner(dls, resnet18, { cbs: new Checkpoint({ everyBatches: 500, resume: true }) })
  * await learn.fineTune(20, { cbs: new MixUp() })
