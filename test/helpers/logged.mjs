@@ -29,7 +29,8 @@ const killed = existsSync(done) ? readFileSync(done, 'utf8').split('\n') : []
 
 /** Ends the process as a power cut would. */
 function killers(fit) {
-  return places.split(',').flatMap(place => {
+  const told = places.split(',').filter(place => place !== '')
+  return told.flatMap(place => {
     const [at, epoch, order, event] = place.split('/')
     if (Number(at) !== fit || killed.includes(place)) return []
     const kill = ({ learn }) => {
