@@ -120,6 +120,18 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
   return promise;
 }
 
+// What later calls will have to wait for, of the task that is recorded next. A tensor may have several handles, so that
+// it isn't known here which are concerned.
+void note(Environment& environment, const OpOverload& op, uint32_t flags) {
+  const uint64_t seq = environment.stream.last() + 1;
+  if (op.draws_random) environment.random_seq = seq;
+  if (op.reshapes) {
+    environment.reshaped_seq = seq;
+    ++*environment.reshaped;
+  }
+  if (op.writes && Modes::of(flags).grad) environment.history_seq = seq;
+}
+
 // Throws at the call what failed in it; nobody will hold the results then.
 void settle(Environment& environment, const OpOverload& op, const c10::SmallVector<double, 4>& handles) {
   try {
@@ -180,14 +192,14 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   Task task;
   task.modes = Modes::of(flags);
   record(environment, *op, chosen, task);
+  note(environment, *op, flags);
   if (!op->tensors_only) return call_for_values(environment, env, *op, std::move(task));
 
   c10::SmallVector<double, 4> handles;
   for (int32_t alias : op->return_alias) {
     handles.push_back(alias >= 0 ? chosen[alias]->number : environment.put(environment.fresh(task)));
   }
-  uint64_t seq = environment.push(std::move(task));
-  if (op->draws_random) environment.random_seq = seq;
+  environment.push(std::move(task));
   if (environment.synchronous) settle(environment, *op, handles);
   if (handles.size() == 1) return to_js(env, handles[0]);
   if (handles.empty()) return nullptr;

@@ -67,6 +67,24 @@ std::pair<ArgType, bool> classify(c10::TypePtr type) {
   }
 }
 
+// In-place operators that change more than elements without being tagged inplace_view.
+constexpr std::string_view kRenewing[] = {
+    "aten::requires_grad_",
+    "aten::set_data",
+    "aten::retain_grad",
+    "aten::sparse_resize_",
+    "aten::resize_as_sparse_",
+    "aten::sparse_resize_and_clear_",
+    "aten::copy_sparse_to_sparse_",
+    "aten::_coalesced_",
+    "aten::resize_",
+    "aten::resize_as_",
+    "aten::set_",
+    "aten::_resize_output_",
+    "aten::detach_",
+    "aten::rename_",
+};
+
 OpOverload inspect(const c10::OperatorHandle& handle) {
   OpOverload op(handle);
   const c10::FunctionSchema& schema = handle.schema();
@@ -75,6 +93,7 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
   op.schema = c10::toString(schema);
   op.check = find_check(id.name);
   op.draws_random = handle.hasTag(at::Tag::nondeterministic_seeded);
+  const bool renews = std::find(std::begin(kRenewing), std::end(kRenewing), id.name) != std::end(kRenewing);
   for (const c10::Argument& argument : schema.arguments()) {
     ArgSpec spec;
     spec.name = argument.name();
@@ -86,6 +105,7 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
     spec.required = !argument.default_value().has_value();
     if (!spec.required) spec.fallback = *argument.default_value();
     op.has_out |= spec.out;
+    op.writes |= argument.alias_info() != nullptr && argument.alias_info()->isWrite();
     op.args.push_back(std::move(spec));
   }
   for (const c10::Argument& result : schema.returns()) {
@@ -101,6 +121,7 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
     op.tensors_only &= result.real_type()->kind() == c10::TypeKind::TensorType;
     op.return_alias.push_back(alias);
   }
+  op.reshapes = op.writes && (op.has_out || renews || handle.hasTag(at::Tag::inplace_view));
   return op;
 }
 

@@ -50,6 +50,8 @@ struct OpOverload {
   bool draws_random = false;
   bool has_out = false;
   Check check = nullptr;  // what the operator itself forgets to check
+  bool writes = false;    // changes an argument
+  bool reshapes = false;  // may change an argument's sizes, strides, dtype, or whether it needs gradients
   explicit OpOverload(const c10::OperatorHandle& h) : handle(h) {}
 };
 

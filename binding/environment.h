@@ -65,9 +65,12 @@ struct Environment {
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
   Stream stream;
   JobPool jobs;
-  uint64_t random_seq = 0;   // the last recorded task that draws random numbers
-  bool synchronous = false;  // TORCH_LEARNER_SYNC=1
-  bool abandoned = false;    // an operator still ran when the process ended
+  uint64_t random_seq = 0;       // the last recorded task that draws random numbers
+  uint64_t reshaped_seq = 0;     // the last one that may change sizes and suchlike of tensors that there are
+  uint64_t history_seq = 0;      // the last one that may change how gradients flow to such tensors
+  uint32_t* reshaped = nullptr;  // how many of the former were recorded, in memory that JavaScript sees
+  bool synchronous = false;      // TORCH_LEARNER_SYNC=1
+  bool abandoned = false;        // an operator still ran when the process ended
   int threads = 0;
   napi_ref error_factory = nullptr;
 

@@ -107,7 +107,7 @@ napi_value set_random_state(Environment& environment, napi_env env, napi_callbac
   Args<1> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   environment.await_slot(slot);
-  settle(environment);
+  environment.stream.wait(environment.stream.last());  // a tensor that is read here may still be written
   at::Generator gen = at::detail::getDefaultCPUGenerator();
   std::lock_guard lock(gen.mutex());
   gen.set_state(slot->value);

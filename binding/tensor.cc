@@ -5,12 +5,13 @@ namespace torch_learner {
 
 namespace {
 
-// Keeps an ArrayBuffer alive while a tensor uses its memory. The last tensor may die on any thread, so the reference
-// is given back by mail.
+// Keeps an array alive while a tensor uses its memory. The last tensor may die on any thread, so the reference is given
+// back by mail. This keeps the memory only if nobody can take it from the array: an ArrayBuffer's goes elsewhere when
+// it is transferred, and its reference says nothing of that.
 class BufferLoan {
  public:
-  BufferLoan(napi_env env, napi_value buffer, std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {
-    check(napi_create_reference(env, buffer, 1, &reference_));
+  BufferLoan(napi_env env, napi_value array, std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {
+    check(napi_create_reference(env, array, 1, &reference_));
   }
   void end() {
     auto* completion = new Completion;
@@ -34,32 +35,32 @@ int64_t element_count(const std::vector<int64_t>& shape) {
   return count;
 }
 
-// fromBuffer(arrayBuffer, byteOffset, shape, dtype, copy) -> handle
+// fromBuffer(Uint8Array, shape, dtype, copy) -> handle
 napi_value from_buffer(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<5> args(env, info);
+  Args<4> args(env, info);
   void* data;
   size_t length;
-  if (napi_get_arraybuffer_info(env, args[0], &data, &length) != napi_ok) {
-    throw Misuse("ERR_INVALID_ARG", "Expected an ArrayBuffer for data but received another type.");
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, args[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_uint8_array) {
+    throw Misuse("ERR_INVALID_ARG", "Expected a Uint8Array for data but received another type.");
   }
-  int64_t offset = read_integer(env, args[1], "byteOffset");
-  auto shape = read_shape(env, args[2]);
-  auto dtype = require_dtype(read_string(env, args[3]));
-  bool copy = read_bool(env, args[4], "copy");
+  auto shape = read_shape(env, args[1]);
+  auto dtype = require_dtype(read_string(env, args[2]));
+  bool copy = read_bool(env, args[3], "copy");
   int64_t bytes = element_count(shape) * static_cast<int64_t>(c10::elementSize(dtype));
-  if (offset < 0 || offset + bytes > static_cast<int64_t>(length)) {
-    throw Misuse("ERR_INVALID_ARG", "Expected at least " + std::to_string(offset + bytes) +
+  if (bytes > static_cast<int64_t>(length)) {
+    throw Misuse("ERR_INVALID_ARG", "Expected at least " + std::to_string(bytes) +
                                         " bytes of data for the shape but received " + std::to_string(length) + ".");
   }
   auto options = at::TensorOptions().dtype(dtype);
-  void* start = static_cast<char*>(data) + offset;
   if (bytes > 0 && !copy) {
     auto* loan = new BufferLoan(env, args[0], environment.mailbox);
     return to_js(env, environment.put(at::from_blob(
-                          start, shape, [loan](void*) { loan->end(); }, options)));
+                          data, shape, [loan](void*) { loan->end(); }, options)));
   }
   at::Tensor value = at::empty(shape, options);
-  if (bytes > 0) std::memcpy(value.data_ptr(), start, static_cast<size_t>(bytes));
+  if (bytes > 0) std::memcpy(value.data_ptr(), data, static_cast<size_t>(bytes));
   return to_js(env, environment.put(value));
 }
 
@@ -78,35 +79,59 @@ napi_value share(Environment& environment, napi_env env, napi_callback_info info
 }
 
 const char* memory_format(const at::Tensor& tensor) {
+  if (tensor.layout() != at::kStrided) return "strided";
   if (tensor.is_contiguous()) return "contiguous";
   if (tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) return "channels_last";
   if (tensor.is_contiguous(at::MemoryFormat::ChannelsLast3d)) return "channels_last_3d";
   return "strided";
 }
 
-napi_value shape(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+// The tensor of a handle, for what is read of it while the stream runs on: it waits for the last task that may have
+// changed that through whichever handle.
+const at::Tensor& settled(Environment& environment, napi_env env, napi_value handle, uint64_t seq) {
+  Slot* slot = environment.get(read_number(env, handle, "handle"));
   environment.await_slot(slot);
-  return to_js(env, slot->value.sizes());
+  if (!environment.stream.reached(seq)) environment.stream.wait(seq);
+  return slot->value;
 }
 
+// describe(handle) -> {shape, strides, dtype, device, memoryFormat}
 napi_value describe(Environment& environment, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  environment.await_slot(slot);
-  const at::Tensor& value = slot->value;
+  const at::Tensor& value = settled(environment, env, args[0], environment.reshaped_seq);
   napi_value result;
   check(napi_create_object(env, &result));
   auto set = [&](const char* name, napi_value v) { check(napi_set_named_property(env, result, name, v)); };
   set("shape", to_js(env, value.sizes()));
-  set("strides", to_js(env, value.strides()));
+  set("strides", to_js(env, value.layout() == at::kStrided ? value.strides() : at::IntArrayRef()));
   set("dtype", to_js(env, dtype_name(value.scalar_type())));
   set("device", to_js(env, value.device().str()));
   set("memoryFormat", to_js(env, std::string(memory_format(value))));
-  set("requiresGrad", to_js(env, value.requires_grad()));
-  set("isLeaf", to_js(env, value.is_leaf()));
   return result;
+}
+
+// history(handle) -> {requiresGrad, isLeaf}
+napi_value history(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const at::Tensor& value =
+      settled(environment, env, args[0], std::max(environment.reshaped_seq, environment.history_seq));
+  napi_value result;
+  check(napi_create_object(env, &result));
+  check(napi_set_named_property(env, result, "requiresGrad", to_js(env, value.requires_grad())));
+  check(napi_set_named_property(env, result, "isLeaf", to_js(env, value.is_leaf())));
+  return result;
+}
+
+// A counter that JavaScript reads without a call. The exports keep it as long as there is an environment.
+void share_counter(napi_env env, napi_value exports) {
+  void* data;
+  napi_value buffer, counter;
+  check(napi_create_arraybuffer(env, sizeof(uint32_t), &data, &buffer));
+  check(napi_create_typedarray(env, napi_uint32_array, 1, buffer, 0, &counter));
+  check(napi_set_named_property(env, exports, "reshaped", counter));
+  napi_ref reference;
+  check(napi_create_reference(env, buffer, 1, &reference));
+  Environment::of(env).reshaped = static_cast<uint32_t*>(data);
 }
 
 using Reading = at::Tensor;
@@ -146,7 +171,11 @@ at::Tensor readable(const at::Tensor& value, bool copy) {
   if (host.layout() != at::kStrided) host = host.to_dense();
   host = host.resolve_conj().resolve_neg();
   at::Tensor dense = host.to(at::kCPU).contiguous();
-  return copy && dense.is_alias_of(value) ? dense.clone() : dense;
+  if (copy) return dense.is_alias_of(value) ? dense.clone() : dense;
+  // JavaScript will see this memory: no operator may put other memory in its place
+  dense.mutable_data_ptr();
+  dense.storage().unsafeGetStorageImpl()->set_resizable(false);
+  return dense;
 }
 
 // Records the reading of a slot; everything that computes, computes on the stream, which owns the threads for it.
@@ -244,8 +273,9 @@ void init_tensor(napi_env env, napi_value exports) {
   define<from_buffer>(env, exports, "fromBuffer");
   define<release>(env, exports, "free");
   define<share>(env, exports, "share");
-  define<shape>(env, exports, "shape");
+  share_counter(env, exports);
   define<describe>(env, exports, "describe");
+  define<history>(env, exports, "history");
   define<read>(env, exports, "read");
   define<read_sync>(env, exports, "readSync");
   define<mark>(env, exports, "mark");

@@ -179,7 +179,7 @@ test.serial('a failure that was awaited is not printed', async t => {
 
 test.serial('what is queued at the end of the program still runs', async t => {
   const { code, stdout } = await runProgram(
-    `const shared = new Float32Array(100_000)
+    `const shared = new Float32Array(new SharedArrayBuffer(400_000))
     process.on('exit', () => console.log(shared[0]))
     let x = tl.asTensor(shared)
     for (let i = 0; i < 500; i++) x.add_(1)`,

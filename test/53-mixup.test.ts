@@ -207,8 +207,8 @@ test('an out that doesn’t fit', async t => {
   const base = zeros([5, 2])
   await fails(t, into(base.narrow(0, 1, 3), base.narrow(0, 0, 3)), /out in memory of its own/)
   await fails(t, into(randn([3, 2], { requiresGrad: true })), /don't require gradients when out is given/)
-  // two tensors on one ArrayBuffer share no storage
-  const buffer = new Float32Array(8)
+  // two tensors on one SharedArrayBuffer share no storage
+  const buffer = new Float32Array(new SharedArrayBuffer(32))
   const [left, right] = [buffer.subarray(0, 6), buffer.subarray(2, 8)].map(part => asTensor(part, { shape: [3, 2] }))
   await fails(t, into(right, left), /out in memory of its own/)
 })

@@ -1,5 +1,5 @@
 import { describe, invalidArgument, isTyped, TorchLearnerError } from '../native/index.js'
-import { asTensor, type NestedArray, stack, Tensor } from '../tensor/index.js'
+import { type NestedArray, ownTensor, stack, Tensor } from '../tensor/index.js'
 import { isWhole, type NumberArray, type ShapedArray, unravel, type Values } from './values.js'
 
 /** Something a tensor can be made of. */
@@ -117,10 +117,10 @@ function toTensor(rows: readonly Values['items'][], dtype: DType, shape: readonl
   if (dtype === 'int64') {
     const all = new BigInt64Array(size)
     for (const [i, row] of rows.entries()) for (let k = 0; k < width; k++) all[i * width + k] = BigInt(row[k])
-    return asTensor(all, { shape })
+    return ownTensor(all, { shape })
   }
   const all = dtype === 'float32' ? new Float32Array(size) : new Uint8Array(size)
   for (const [i, row] of rows.entries())
     all.set(isTyped(row, 'BigInt64Array') ? Array.from(row, Number) : row, i * width)
-  return asTensor(all, { shape })
+  return ownTensor(all, { shape })
 }

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { isFloat } from '../tensor/dtype.js'
-import { asTensor, scope, Tensor } from '../tensor/index.js'
+import { ownTensor, scope, Tensor } from '../tensor/index.js'
 import type { Label } from './blocks.js'
 import { Collator, columnsOf, type Sample, type Value } from './collate.js'
 import { isNumberArray, type ShapedArray } from './values.js'
@@ -125,7 +125,7 @@ export class TensorDataset implements BatchSource {
 
   load(indices: Int32Array): () => Tensor[] {
     return () => {
-      const rows = asTensor(BigInt64Array.from(indices, BigInt), { shape: [indices.length], dtype: 'int64' })
+      const rows = ownTensor(BigInt64Array.from(indices, BigInt), { shape: [indices.length], dtype: 'int64' })
       return this.tensors.map(tensor =>
         tensor.indexSelect(0, tensor.device === 'cpu' ? rows : rows.to({ device: tensor.device })),
       )

@@ -1,4 +1,4 @@
-import { asTensor, type Tensor } from '../tensor/index.js'
+import { ownTensor, type Tensor } from '../tensor/index.js'
 
 /** The targets of all samples, ready to be cut into batches. */
 export interface Targets {
@@ -14,7 +14,7 @@ export function targetsOfClasses(classes: Int32Array): Targets {
     classes,
     rows: indices => {
       const chosen = BigInt64Array.from(indices, index => BigInt(classes[index]))
-      return () => asTensor(chosen)
+      return () => ownTensor(chosen)
     },
   }
 }
@@ -25,7 +25,7 @@ export function targetsOfSeveralClasses(classes: readonly (readonly number[])[],
     rows: indices => {
       const flags = new Float32Array(indices.length * c)
       for (const [row, index] of indices.entries()) for (const one of classes[index]) flags[row * c + one] = 1
-      return () => asTensor(flags, { shape: [indices.length, c] })
+      return () => ownTensor(flags, { shape: [indices.length, c] })
     },
   }
 }
@@ -39,7 +39,7 @@ export function targetsOfNumbers(values: Float32Array, width?: number): Targets 
       for (const [row, index] of indices.entries()) {
         chosen.set(values.subarray(index * size, (index + 1) * size), row * size)
       }
-      return () => asTensor(chosen, { shape: width === undefined ? [indices.length] : [indices.length, width] })
+      return () => ownTensor(chosen, { shape: width === undefined ? [indices.length] : [indices.length, width] })
     },
   }
 }

@@ -1,5 +1,5 @@
 import { type Float16ArrayLike, invalidArgument, typedArrayName } from '../native/index.js'
-import { type NestedArray, Tensor } from '../tensor/index.js'
+import { listOf, type NestedArray, Tensor, unnest } from '../tensor/index.js'
 
 /** Typed arrays, Node's Buffer among them, that become a row of a batch. */
 export type NumberArray =
@@ -41,11 +41,17 @@ export function unravel(value: Plain): Values {
   }
   if (isRows(value)) return unravelRows(value)
   const items: number[] = []
-  return { kind: 'number', shape: flatten(value, items), items }
+  const shape = unnest('a value', value, item => {
+    const isNumber = typeof item === 'number' || typeof item === 'boolean' || typeof item === 'bigint'
+    if (!isNumber) throw invalidArgument('a value', 'numbers, an array of numbers or a tensor', item)
+    items.push(Number(item))
+  })
+  return { kind: 'number', shape, items }
 }
 
 function isRows(value: unknown): value is readonly NumberArray[] {
-  return Array.isArray(value) && value.length > 0 && value.every(isNumberArray)
+  // holes pass every(): the first row is looked at by itself, and an array of endless length isn't walked
+  return Array.isArray(value) && isNumberArray(value[0]) && listOf('a value', value).every(isNumberArray)
 }
 
 function unravelRows(rows: readonly NumberArray[]): Values {
@@ -57,28 +63,15 @@ function unravelRows(rows: readonly NumberArray[]): Values {
   return { kind, items: rows.flatMap(row => Array.from(row, Number)), shape: [rows.length, width] }
 }
 
-function flatten(value: unknown, items: number[]): number[] {
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
-    items.push(Number(value))
-    return []
-  }
-  if (!Array.isArray(value)) throw invalidArgument('a value', 'numbers, an array of numbers or a tensor', value)
-  let inner: number[] | undefined
-  for (const row of value) {
-    const shape = flatten(row, items)
-    if (inner && (inner.length !== shape.length || inner.some((size, i) => size !== shape[i]))) {
-      throw invalidArgument('a value', 'nested arrays of equal lengths', value)
-    }
-    inner = shape
-  }
-  return [value.length, ...(inner ?? [])]
-}
-
 /** Whether a value has no fractions. */
 export function isWhole(value: unknown): boolean {
   if (typeof value === 'number') return Number.isInteger(value)
-  if (Array.isArray(value)) return value.every(isWhole)
-  return true // what has a type of its own is not decided by its numbers
+  if (!Array.isArray(value)) return true // what has a type of its own is not decided by its numbers
+  let whole = true
+  unnest('a value', value, item => {
+    whole &&= typeof item !== 'number' || Number.isInteger(item)
+  })
+  return whole
 }
 
 /** Arrays of other classes, those of Nodes to come included, are refused: their numbers might not fit. */

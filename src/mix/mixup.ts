@@ -16,7 +16,7 @@ const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(val
 export function partnersTensor(perm: Partners): Tensor {
   if (perm instanceof Tensor) return perm
   if (isTyped(perm, 'Int32Array')) return tensor(perm)
-  if (!Array.isArray(perm) || !perm.every(isSampleNumber)) {
+  if (!Array.isArray(perm) || perm.length > 2 ** 24 || !perm.every(isSampleNumber)) {
     throw invalidArgument('perm', 'a tensor, an Int32Array or an array of sample numbers', perm)
   }
   return tensor(Int32Array.from(perm))

@@ -23,8 +23,6 @@ export interface TensorInfo {
   dtype: string
   device: string
   memoryFormat: 'contiguous' | 'channels_last' | 'channels_last_3d' | 'strided'
-  requiresGrad: boolean
-  isLeaf: boolean
 }
 
 /** What binding/ exports, by concern. Mechanism only: everything public is built on top of it in TypeScript. */
@@ -46,17 +44,17 @@ export interface NativeAddon extends ImageAddon {
   schemas(name: string): string[]
 
   // handles (binding/tensor.cc)
-  fromBuffer(
-    buffer: ArrayBufferLike,
-    byteOffset: number,
-    shape: readonly number[],
-    dtype: string,
-    copy: boolean,
-  ): Handle
+  /** Without `copy` the array must be on memory that can't be taken away: shared, or held by nobody else. */
+  fromBuffer(bytes: Uint8Array, shape: readonly number[], dtype: string, copy: boolean): Handle
   free(handle: Handle): void
   share(handle: Handle): Handle
-  shape(handle: Handle): number[]
+  /**
+   * [0] counts the operators recorded so far that may change what {@link describe} gives, of whichever tensor: what was
+   * described before is out of date.
+   */
+  readonly reshaped: Uint32Array
   describe(handle: Handle): TensorInfo
+  history(handle: Handle): { requiresGrad: boolean; isLeaf: boolean }
   read(handle: Handle, copy: boolean): Promise<ReadResult>
   readSync(handle: Handle, copy: boolean): ReadResult
   mark(): Promise<void>
@@ -100,4 +98,6 @@ export interface NativeAddon extends ImageAddon {
   setCacheLimit(bytes: number): void
   cachedBytes(): number
   emptyCache(): void
+  /** Bytes that are free for this process, where that is known; `root` goes before every path that is read. */
+  freeMemory(root: string): number | undefined
 }

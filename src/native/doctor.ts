@@ -74,9 +74,14 @@ function loading(): Fact[] {
       ['loading', `works, ${Math.round(performance.now() - started)} ms`],
       ['running', `libtorch ${torch}, ${cpu}`],
       ['threads', `${addon.getThreads()} (${/OpenMP .*/.exec(parallel)?.[0] ?? 'no OpenMP'})`],
+      ['free memory', free(addon.freeMemory(''))],
       ['cuda', addon.cudaAvailable() ? `${addon.cudaDeviceCount()} devices` : 'not available'],
     ]
   })
+}
+
+function free(bytes: number | undefined): string {
+  return bytes === undefined ? 'unknown' : `${(bytes / 2 ** 30).toFixed(1)} GiB for this process`
 }
 
 /** A failure is a fact of its own. */

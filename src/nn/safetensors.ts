@@ -181,7 +181,7 @@ async function makeTensors(
   const tensors = new Map<string, Tensor>()
   try {
     for (const [i, { name, dtype, shape }] of entries.entries()) {
-      const made = new Tensor(native.fromBuffer(buffers[i], 0, shape, dtype, false))
+      const made = new Tensor(native.fromBuffer(new Uint8Array(buffers[i]), shape, dtype, false))
       tensors.set(name, device === 'cpu' ? made : made.to({ device }))
       if (device !== 'cpu') made.dispose()
       const wait = turn()

@@ -1,6 +1,6 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { flag, knownOptions } from '../nn/validate.js'
-import { empty, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
+import { empty, listOf, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
@@ -268,7 +268,7 @@ function toGroups(params: ParamsOrGroups): Tensor[][] {
   if (typeof params !== 'object' || params === null || !(Symbol.iterator in params)) {
     throw invalidArgument('params', 'parameters, or groups of parameters', params, 'Pass model.parameters()')
   }
-  const items: (Tensor | Iterable<Tensor>)[] = [...params]
+  const items = listOf<Tensor | Iterable<Tensor>>('params', params)
   const groups = items.every(item => item instanceof Tensor) ? [items] : items.map(toGroup)
   const all = groups.flat()
   if (all.length === 0) throw invalidArgument('params', 'at least one parameter', params)
@@ -277,7 +277,7 @@ function toGroups(params: ParamsOrGroups): Tensor[][] {
 }
 
 function toGroup(item: Tensor | Iterable<Tensor>): Tensor[] {
-  const group = item instanceof Tensor || typeof item !== 'object' || item === null ? [] : [...item]
+  const group = item instanceof Tensor || typeof item !== 'object' || item === null ? [] : listOf('params', item)
   if (
     !(typeof item === 'object' && item !== null && Symbol.iterator in item) ||
     !group.every(one => one instanceof Tensor)

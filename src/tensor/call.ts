@@ -63,8 +63,12 @@ function argumentName(name: string): number {
   return id
 }
 
+/** No operator takes longer lists; an array may claim any length. */
+const LONGEST = 2 ** 20
+
 /** Numbers and booleans go as they are, tensors (and holes between them) as handles. */
 function lowerList(list: readonly unknown[]): unknown {
+  if (list.length > LONGEST) throw invalidArgument('a list', `at most ${LONGEST} items`, list)
   const first = typeof list[0]
   if (list.length === 0 || first === 'number' || first === 'boolean') return list
   const handles = new Float64Array(list.length)

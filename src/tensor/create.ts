@@ -1,4 +1,4 @@
-import { invalidArgument, isArrayBuffer, isTyped, native } from '../native/index.js'
+import { invalidArgument, isTyped } from '../native/index.js'
 import {
   checkDType,
   type Device,
@@ -9,9 +9,11 @@ import {
   type TypedArray,
   type TypedInput,
 } from './dtype.js'
+import { copied, owned, sharedOrCopied } from './memory.js'
+import { checkShape, unnest } from './nested.js'
 import { ops } from './ops.js'
 import type { Generator } from './random.js'
-import { type NestedArray, Tensor } from './tensor.js'
+import type { NestedArray, Tensor } from './tensor.js'
 
 /** How a new tensor is to be. */
 export interface TensorOptions {
@@ -30,42 +32,19 @@ export interface RandomOptions extends TensorOptions {
 /** Sizes of the dimensions: non-negative integers. */
 export type Shape = readonly number[]
 
-function checkShape(shape: unknown): Shape {
-  if (!Array.isArray(shape) || !shape.every(size => Number.isSafeInteger(size) && size >= 0)) {
-    throw invalidArgument('shape', 'an array of non-negative integers', shape)
-  }
-  return shape
-}
-
 type Items = number[] | boolean[] | bigint[]
 
-function shapeOf(data: unknown): number[] {
-  const shape: number[] = []
-  for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length)
-  return shape
-}
-
-/** The items of nested arrays row by row; checks that every row has its length and that all items are of one kind. */
-function flatten(data: unknown, shape: readonly number[]): Items {
+/** The items of nested arrays row by row; checks that all are of one kind. */
+function flatten(data: unknown): { items: Items; shape: number[] } {
   const items: Items = []
-  const walk = (level: unknown, depth: number) => {
-    if (depth === shape.length) {
-      if (
-        !['number', 'boolean', 'bigint'].includes(typeof level) ||
-        (items.length > 0 && typeof level !== typeof items[0])
-      ) {
-        throw invalidArgument('data', 'numbers, nested arrays of numbers of equal lengths, or a typed array', level)
-      }
-      items.push(level as never)
-    } else {
-      if (!Array.isArray(level) || level.length !== shape[depth]) {
-        throw invalidArgument('data', `nested arrays of equal lengths (here ${shape[depth]})`, level)
-      }
-      for (const item of level) walk(item, depth + 1)
+  const shape = unnest('data', data, item => {
+    const kind = typeof item
+    if (!['number', 'boolean', 'bigint'].includes(kind) || (items.length > 0 && kind !== typeof items[0])) {
+      throw invalidArgument('data', 'numbers, nested arrays of numbers of equal lengths, or a typed array', item)
     }
-  }
-  walk(data, 0)
-  return items
+    items.push(item as never)
+  })
+  return { items, shape }
 }
 
 const COMMON = ['dtype', 'device', 'requiresGrad']
@@ -109,9 +88,8 @@ export function tensor(
   options: TensorOptions & { shape?: Shape } = {},
 ): Tensor {
   checkOptions(options, ['shape'])
-  if (isTypedArray(data)) return fromTyped(data, options, true)
-  const found = shapeOf(data)
-  const items = flatten(data, found)
+  if (isTypedArray(data)) return fromTyped(data, options, copied)
+  const { items, shape: found } = flatten(data)
   const shape = options.shape === undefined ? found : checkShape(options.shape)
   checkCount(items.length, shape)
   return place(fromItems(items, shape, options.dtype), options)
@@ -146,12 +124,9 @@ function fromItems(items: Items, shape: Shape, wanted?: DType): Tensor {
   return fromMemory(numbers, 'float64', shape, dtype)
 }
 
-/** Below this many bytes a copy is cheaper than lending memory that must be asked back. */
-const SMALL = 64 * 1024
-
 /** A tensor on fresh memory that nobody else holds. */
 function fromMemory(data: TypedArray, stored: DType, shape: Shape, dtype: DType): Tensor {
-  const made = new Tensor(native.fromBuffer(data.buffer, 0, shape, stored, data.byteLength <= SMALL))
+  const made = owned(data, shape, stored)
   return stored === dtype ? made : converted(made, dtype)
 }
 
@@ -161,25 +136,24 @@ function converted(made: Tensor, dtype: DType): Tensor {
   return result
 }
 
-function fromTyped(data: TypedInput, options: TensorOptions & { shape?: Shape }, copy: boolean): Tensor {
+type Take = (data: TypedInput, shape: Shape, dtype: DType) => Tensor
+
+function fromTyped(data: TypedInput, options: TensorOptions & { shape?: Shape }, take: Take): Tensor {
   const bits = isTyped(data, 'Uint16Array') && (options.dtype === 'float16' || options.dtype === 'bfloat16')
   const stored = bits && options.dtype ? options.dtype : dtypeOf(data)
   const shape = options.shape === undefined ? [data.length] : checkShape(options.shape)
   checkCount(data.length, shape)
-  const made = new Tensor(native.fromBuffer(wholeBuffer(data), data.byteOffset, shape, stored, copy))
+  const made = take(data, shape, stored)
   return place(options.dtype === undefined || options.dtype === stored ? made : converted(made, options.dtype), options)
 }
 
-function wholeBuffer(data: TypedInput): ArrayBuffer {
-  const { buffer } = data
-  const resizable = 'resizable' in buffer && buffer.resizable === true
-  if (isArrayBuffer(buffer) && !resizable) return buffer
-  throw invalidArgument('data', 'a typed array on an ArrayBuffer of fixed length', data, 'Copy it with .slice() first')
-}
-
 /**
- * A tensor that uses the memory of `data` itself, as `torch.from_numpy`: no copy is made, and a change on either side is
- * seen on the other. Don't write to the array while operators that read it are still queued.
+ * A tensor of `data`'s numbers, as `torch.from_numpy`, without a copy where that is safe: on a SharedArrayBuffer it uses
+ * the memory itself, and a change on either side is seen on the other. Don't write to such an array while operators that
+ * read it are still queued. An ArrayBuffer may lose its memory at any time (by a transfer, by `resize`, by growth of its
+ * WebAssembly.Memory), so that its numbers are copied, as {@link tensor} does.
+ *
+ * To write into a tensor's memory without any copy, make it first: `await empty(shape).data({ copy: false })`.
  *
  * @param options `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
  */
@@ -192,7 +166,12 @@ export function asTensor(data: TypedInput, options: { shape?: Shape; dtype?: DTy
   if (dtype !== undefined && !own.includes(dtype)) {
     throw invalidArgument('dtype', `the array's own (${own.join(' or ')})`, dtype, 'tensor(data, { dtype }) converts')
   }
-  return fromTyped(data, options, false)
+  return fromTyped(data, options, sharedOrCopied)
+}
+
+/** @internal {@link asTensor} of an array that nobody else holds: its memory becomes the tensor's, without a copy. */
+export function ownTensor(data: TypedInput, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
+  return fromTyped(data, options, owned)
 }
 
 function options(given: TensorOptions, fallback: DType = 'float32', more: readonly string[] = []) {

@@ -1,9 +1,10 @@
-import { isMap, isPlainObject } from '../native/index.js'
+import { invalidArgument, isMap, isPlainObject } from '../native/index.js'
 import { context, inScope, type ScopeRecord } from './context.js'
+import { listOf, reading } from './nested.js'
 import { Tensor } from './tensor.js'
 
 /**
- * Runs `fn` and frees every tensor made in it, except those it returns (alone, in arrays, or in plain objects) and
+ * Runs `fn` and frees every tensor made in it, except those it returns (alone, in arrays, maps or plain objects) and
  * those that were {@link Tensor.keep}t. `fn` may be async. Scopes nest: what an inner scope returns belongs to the outer
  * one.
  *
@@ -18,20 +19,45 @@ export function scope<T>(fn: () => T): T {
 }
 
 function close(record: ScopeRecord, result: unknown): void {
-  if (result !== undefined) rescue(result, record)
-  record.close()
+  try {
+    if (typeof result === 'object' && result !== null) rescue(result, record)
+  } finally {
+    record.close()
+  }
 }
 
-function rescue(value: unknown, record: ScopeRecord, depth = 0): void {
-  if (value instanceof Tensor) {
-    if (value.scope === record) value.handOver(record.parent)
-  } else if (depth < 8 && Array.isArray(value)) {
-    for (const item of value) rescue(item, record, depth + 1)
-  } else if (depth < 8 && isMap(value)) {
-    for (const item of value.values()) rescue(item, record, depth + 1)
-  } else if (depth < 8 && isPlainObject(value)) {
-    for (const item of Object.values(value)) rescue(item, record, depth + 1)
+/** As many arrays, maps and objects as are looked through for tensors. */
+const MOST_CONTAINERS = 2 ** 20
+
+/** Hands over what is to outlive the scope. What is met again, such as an array that holds itself, is looked at once. */
+function rescue(result: object, record: ScopeRecord): void {
+  if (result instanceof Tensor) {
+    handOver(result, record)
+    return
   }
+  const containers = new Set<object>([result])
+  for (const container of containers) {
+    for (const item of itemsOf(container)) {
+      if (typeof item !== 'object' || item === null) continue
+      if (item instanceof Tensor) handOver(item, record)
+      else containers.add(item)
+    }
+    if (containers.size > MOST_CONTAINERS) {
+      throw invalidArgument(RESULT, `at most ${MOST_CONTAINERS} arrays and objects`, result)
+    }
+  }
+}
+
+const RESULT = "scope()'s result"
+
+function handOver(tensor: Tensor, record: ScopeRecord): void {
+  if (tensor.scope === record) tensor.handOver(record.parent)
+}
+
+function itemsOf(container: object): readonly unknown[] {
+  if (Array.isArray(container)) return listOf(RESULT, container)
+  if (isMap(container)) return [...container.values()]
+  return isPlainObject(container) ? reading(RESULT, () => Object.values(container)) : []
 }
 
 /** How many tensors the scope in force holds, 0 without one: for tests and for finding leaks. */

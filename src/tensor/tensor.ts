@@ -51,6 +51,7 @@ export class Tensor implements Scoped {
   #handle: number
   #scope: ScopeRecord | null
   #info: TensorInfo | null = null
+  #infoOf = 0 // the count of reshaping operators that it belongs to
   #later: { readonly deferral: Deferral; readonly record: () => number } | null = null
 
   // Registering with the collector costs more than queuing an operator, and most tensors outside of scopes are disposed
@@ -137,8 +138,12 @@ export class Tensor implements Scoped {
   }
 
   #describe(): TensorInfo {
-    // null after dispose() too, so that the handle is asked for and complains
-    this.#info ??= native.describe(this.handle)
+    // an operator may have changed it through another handle of the same tensor; null after dispose() too, so that the
+    // handle is asked for and complains
+    if (this.#info === null || this.#infoOf !== native.reshaped[0]) {
+      this.#info = native.describe(this.handle)
+      this.#infoOf = native.reshaped[0]
+    }
     return this.#info
   }
 
@@ -177,7 +182,7 @@ export class Tensor implements Scoped {
 
   /** Whether operators on this tensor are recorded for {@link Tensor.backward}. */
   get requiresGrad(): boolean {
-    return native.describe(this.handle).requiresGrad // not remembered: an operator on a view of this tensor may change it
+    return native.history(this.handle).requiresGrad // not remembered: an operator on a view of this tensor may change it
   }
 
   set requiresGrad(value: boolean) {
@@ -186,7 +191,7 @@ export class Tensor implements Scoped {
 
   /** Whether this tensor was made by the user and not by a recorded operator. */
   get isLeaf(): boolean {
-    return native.describe(this.handle).isLeaf
+    return native.history(this.handle).isLeaf
   }
 
   /**

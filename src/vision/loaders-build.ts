@@ -55,6 +55,9 @@ export function checkPath(path: unknown): asserts path is string {
   if (typeof path !== 'string') throw invalidArgument('path', "a folder's path", path)
 }
 
+/** More can't be meant: arrays may claim any length. */
+const MOST_INDICES = 2 ** 27
+
 /** A random share for validation, or what the splitter says. */
 export function splitItems(path: string, items: readonly Item[], { validPct, splitter, seed }: Checked): Parts {
   if (items.length === 0) throw noPictures(path)
@@ -75,7 +78,12 @@ export function splitItems(path: string, items: readonly Item[], { validPct, spl
       `${how} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
     )
   }
-  const pick = (indices: ArrayLike<number>) => Array.from(indices, index => itemAt(items, index))
+  const pick = (indices: ArrayLike<number>) => {
+    if (indices.length > MOST_INDICES) {
+      throw invalidArgument("the splitter's answer", `at most ${MOST_INDICES} indices`, indices)
+    }
+    return Array.from(indices, index => itemAt(items, index))
+  }
   return { train: pick(train), valid: pick(valid) }
 }
 

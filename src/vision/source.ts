@@ -8,7 +8,7 @@ import type {
   Targets,
 } from '../data/index.js'
 import { invalidArgument, isTyped, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
-import { asTensor, Tensor } from '../tensor/index.js'
+import { asTensor, ownTensor, Tensor } from '../tensor/index.js'
 import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
 import { decodeInto, type RgbPicture } from './decode.js'
 import { drawCount, ItemTransform, type PicturePlan, planOf, sizeOf } from './item-transform.js'
@@ -195,7 +195,7 @@ function picturesOf(pixels: Pixels, rows: readonly Row[], n: number, request: Pi
   const inPlace = rows.length === n && rows.every(({ slot }, i) => slot === i)
   return () => {
     const whole = pixels instanceof Tensor ? pixels : asTensor(pixels, { shape: [n, height, width, 3] })
-    const slots = inPlace ? undefined : asTensor(BigInt64Array.from(rows, ({ slot }) => BigInt(slot)))
+    const slots = inPlace ? undefined : ownTensor(BigInt64Array.from(rows, ({ slot }) => BigInt(slot)))
     const chosen = slots ? whole.indexSelect(0, slots) : whole
     const pictures = chosen.permute([0, 3, 1, 2])
     for (const part of new Set([whole, chosen, slots])) part?.dispose()
