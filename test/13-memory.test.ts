@@ -228,7 +228,7 @@ test.serial('memory lent by asTensor is given back', async t => {
   const collected: string[] = []
   const registry = new FinalizationRegistry<string>(name => collected.push(name))
   const lend = (name: string) => {
-    const memory = new Float32Array(1_000_000)
+    const memory = new Float32Array(new SharedArrayBuffer(4_000_000))
     registry.register(memory.buffer, name)
     return asTensor(memory)
   }
