@@ -282,6 +282,7 @@ void Stream::destroy(Slot* slot) {
   if (++dead_count_ < kBatch) return;
   if (recycled_count_.fetch_add(dead_count_, std::memory_order_relaxed) >= kKept) {
     recycled_count_.fetch_sub(dead_count_, std::memory_order_relaxed);
+    slots_.fetch_sub(static_cast<int64_t>(dead_count_), std::memory_order_relaxed);
     while (dead_ != nullptr) delete std::exchange(dead_, dead_->next);
     dead_count_ = 0;
     return;
@@ -299,7 +300,10 @@ Slot* Stream::make_slot() {
     recycled_count_.store(0, std::memory_order_relaxed);
     spare_ = recycled_.exchange(nullptr, std::memory_order_acquire);
   }
-  if (spare_ == nullptr) return new Slot;
+  if (spare_ == nullptr) {
+    slots_.fetch_add(1, std::memory_order_relaxed);
+    return new Slot;
+  }
   Slot* slot = std::exchange(spare_, spare_->next);
   slot->refs.store(1, std::memory_order_relaxed);
   slot->seq = 0;

@@ -105,6 +105,8 @@ class Stream {
   Slot* make_slot(at::Tensor value);
   void drop(Slot* slot);
   int64_t live_bytes() const { return holdings_.bytes(); }
+  // Slots that there are, those that wait to be used again included.
+  int64_t slots() const { return slots_.load(std::memory_order_relaxed); }
 
  private:
   void loop();
@@ -133,6 +135,7 @@ class Stream {
   std::vector<ErrorPtr> errors_;
   std::atomic<bool> has_errors_{false};
   Holdings holdings_;
+  std::atomic<int64_t> slots_{0};
   Modes current_;
   torch::jit::Stack stack_;  // of the operator that is running; kept for its memory
   std::thread thread_;

@@ -244,6 +244,7 @@ napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
   check(napi_set_named_property(env, result, "tensors", to_js(env, static_cast<double>(environment.live()))));
   check(
       napi_set_named_property(env, result, "bytes", to_js(env, static_cast<double>(environment.stream.live_bytes()))));
+  check(napi_set_named_property(env, result, "slots", to_js(env, static_cast<double>(environment.stream.slots()))));
   return result;
 }
 

@@ -61,7 +61,8 @@ export interface NativeAddon extends ImageAddon {
   sync(): void
   /** Whether nothing is queued and nothing has failed without anyone having been told. */
   quiet(): boolean
-  stats(): { tensors: number; bytes: number }
+  /** `slots`: what is behind handles, kept for the next ones too. */
+  stats(): { tensors: number; bytes: number; slots: number }
 
   // files (binding/serialize.cc)
   /** The state dict in a file of torch.save; `key` says where in a dict of dicts, or is empty. */

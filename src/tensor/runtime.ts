@@ -52,7 +52,8 @@ export const cuda = {
 
 /** Live tensor handles of this environment, their bytes, and the bytes that the allocator keeps for reuse. */
 export function memoryStats(): { tensors: number; bytes: number; cachedBytes: number } {
-  return { ...native.stats(), cachedBytes: native.cachedBytes() }
+  const { tensors, bytes } = native.stats()
+  return { tensors, bytes, cachedBytes: native.cachedBytes() }
 }
 
 /** Gives the allocator's reserve of freed blocks back to the system. */
