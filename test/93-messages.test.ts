@@ -1,6 +1,7 @@
 // Messages: one line and of bearable length, whatever was passed; no text of libtorch's that asks our users for reports.
 import test from 'ava'
 import {
+  asTensor,
   Callback,
   loadSafetensors,
   nn,
@@ -112,4 +113,29 @@ test("libtorch's failed assertions don't ask for reports", async t => {
     t.regex(error?.message ?? '', said)
     t.notRegex(error?.message ?? '', /please|PyTorch\b|INTERNAL/)
   }
+})
+
+test('what a hostile argument throws when it is looked at comes out coded', t => {
+  const throwing = () => new Proxy({}, { get: boom, has: boom, getPrototypeOf: boom, ownKeys: boom }) as never
+  const calls: (() => unknown)[] = [revoked as () => never, throwing].flatMap(make => [
+    () => randn([1]).add(make()),
+    () => randn([1]).sum(make()),
+    () => zeros(make()),
+    () => new nn.Linear(1, 1, make()),
+    () => new nn.MaxPool2d(make()),
+    () => new SGD([[tensor([1])]], make()),
+  ])
+  for (const call of calls) {
+    const error = t.throws(call, { code: 'ERR_INVALID_ARG' }, String(call))
+    t.true(error instanceof TorchLearnerError)
+    t.notRegex(error?.message ?? '', /[\p{Cc}\u2028]/u)
+  }
+})
+
+test('an array whose memory has been transferred is refused', t => {
+  const array = new Float32Array(4)
+  structuredClone(array.buffer, { transfer: [array.buffer] })
+  t.throws(() => tensor(array), { code: 'ERR_INVALID_ARG', message: /transferred/ })
+  t.throws(() => asTensor(array), { code: 'ERR_INVALID_ARG' })
+  t.is(tensor(new Float32Array(0)).numel, 0)
 })

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Generator, hostRandom, rng, scope, type Tensor } from '../tensor/index.js'
+import { Generator, hostRandom, rng, scope, Tensor } from '../tensor/index.js'
 import { deferred, fuse } from './channelwise.js'
 import type { Sample } from './collate.js'
 import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
@@ -196,6 +196,8 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
 
   /** A batch as it was before the transforms: pictures in 0 to 1. The given tensors stay as they are. */
   decode(batch: readonly Tensor[]): Tensor[] {
+    if (!Array.isArray(batch) || !batch.every(x => x instanceof Tensor))
+      throw invalidArgument('batch', 'an array of tensors', batch)
     return batch.map((x, i) => {
       if (i >= this.#inputs(batch.length)) return x
       return this.batchTfms.reduceRight((value, transform) => transform.decodes(value, this.device), x)

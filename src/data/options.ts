@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { inspected, invalidArgument } from '../native/index.js'
 
 /**
  * Checks an options object once, at the public boundary.
@@ -15,7 +15,7 @@ export function checkOptions<Schema extends z.ZodObject>(
   options: unknown,
   where: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(options === undefined ? {} : options)
+  const result = inspected(`${where}'s options`, options, () => schema.safeParse(options === undefined ? {} : options))
   if (result.success) return result.data
   const issue = result.error.issues[0]
   if (issue.code === 'unrecognized_keys') {

@@ -1,4 +1,4 @@
-import { type Float16ArrayLike, invalidArgument, typedArrayName } from '../native/index.js'
+import { type Float16ArrayLike, invalidArgument, isDetached, typedArrayName } from '../native/index.js'
 import { listOf, type NestedArray, Tensor, unnest } from '../tensor/index.js'
 
 /** Typed arrays, Node's Buffer among them, that become a row of a batch. */
@@ -33,7 +33,7 @@ type Plain = NestedArray | NumberArray | ShapedArray | readonly NumberArray[]
 
 /** @throws TorchLearnerError `ERR_INVALID_ARG` for what isn't numbers, and for rows of different lengths */
 export function unravel(value: Plain): Values {
-  if (isNumberArray(value)) return { kind: kindOf(value), items: value, shape: [value.length] }
+  if (isNumberArray(value) && !isDetached(value)) return { kind: kindOf(value), items: value, shape: [value.length] }
   if (isShaped(value)) {
     const size = value.shape.reduce((product, side) => product * side, 1)
     if (size === value.data.length) return { kind: kindOf(value.data), items: value.data, shape: value.shape }

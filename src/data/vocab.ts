@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
 import { checkOptions } from './options.js'
 
 const Options = z.strictObject({ sort: z.boolean({ error: 'true or false' }).default(true) })
@@ -20,7 +20,7 @@ export class Vocab {
    */
   constructor(labels: Iterable<string>, options: { sort?: boolean } = {}) {
     const { sort } = checkOptions(Options, options, 'Vocab')
-    const isList = typeof labels === 'object' && labels !== null && Symbol.iterator in labels
+    const isList = isCollection(labels)
     const items = isList ? [...new Set(labels)] : []
     if (!isList || !items.every(label => typeof label === 'string')) {
       throw invalidArgument('labels', 'a list of strings', labels)

@@ -83,6 +83,9 @@ export class CallbackSet implements Iterable<Callback> {
 
   /** The callback of a class, or with a name; the last one if there are several. */
   find<T extends Callback>(which: string | (abstract new (...args: never[]) => T)): Callback | undefined {
+    if (typeof which !== 'string' && !isCallbackClass(which)) {
+      throw invalidArgument('which', 'the name or the class of a callback', which)
+    }
     return this.#list.findLast(callback =>
       typeof which === 'string' ? callback.name === which : callback instanceof which,
     )
@@ -99,11 +102,18 @@ function asArray(list: CallbackList): CallbackLike[] {
 }
 
 function instantiate(like: CallbackLike): Callback {
+  if (typeof like === 'function' && !isCallbackClass(like)) {
+    throw invalidArgument('cbs', 'a callback, a class of callbacks, or a list of them', like)
+  }
   const callback = typeof like === 'function' ? new like() : like
   if (callback instanceof Callback) return callback
   throw invalidArgument('cbs', 'a callback, a class of callbacks, or a list of them', like)
 }
 
 function matches(callback: Callback, like: Callback | CallbackClass): boolean {
-  return typeof like === 'function' ? callback instanceof like : callback === like
+  return isCallbackClass(like) && typeof like === 'function' ? callback instanceof like : callback === like
+}
+
+function isCallbackClass(value: unknown): boolean {
+  return typeof value === 'function' && (value === Callback || value.prototype instanceof Callback)
 }

@@ -1,9 +1,9 @@
 import { checkOptions } from '../data/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Conv2d, type Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
-import type { Tensor } from '../tensor/index.js'
+import { Tensor } from '../tensor/index.js'
 import { type Callback, inContext, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
 import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
@@ -168,12 +168,14 @@ export class Learner extends LoopState {
 
   /** Runs `body` with callbacks added, and removes them however it ends. */
   async addedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
+    checkFunction('body', body)
     const added = this.#cbs.add(cbs)
     return endingWith(body, () => void this.#cbs.remove(added))
   }
 
   /** Runs `body` without some callbacks; afterwards they stand at the end of the list. */
   async removedCbs<T>(cbs: CallbackRefs, body: () => Awaitable<T>): Promise<T> {
+    checkFunction('body', body)
     const { removed, failures } = this.#cbs.take(cbs)
     const run = () => {
       throwFirst(failures)
@@ -208,6 +210,8 @@ export class Learner extends LoopState {
 
   /** Hands the number in a one-element tensor to `sink` once it has been computed; failures surface in the loop. */
   observe(scalar: Tensor, sink: (value: number) => void): void {
+    if (!(scalar instanceof Tensor)) throw invalidArgument('scalar', 'a tensor of one element', scalar)
+    checkFunction('sink', sink)
     this.pipeline.observe(scalar, sink)
   }
 
@@ -343,6 +347,7 @@ export class Learner extends LoopState {
 
   /** @internal Runs `body` without showing anything. */
   async quietly<T>(body: () => Promise<T>): Promise<T> {
+    checkFunction('body', body)
     const { logger, silent } = this
     this.logger = () => undefined
     this.silent = true

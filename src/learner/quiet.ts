@@ -1,3 +1,4 @@
+import { checkFunction } from '../native/index.js'
 import { Learner } from './learner.js'
 import { ProgressCallback } from './progress.js'
 
@@ -21,10 +22,12 @@ declare module './learner.js' {
 }
 
 Learner.prototype.noBar = function (this: Learner, body) {
+  checkFunction('body', body)
   return this.removedCbs(ProgressCallback, body)
 }
 
 Learner.prototype.noLogging = async function (this: Learner, body) {
+  checkFunction('body', body)
   const { logger } = this
   this.logger = () => undefined
   try {

@@ -1,5 +1,5 @@
 import { PendingChannels } from '../data/index.js'
-import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
+import { invalidArgument, isDetached, isTyped, knownOptions } from '../native/index.js'
 import { tensorOperator } from '../nn/operators.js'
 import { Tensor, tensor } from '../tensor/index.js'
 
@@ -26,7 +26,7 @@ export function partnersTensor(perm: Partners): Tensor {
 export function weightsTensor(lam: MixWeights): Tensor {
   if (lam instanceof Tensor) return lam
   const values = typeof lam === 'number' ? [lam] : lam
-  if (!isTyped(values, 'Float32Array') && !Array.isArray(values)) {
+  if (isTyped(values, 'Float32Array') ? isDetached(values) : !Array.isArray(values)) {
     throw invalidArgument('lam', 'a tensor, a Float32Array, an array of numbers or a number', lam)
   }
   const wrong = values.findIndex(value => !(typeof value === 'number' && value >= 0 && value <= 1))

@@ -1,4 +1,4 @@
-import { invalidArgument, isThenable } from '../native/index.js'
+import { checkFunction, invalidArgument, isThenable } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 
 /**
@@ -59,6 +59,7 @@ function reducingBy(lossFunc: LossFunction, reduction: string): LossFunction {
 
 /** Runs `fn`, which may be async, and `restore` after it, however it ends. */
 function restoring<T>(fn: () => T, restore: () => void): T {
+  checkFunction('fn', fn)
   let pending = false
   try {
     const result = fn()

@@ -199,3 +199,27 @@ export function messageOf(error: unknown): string {
   if (typeof error === 'string') return error
   return isError(error) ? readable(() => String(error.message)) : describe(error)
 }
+
+/**
+ * Looks at a value that is somebody else's: what its getters throw, or a revoked proxy does, comes out as a coded error with
+ * the original as `cause`.
+ */
+export function inspected<T>(name: string, value: unknown, look: () => T): T {
+  try {
+    return look()
+  } catch (error) {
+    throw unreadable(name, value, error)
+  }
+}
+
+/** The error for a value that threw `error` when it was looked at; coded errors stay what they are. */
+export function unreadable(name: string, value: unknown, error: unknown): TorchLearnerError {
+  if (error instanceof TorchLearnerError) return error
+  const sentence = `Expected a value that can be looked at for ${name} but received ${describe(value)}`
+  return new TorchLearnerError('ERR_INVALID_ARG', `${sentence}, which throws: ${messageOf(error)}`, { cause: error })
+}
+
+/** A function that somebody passed, checked. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidArgument(name, 'a function', value)
+}

@@ -3,7 +3,17 @@ import { loadAddon } from './load.js'
 
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
 export { doctor } from './doctor.js'
-export { describe, type ErrorCode, invalidArgument, messageOf, TorchLearnerError, typeName } from './errors.js'
+export {
+  checkFunction,
+  describe,
+  type ErrorCode,
+  inspected,
+  invalidArgument,
+  messageOf,
+  TorchLearnerError,
+  typeName,
+  unreadable,
+} from './errors.js'
 export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
 export {
   codeOf,
@@ -11,6 +21,8 @@ export {
   hasCode,
   isAbortSignal,
   isArrayBuffer,
+  isCollection,
+  isDetached,
   isError,
   isMap,
   isPlainObject,

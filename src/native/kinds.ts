@@ -46,6 +46,22 @@ export function isTyped<N extends keyof TypedArrays>(value: unknown, ...names: r
   return name !== undefined && (names as readonly string[]).includes(name)
 }
 
+/** Whether a typed array has lost its memory to another thread: it looks empty, and any work on it throws. */
+export function isDetached(array: { readonly buffer: ArrayBufferLike; readonly length: number }): boolean {
+  if (array.length > 0 || !isArrayBuffer(array.buffer)) return false
+  try {
+    array.buffer.slice(0, 0)
+    return false
+  } catch {
+    return true // what isn't there can't be copied
+  }
+}
+
+/** Something to iterate over that can hold any values, which typed arrays can't. */
+export function isCollection(value: unknown): value is Iterable<unknown> {
+  return isObject(value) && typedArrayName(value) === undefined && Symbol.iterator in value
+}
+
 /** What is under a typed array: not shared memory. */
 export function isArrayBuffer(value: unknown): value is ArrayBuffer {
   return types.isArrayBuffer(value)

@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.js'
+import { inspected, invalidArgument } from './errors.js'
 import { isPlainObject } from './kinds.js'
 
 /**
@@ -7,9 +7,9 @@ import { isPlainObject } from './kinds.js'
  * @param where what takes the options: `Linear`
  */
 export function knownOptions(where: string, options: unknown, names: readonly string[]): void {
-  if (!isOptions(options))
-    throw invalidArgument(`the options of ${where}`, `an object with ${names.join(', ')}`, options)
-  for (const name of Object.keys(options)) {
+  const given = inspected(`the options of ${where}`, options, () => (isOptions(options) ? Object.keys(options) : null))
+  if (given === null) throw invalidArgument(`the options of ${where}`, `an object with ${names.join(', ')}`, options)
+  for (const name of given) {
     if (!names.includes(name)) throw invalidArgument(`the options of ${where}`, `only ${names.join(', ')}`, name)
   }
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, isCollection } from '../native/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { type AnyModule, Module } from './module.js'
 
@@ -11,6 +11,7 @@ function checkModule(name: string, value: unknown): void {
 
 /** Index as arrays count: from the end when negative. */
 function position(index: number, length: number): number {
+  if (!Number.isInteger(index)) throw invalidArgument('index', 'a whole number', index)
   return index < 0 ? index + length : index
 }
 
@@ -54,6 +55,9 @@ export class Sequential extends Module<[Tensor], Tensor> implements Iterable<Lay
 
   /** A new Sequential with some of the modules; they are shared, not copied. */
   slice(start?: number, end?: number): Sequential {
+    for (const [name, value] of Object.entries({ start, end })) {
+      if (value !== undefined && !Number.isInteger(value)) throw invalidArgument(name, 'a whole number', value)
+    }
     return new Sequential(...[...this].slice(start, end))
   }
 
@@ -77,9 +81,7 @@ export interface ModuleList<M extends AnyModule> {
 export class ModuleList<M extends AnyModule = Layer> extends Module<never[], never> implements Iterable<M> {
   constructor(modules: Iterable<M> = []) {
     super()
-    if (typeof modules !== 'object' || modules === null || !(Symbol.iterator in modules)) {
-      throw invalidArgument('modules', 'a list of modules', modules)
-    }
+    if (!isCollection(modules)) throw invalidArgument('modules', 'a list of modules', modules)
     this.append(...modules)
   }
 

@@ -213,6 +213,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
 
   /** Parameters and buffers by dotted name: PyTorch's names and order. The tensors share the module's memory. */
   stateDict(prefix = ''): Map<string, Tensor> {
+    if (typeof prefix !== 'string') throw invalidArgument('prefix', 'text', prefix)
     const state = new Map<string, Tensor>()
     for (const [name, tensor] of this.namedState(prefix)) state.set(name, tensor.detach())
     return state

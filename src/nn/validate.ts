@@ -1,4 +1,4 @@
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { inspected, invalidArgument, knownOptions } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 
 export { knownOptions }
@@ -36,7 +36,8 @@ export function oneOf<T extends string>(name: string, value: unknown, choices: r
 export function pair(name: string, value: unknown, minimum = 1): Pair {
   const fits = (item: unknown) => typeof item === 'number' && Number.isSafeInteger(item) && item >= minimum
   if (fits(value)) return value as number
-  if (Array.isArray(value) && value.length === 2 && value.every(fits)) return [value[0], value[1]]
+  const isPair = inspected(name, value, () => Array.isArray(value) && value.length === 2 && value.every(fits))
+  if (isPair && Array.isArray(value)) return [value[0], value[1]]
   throw invalidArgument(name, `a whole number of at least ${minimum}, or a pair [height, width] of them`, value)
 }
 
@@ -46,6 +47,6 @@ export function both(value: Pair): [number, number] {
 }
 
 export function isTensor(name: string, value: unknown): Tensor {
-  if (value instanceof Tensor) return value
+  if (inspected(name, value, () => value instanceof Tensor)) return value as Tensor
   throw invalidArgument(name, 'a Tensor', value)
 }

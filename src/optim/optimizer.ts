@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
 import { flag, knownOptions } from '../nn/validate.js'
 import { empty, listOf, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
@@ -152,6 +152,7 @@ export abstract class Optimizer {
   setFlags(params: Iterable<Tensor>, flags: Partial<ParamFlags>): void {
     knownOptions('setFlags', flags, ['doWd', 'forceTrain'])
     for (const [name, value] of Object.entries(flags)) flag(name, value)
+    if (!isCollection(params)) throw invalidArgument('params', 'a list of parameters', params)
     for (const param of params) {
       const own = this.#flags.get(param)
       if (own !== undefined) Object.assign(own, flags)
@@ -265,7 +266,7 @@ export const averages = { mom: belowOne, sqrMom: belowOne }
 export const adamState = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }
 
 function toGroups(params: ParamsOrGroups): Tensor[][] {
-  if (typeof params !== 'object' || params === null || !(Symbol.iterator in params)) {
+  if (!isCollection(params)) {
     throw invalidArgument('params', 'parameters, or groups of parameters', params, 'Pass model.parameters()')
   }
   const items = listOf<Tensor | Iterable<Tensor>>('params', params)

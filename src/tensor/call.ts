@@ -6,6 +6,7 @@ import {
   native,
   type TaggedValue,
   TorchLearnerError,
+  unreadable,
 } from '../native/index.js'
 import { context } from './context.js'
 import { Generator } from './random.js'
@@ -101,6 +102,14 @@ function lower(value: OpArgument): unknown {
  * @param args the positional arguments; a plain object at the end holds named ones, in camelCase or snake_case
  */
 export function callOperator(index: number, args: readonly OpArgument[]): unknown {
+  try {
+    return record(index, args)
+  } catch (error) {
+    throw unreadable("an operator's arguments", args, error)
+  }
+}
+
+function record(index: number, args: readonly OpArgument[]): unknown {
   const last = args.length - 1
   const options = last >= 0 && isPlainObject(args[last]) ? (args[last] as Record<string, OpArgument>) : null
   const count = options === null ? args.length : last

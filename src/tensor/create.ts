@@ -1,4 +1,4 @@
-import { invalidArgument, isTyped } from '../native/index.js'
+import { inspected, invalidArgument, isTyped } from '../native/index.js'
 import {
   checkDType,
   type Device,
@@ -52,7 +52,7 @@ const COMMON = ['dtype', 'device', 'requiresGrad']
 /** Wrong names of options are errors: an ignored one is a bug found late. */
 function checkOptions(given: TensorOptions, more: readonly string[] = []): void {
   if (typeof given !== 'object' || given === null) throw invalidArgument('options', 'an object', given)
-  for (const name in given) {
+  for (const name of inspected('options', given, () => Object.keys(given))) {
     if (COMMON.includes(name) || more.includes(name)) continue
     throw invalidArgument('options', `only the names ${[...COMMON, ...more].join(', ')}`, name)
   }

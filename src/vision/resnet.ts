@@ -79,7 +79,8 @@ export class Bottleneck extends Module<[Tensor], Tensor> {
     { groups = 1, widthPerGroup = 64 }: BottleneckShape = {},
   ) {
     super()
-    const inner = Math.trunc((width * widthPerGroup) / 64) * groups
+    wholeNumber('width', width)
+    const inner = Math.trunc((width * wholeNumber('widthPerGroup', widthPerGroup)) / 64) * wholeNumber('groups', groups)
     this.conv1 = conv1x1(from, inner)
     this.bn1 = new BatchNorm2d(inner)
     this.conv2 = conv3x3(inner, inner, stride, groups)

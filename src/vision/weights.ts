@@ -85,7 +85,8 @@ function failed({ name, url, folder, file }: Place, reason: string, cause?: unkn
  * @example const file = await downloadWeights('resnet18')
  */
 export async function downloadWeights(name: WeightsName, version: WeightsVersion = 'IMAGENET1K_V1'): Promise<string> {
-  if (!Object.hasOwn(FILES, name)) throw invalidArgument('name', `one of ${Object.keys(FILES).join(', ')}`, name)
+  if (typeof name !== 'string' || !Object.hasOwn(FILES, name))
+    throw invalidArgument('name', `one of ${Object.keys(FILES).join(', ')}`, name)
   const place = placeOf(name, version)
   if (existsSync(place.file)) return place.file
   try {

@@ -45,7 +45,7 @@ export abstract class Metric {
 /** The column of a function: its name in snake case. */
 export function metricName(func: unknown): string {
   if (typeof func !== 'function') throw invalidArgument('func', 'a function of predictions and targets', func)
-  return snakeCase(func.name) || 'metric'
+  return typeof func.name === 'string' && func.name !== '' ? snakeCase(func.name) : 'metric'
 }
 
 /** @internal What a metric reads of a Learner. */
