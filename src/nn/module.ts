@@ -182,13 +182,9 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
   }
 
   /** Calls `fn` with every module, children before their parents; one that several share as often as it is used. */
-  apply(fn: (module: AnyModule) => void, above = new Set<AnyModule>()): this {
+  apply(fn: (module: AnyModule) => void): this {
     if (typeof fn !== 'function') throw invalidArgument('fn', 'a function of a module', fn)
-    if (above.has(this as AnyModule)) return this
-    above.add(this as AnyModule)
-    for (const child of this.children()) child.apply(fn, above)
-    above.delete(this as AnyModule)
-    fn(this as AnyModule)
+    visit(this as AnyModule, fn, new Set())
     return this
   }
 
@@ -270,6 +266,15 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
 
 function named(target: DType | Device): ModuleTarget {
   return isDType(target) ? { dtype: target } : { device: target }
+}
+
+/** A module that is among its own descendants is not gone into again. */
+function visit(module: AnyModule, fn: (module: AnyModule) => void, above: Set<AnyModule>): void {
+  if (above.has(module)) return
+  above.add(module)
+  for (const child of module.children()) visit(child, fn, above)
+  above.delete(module)
+  fn(module)
 }
 
 function join(prefix: string, name: string): string {
