@@ -127,11 +127,12 @@ class FitJob : public PictureJob {
 
 class SizeJob : public PictureJob {
  public:
-  explicit SizeJob(std::string path) : PictureJob(1, single_threads(), 0), path_(std::move(path)) {}
+  SizeJob(std::string path, bool is_upright)
+      : PictureJob(1, single_threads(), 0), path_(std::move(path)), is_upright_(is_upright) {}
 
  protected:
   void run(size_t) noexcept override {
-    failure_ = attempt(0, [&] { size_ = decoder().size(path_); });
+    failure_ = attempt(0, [&] { size_ = decoder().size(path_, is_upright_); });
   }
 
   napi_value result(napi_env env) override {
@@ -142,6 +143,7 @@ class SizeJob : public PictureJob {
 
  private:
   const std::string path_;
+  const bool is_upright_;
   Size size_;
   std::optional<Failure> failure_;
 };
@@ -216,10 +218,12 @@ napi_value picture_batch(Environment& environment, napi_env env, napi_callback_i
   return to_js(env, environment.put(at::empty({n, height, width, 3}, at::kByte)));
 }
 
-// imageSize(path) -> Promise<{width, height} or failure>
+// imageSize(path, upright) -> Promise<{width, height} or failure>
 napi_value image_size(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  return Job::start(environment, env, std::make_shared<SizeJob>(read_string(env, args[0])), 1);
+  Args<2> args(env, info);
+  require(args.count == 2, "(path, upright)");
+  auto job = std::make_shared<SizeJob>(read_string(env, args[0]), read_bool(env, args[1], "upright"));
+  return Job::start(environment, env, job, 1);
 }
 
 // dropImages(ticket): what hasn't begun of those files is left out, and their promises are settled.

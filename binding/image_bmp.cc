@@ -1,5 +1,7 @@
-// BMP, which sharp doesn't read: all depths, palettes, bit masks, and run lengths.
+// BMP, and DIB, which is the same without the header of a file: all depths, palettes, bit masks, and run lengths.
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -30,40 +32,47 @@ struct Mask {
 class Bmp : public Codec {
  public:
   bool knows(Bytes file) const override {
-    if (file.size() < kFileHeader + 12 || file[0] != 'B' || file[1] != 'M') return false;
+    if (file.size() < kFileHeader + 12) return false;
+    if (file[0] != 'B' || file[1] != 'M') return is_bare(file);
     const uint32_t length = read<uint32_t>(file, kFileHeader);
     return length == 12 || (length >= 16 && length <= 124);
   }
 
   Size open(Bytes file) override {
     file_ = file;
-    const size_t header = read<uint32_t>(kFileHeader);
-    if (file.size() < kFileHeader + header) throw damaged("it ends in its header");
+    start_ = file[0] == 'B' && file[1] == 'M' ? kFileHeader : 0;
+    const size_t header = read<uint32_t>(start_);
+    if (file.size() < start_ + header) throw damaged("it ends in its header");
     const bool is_old = header == 12;
     int64_t width, height;
     if (is_old) {
-      width = read<uint16_t>(18);
-      height = read<uint16_t>(20);
+      width = read<uint16_t>(start_ + 4);
+      height = read<uint16_t>(start_ + 6);
     } else {
-      width = read<int32_t>(18);
-      height = read<int32_t>(22);
+      width = read<int32_t>(start_ + 4);
+      height = read<int32_t>(start_ + 8);
     }
     is_top_down_ = height < 0;
     height = is_top_down_ ? -height : height;
     if (width < 1 || height < 1 || height > INT32_MAX) throw damaged("its size is 0 or less");
     size_ = {static_cast<int>(width), static_cast<int>(height)};
-    depth_ = read<uint16_t>(is_old ? 24 : 28);
-    compression_ = header >= 20 ? static_cast<Compression>(read<uint32_t>(30)) : kNone;
+    depth_ = read<uint16_t>(start_ + (is_old ? 10 : 14));
+    compression_ = header >= 20 ? static_cast<Compression>(read<uint32_t>(start_ + 16)) : kNone;
     const bool has_masks = (compression_ == kMasks || compression_ == kMasksWithAlpha) && depth_ >= 16;
     const bool is_known = depth_ == 1 || depth_ == 4 || depth_ == 8 || depth_ == 16 || depth_ == 24 || depth_ == 32;
     if (!is_known || !(compression_ == kNone || has_runs() || has_masks)) {
       throw DecodeError(Problem::unsupported, "it is a BMP of " + std::to_string(depth_) + " bits and compression " +
                                                   std::to_string(compression_) + ", which isn't read here");
     }
-    pixels_ = read<uint32_t>(10);
+    // masks may be part of the header or follow it, then come the colours, then the pixels
+    const size_t masks = has_masks && header == 40 ? (compression_ == kMasks ? 12 : 16) : 0;
+    const size_t stated = header >= 36 ? read<uint32_t>(start_ + 32) : 0;
+    const size_t colours = stated == 0 ? size_t{1} << std::min(depth_, 8) : stated;
+    const size_t colour_bytes = is_old ? 3 : 4, palette = start_ + header + masks;
+    pixels_ = start_ > 0 ? read<uint32_t>(10) : palette + (depth_ <= 8 ? colours * colour_bytes : 0);
     if (pixels_ > file.size()) throw damaged("its pixels are missing");
     stride_ = (static_cast<size_t>(width) * depth_ + 31) / 32 * 4;
-    if (depth_ <= 8) read_palette(header, is_old);
+    if (depth_ <= 8) read_palette(palette, colours, colour_bytes);
     if (depth_ == 16 || depth_ == 32) read_masks(has_masks);
     return size_;
   }
@@ -72,7 +81,9 @@ class Bmp : public Codec {
     scale = 1;
     next_ = 0;
     // Run lengths may leave out pixels, but not without a byte a row.
-    const double least = has_runs() ? static_cast<double>(size_.height) : static_cast<double>(stride_) * size_.height;
+    const double last = std::ceil(static_cast<double>(size_.width) * depth_ / 8);  // without what fills up its row
+    const double plain = static_cast<double>(stride_) * (size_.height - 1) + last;
+    const double least = has_runs() ? static_cast<double>(size_.height) : plain;
     if (least > static_cast<double>(file_.size() - pixels_)) throw damaged("its bytes are too few for its size");
     if (has_runs()) unroll();
     return size_;
@@ -97,11 +108,20 @@ class Bmp : public Codec {
   }
 
   void close() noexcept override {
-    if (indices_.size() > size_t{1} << 22) std::vector<uint8_t>().swap(indices_);
+    give_back(indices_);
     indices_.clear();
   }
 
  private:
+  // Without a file's header there is no mark: the numbers must make sense.
+  static bool is_bare(Bytes file) {
+    const uint32_t length = read<uint32_t>(file, 0);
+    for (const uint32_t known : {12, 40, 52, 56, 64, 108, 124}) {
+      if (length == known) return read<uint16_t>(file, length == 12 ? 8 : 12) == 1;
+    }
+    return false;
+  }
+
   bool has_runs() const { return (compression_ == kRuns8 && depth_ == 8) || (compression_ == kRuns4 && depth_ == 4); }
 
   template <typename T>
@@ -116,12 +136,9 @@ class Bmp : public Codec {
     return read<T>(file_, at);
   }
 
-  void read_palette(size_t header, bool is_old) {
-    const size_t bytes = is_old ? 3 : 4, start = kFileHeader + header;
-    const size_t stated = header >= 36 ? read<uint32_t>(46) : 0;
+  void read_palette(size_t start, size_t colours, size_t bytes) {
     const size_t room = pixels_ > start ? (pixels_ - start) / bytes : 0;
-    size_t colours = std::min(stated == 0 ? size_t{1} << depth_ : stated, size_t{256});
-    colours = std::min(colours, room);
+    colours = std::min({colours, room, size_t{256}});
     std::memset(palette_, 0, sizeof palette_);
     for (size_t i = 0; i < colours; i++) {
       for (size_t c = 0; c < 3; c++) palette_[i][c] = file_[start + i * bytes + 2 - c];
@@ -130,7 +147,7 @@ class Bmp : public Codec {
 
   void read_masks(bool are_given) {
     if (are_given) {
-      for (int c = 0; c < 3; c++) masks_[c].bits = read<uint32_t>(kFileHeader + 40 + 4 * c);
+      for (int c = 0; c < 3; c++) masks_[c].bits = read<uint32_t>(start_ + 40 + 4 * c);
     } else if (depth_ == 16) {
       masks_[0].bits = 0x7c00, masks_[1].bits = 0x3e0, masks_[2].bits = 0x1f;
     } else {
@@ -183,6 +200,7 @@ class Bmp : public Codec {
   }
 
   Bytes file_;
+  size_t start_ = 0;  // of the header
   Size size_;
   bool is_top_down_ = false;
   int depth_ = 0;

@@ -47,6 +47,7 @@ struct Step {
 struct Request {
   std::vector<Step> steps;
   double max_pixels = 1e8;
+  bool upright = false;  // turned as an orientation tag says, before the steps
 
   Size to() const { return steps.back().to; }
   size_t draws() const;  // how many numbers a picture needs

@@ -39,6 +39,8 @@ class Codec {
   virtual bool knows(Bytes file) const = 0;
   // The size that the header states; refuses files that can't hold a picture of that size.
   virtual Size open(Bytes file) = 0;
+  // Of the picture that open() has looked into, as exif_orientation() has it.
+  virtual int orientation() const { return 1; }
   // Gets ready for the rows. The picture may come smaller than it is, but no smaller than `scale` times, which becomes
   // what it is.
   virtual Size start(double& scale) = 0;
@@ -50,6 +52,8 @@ class Codec {
 };
 
 std::unique_ptr<Codec> make_bmp();
+std::unique_ptr<Codec> make_gif();
+std::unique_ptr<Codec> make_pnm();
 #ifdef TORCH_LEARNER_HAVE_SPNG
 std::unique_ptr<Codec> make_png();
 #endif

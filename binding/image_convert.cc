@@ -93,6 +93,10 @@ Step read_step(napi_env env, napi_value object) {
 Request read_request(napi_env env, napi_value object) {
   Request request;
   request.max_pixels = number(env, object, "maxPixels");
+  const napi_value upright = member(env, object, "upright");
+  napi_valuetype type;
+  check(napi_typeof(env, upright, &type));
+  request.upright = type != napi_undefined && read_bool(env, upright, "upright");
   const napi_value steps = member(env, object, "steps");
   uint32_t count = 0;
   check(napi_get_array_length(env, steps, &count));

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "image_kernels.h"
+#include "image_orientation.h"
 
 namespace torch_learner::image {
 
@@ -20,7 +21,6 @@ namespace {
 constexpr off_t kMaxFileBytes = off_t{1} << 30;
 // Longer sides are no photographs, and tables by row and column would take more memory than the pixels.
 constexpr int kMaxSide = 1000000;
-constexpr size_t kKeptBytes = size_t{1} << 22;
 
 struct Descriptor {
   int value;
@@ -90,15 +90,18 @@ void check_exact(Size size, const Request& request) {
   throw DecodeError(Problem::wrong_size, text);
 }
 
-struct Closing {
-  Codec& codec;
-  ~Closing() { codec.close(); }
-};
-
-// What is left of memory that a large picture took and a small one doesn't need.
-void give_back(std::vector<uint8_t>& buffer) {
-  if (buffer.capacity() > kKeptBytes) std::vector<uint8_t>().swap(buffer);
+// Decoded at twice the wanted size or more, a picture resizes to within a level of resizing the whole.
+double least_scale(const Box& box, Size to) {
+  const double across = static_cast<double>(to.width) / box.size.width;
+  const double down = static_cast<double>(to.height) / box.size.height;
+  return std::min(2 * std::max(across, down), 1.0);
 }
+
+template <typename Body>
+struct AtEnd {
+  Body body;
+  ~AtEnd() { body(); }
+};
 
 }  // namespace
 
@@ -109,7 +112,9 @@ Decoder::Decoder() {
 #ifdef TORCH_LEARNER_HAVE_SPNG
   codecs_.push_back(make_png());
 #endif
+  codecs_.push_back(make_gif());
   codecs_.push_back(make_bmp());
+  codecs_.push_back(make_pnm());
 }
 
 Decoder::~Decoder() = default;
@@ -117,6 +122,7 @@ Decoder::~Decoder() = default;
 void Decoder::trim() {
   give_back(file_);
   give_back(rgb_);
+  give_back(row_);
   resampler_.trim();
 }
 
@@ -135,28 +141,35 @@ Codec& Decoder::open(const std::string& path) {
   throw DecodeError(Problem::unsupported, "it isn't in a format that this build decodes");
 }
 
-Size Decoder::size(const std::string& path) {
-  open(path).close();
-  return size_;
+Size Decoder::size(const std::string& path, bool is_upright) {
+  const AtEnd trimming{[this] { trim(); }};
+  Codec& codec = open(path);
+  const AtEnd closing{[&] { codec.close(); }};
+  return is_upright ? upright(size_, codec.orientation()) : size_;
 }
 
-View Decoder::whole(Codec& codec) {
-  double scale = 1;
-  const Size size = codec.start(scale);
+View Decoder::whole(Codec& codec, int orientation, double scale) {
+  const Size size = codec.start(scale), turned = upright(size, orientation);
   const size_t row_bytes = static_cast<size_t>(size.width) * 3;
   rgb_.resize(row_bytes * size.height + kSlack);
-  for (int y = 0; y < size.height; y++) codec.row(rgb_.data() + row_bytes * y);
+  row_.resize(orientation == 1 ? 0 : row_bytes + kSlack);
+  for (int y = 0; y < size.height; y++) {
+    if (orientation == 1) {
+      codec.row(rgb_.data() + row_bytes * y);
+      continue;
+    }
+    codec.row(row_.data());
+    const Course course = course_of(y, size, orientation);
+    uint8_t* to = rgb_.data() + course.first * 3;
+    for (size_t x = 0; x < row_bytes; x += 3, to += course.step * 3) std::memcpy(to, row_.data() + x, 3);
+  }
   codec.finish();
-  return {rgb_.data(), size, static_cast<ptrdiff_t>(row_bytes)};
+  return {rgb_.data(), turned, static_cast<ptrdiff_t>(turned.width) * 3, scale};
 }
 
 // Row by row from the codec to the resampler, so that no more than a row is ever held.
 void Decoder::stream(Codec& codec, const Box& box, const Request& request, uint8_t* out) {
-  // Decoded at twice the wanted size or more, a picture resizes to within a level of resizing the whole.
-  const Size to = request.steps.front().to;
-  const double least =
-      2 * std::max(static_cast<double>(to.width) / box.size.width, static_cast<double>(to.height) / box.size.height);
-  double scale = std::min(least, 1.0);
+  double scale = least_scale(box, request.steps.front().to);
   const Size size = codec.start(scale);
   resampler_.begin(size, scale, box, request, out);
   rgb_.resize(static_cast<size_t>(size.width) * 3 + kSlack);
@@ -169,27 +182,32 @@ void Decoder::stream(Codec& codec, const Box& box, const Request& request, uint8
 }
 
 void Decoder::decode(const std::string& path, const Request& request, const double* draws, uint8_t* out) {
+  const AtEnd trimming{[this] { trim(); }};
   Codec& codec = open(path);
-  const Closing closing{codec};
+  const AtEnd closing{[&] { codec.close(); }};
   check_size(size_, request.max_pixels);
-  check_exact(size_, request);
-  const Box box = choose_box(request.steps.front(), size_, draws);
-  if (box.inside(size_)) {
+  const int orientation = request.upright ? codec.orientation() : 1;
+  const Size size = upright(size_, orientation);
+  check_exact(size, request);
+  const Box box = choose_box(request.steps.front(), size, draws);
+  if (orientation == 1 && box.inside(size)) {
     stream(codec, box, request, out);
     resampler_.finish(request, draws, out);
-  } else {
-    resampler_.run(whole(codec), size_, request, draws, out);
+    return;
   }
-  trim();
+  // A smaller scale leaves a part of a pixel at the far edges, which turning would bring to the near ones.
+  const bool may_shrink = box.inside(size) && size.width % 8 == 0 && size.height % 8 == 0;
+  const double scale = may_shrink ? least_scale(box, request.steps.front().to) : 1;
+  resampler_.run(whole(codec, orientation, scale), size, request, draws, out);
 }
 
 void Decoder::fit(View from, const Request& request, const double* draws, uint8_t* out) {
+  const AtEnd trimming{[this] { trim(); }};
   resampler_.run(from, from.size, request, draws, out);
-  trim();
 }
 
 std::vector<std::string> codecs() {
-  std::vector<std::string> names{"bmp"};
+  std::vector<std::string> names{"bmp", "gif", "pnm"};
 #ifdef TORCH_LEARNER_HAVE_SPNG
   names.emplace_back("png");
 #endif

@@ -12,6 +12,7 @@
 
 #include "image_codec.h"
 #include "image_kernels.h"
+#include "image_orientation.h"
 
 // after <cstdio>, whose types they use
 #include <jpeglib.h>
@@ -151,6 +152,20 @@ class Jpeg : public Codec {
       throw DecodeError(Problem::unsupported, "it is a JPEG of " + std::to_string(info.num_components) + " channels");
     }
     return {static_cast<int>(info.image_width), static_cast<int>(info.image_height)};
+  }
+
+  // Of the first segment with EXIF data before the pixels.
+  int orientation() const override {
+    constexpr uint8_t kApp1 = 0xe1, kScan = 0xda;
+    for (size_t at = 2; at + 4 <= file_.size() && file_[at] == 0xff && file_[at + 1] != kScan;) {
+      const size_t length = size_t{file_[at + 2]} << 8 | file_[at + 3];
+      if (length < 2 || length > file_.size() - at - 2) break;
+      const Bytes segment = file_.subspan(at + 4, length - 2);
+      const bool is_exif = segment.size() > 6 && std::memcmp(segment.data(), "Exif", 4) == 0;
+      if (file_[at + 1] == kApp1 && is_exif) return exif_orientation(segment);
+      at += length + 2;
+    }
+    return 1;
   }
 
   Size start(double& scale) override {

@@ -8,6 +8,7 @@
 
 #include "image_codec.h"
 #include "image_kernels.h"
+#include "image_orientation.h"
 
 namespace torch_learner::image {
 
@@ -53,6 +54,8 @@ class Png : public Codec {
     check(spng_get_ihdr(png_.get(), &header_));
     return {static_cast<int>(header_.width), static_cast<int>(header_.height)};
   }
+
+  int orientation() const override { return orientation_; }
 
   Size start(double& scale) override {
     scale = 1;
@@ -102,7 +105,7 @@ class Png : public Codec {
 
   void close() noexcept override {
     png_.reset();
-    if (whole_.size() > size_t{1} << 22) std::vector<uint8_t>().swap(whole_);
+    give_back(whole_);
     whole_.clear();
   }
 
@@ -113,12 +116,14 @@ class Png : public Codec {
     uint8_t* const bytes = file.data();
     size_t from = kSignature, to = kSignature;
     has_end_ = false;
+    orientation_ = 1;
     while (!has_end_ && from + kFrame <= file.size()) {
       const size_t length = big_endian(bytes + from) + kFrame;
       if (length > file.size() - from) break;
       const uint8_t* type = bytes + from + 4;
       const bool is_essential = (type[0] & 0x20) == 0;
       has_end_ = std::memcmp(type, "IEND", 4) == 0;
+      if (std::memcmp(type, "eXIf", 4) == 0) orientation_ = exif_orientation(file.subspan(from + 8, length - kFrame));
       if (is_essential) {
         if (to < from) std::memmove(bytes + to, bytes + from, length);
         to += length;
@@ -141,6 +146,7 @@ class Png : public Codec {
   spng_ihdr header_{};
   size_t length_ = 0;
   bool has_end_ = false;
+  int orientation_ = 1;
   bool is_deep_grey_ = false;
   size_t row_bytes_ = 0;
   size_t next_ = 0;

@@ -12,8 +12,6 @@ namespace torch_learner::image {
 namespace {
 
 constexpr int kChannels = 3;
-// Buffers up to this size (in elements) are kept from picture to picture.
-constexpr size_t kKept = size_t{1} << 22;
 
 // Where a coordinate outside [0, size) reads from, or -1 for nowhere.
 int fold(int at, int size, Padding padding) {
@@ -99,14 +97,20 @@ void Resampler::push(const uint8_t* row) {
   }
 }
 
-// All the rows that are needed. Nothing may be read behind the last one.
+// All the rows that are needed. Nothing may be read behind the last pixel: the last rows, several where they are short,
+// are copied to where there is room behind them.
 void Resampler::feed(View rows) {
-  const int end = end_row();
-  for (int y = first_row(); y < end - 1; y++) push(rows.rgb + y * rows.stride);
   const size_t row_bytes = static_cast<size_t>(rows.size.width) * kChannels;
-  last_.resize(row_bytes + kSlack);
-  std::memcpy(last_.data(), rows.rgb + (end - 1) * rows.stride, row_bytes);
-  push(last_.data());
+  const int end = end_row();
+  for (int y = first_row(); y < end; y++) {
+    const uint8_t* row = rows.rgb + y * rows.stride;
+    if (static_cast<size_t>(rows.size.height - 1 - y) * rows.stride < kSlack) {
+      last_.resize(row_bytes + kSlack);
+      std::memcpy(last_.data(), row, row_bytes);
+      row = last_.data();
+    }
+    push(row);
+  }
 }
 
 void Resampler::resize(View from, double left, double top, double right, double bottom, uint8_t* out, Size to) {
@@ -175,11 +179,8 @@ void Resampler::fit(View from, Size original, Box box, const Step& step, uint8_t
 }
 
 void Resampler::trim() {
-  if (canvas_.capacity() > kKept) std::vector<uint8_t>().swap(canvas_);
-  if (sums_.capacity() > kKept) std::vector<int32_t>().swap(sums_);
-  for (auto& buffer : between_) {
-    if (buffer.capacity() > kKept) std::vector<uint8_t>().swap(buffer);
-  }
+  for (auto* buffer : {&canvas_, &row_, &last_, &between_[0], &between_[1]}) give_back(*buffer);
+  give_back(sums_);
   if (across_.weight.capacity() > kKept) across_ = {};
   if (down_.weight.capacity() > kKept) down_ = {};
 }

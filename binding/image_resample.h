@@ -10,6 +10,19 @@
 
 namespace torch_learner::image {
 
+// Buffers up to this size (in elements) are kept from picture to picture: what a large picture took and a small one
+// doesn't need is given back. Where memory is checked none is, so that each is as long as it must be and no longer.
+#ifdef TORCH_LEARNER_CHECKED
+constexpr size_t kKept = 0;
+#else
+constexpr size_t kKept = size_t{1} << 22;
+#endif
+
+template <typename T>
+void give_back(std::vector<T>& buffer) {
+  if (buffer.capacity() > kKept) std::vector<T>().swap(buffer);
+}
+
 // Somebody else's pixels: `stride` bytes from row to row. They may show a picture at a smaller `scale`; its last pixels
 // then reach beyond the picture's edge, since sizes are whole.
 struct View {

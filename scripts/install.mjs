@@ -1,7 +1,8 @@
 // @ts-check
 // npm's install step: makes sure that there is an addon and the libtorch it needs. Does nothing when both are there.
-import { buildAddon, isUpToDate, readAddonStamp } from './addon/build.mjs'
+import { buildAddon, isUpToDate, lacksCodecs, readAddonStamp } from './addon/build.mjs'
 import { prebuiltLibtorch } from './addon/prebuilt.mjs'
+import { missingTools } from './addon/toolchain.mjs'
 import { findLibtorch } from './libtorch/find.mjs'
 import { provision } from './libtorch/provision.mjs'
 import { baseVersion } from './libtorch/release.mjs'
@@ -21,7 +22,9 @@ async function install() {
   // a libtorch without headers is enough to run what was built before
   const built = readAddonStamp()
   const here = built ? findLibtorch({ version: baseVersion(built.libtorch), cuda: built.cuda }).libtorch : null
-  if (here && isUpToDate(here)) {
+  // codecs may have been installed since: a build that finds none changes nothing
+  const mayImprove = built && lacksCodecs(built) && here?.include && missingTools() === null
+  if (here && isUpToDate(here) && !mayImprove) {
     console.log(`torch-learner: the addon is up to date, libtorch ${here.version} in ${here.root}`)
     return
   }

@@ -178,7 +178,7 @@ export {
   resnetSplit,
 } from './vision/body.js'
 export { CropPad, type CropPadOptions, RandomCrop } from './vision/crop-pad.js'
-export { imageSize, openImage, type RgbPicture } from './vision/decode.js'
+export { imageSize, type Orientation, openImage, type RgbPicture } from './vision/decode.js'
 export type { Draw } from './vision/draw.js'
 export { AdaptiveConcatPool2d, createHead, type HeadOptions } from './vision/head.js'
 export {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { missingTools, parallelJobs, which } from '../scripts/addon/toolchain.mjs'
+import { codecAdvice, missingTools, parallelJobs, which } from '../scripts/addon/toolchain.mjs'
 import { progress } from '../scripts/libtorch/progress.mjs'
 import { systemLibtorch } from '../scripts/libtorch/system.mjs'
 
@@ -42,6 +42,22 @@ test('a missing compiler is one sentence with the command of this system', t => 
       'install with `brew install cmake ninja`, then run `npm rebuild torch-learner`',
   )
   t.regex(tools('cmake', 'make') ?? '', /needs a C\+\+20 compiler, not found on PATH: install it and retry$/)
+})
+
+test('a build without codecs is one sentence with the commands of this system', t => {
+  const advice = (codecs: string[], ...names: string[]) => codecAdvice(codecs, { PATH: programs(t, ...names) })
+  t.is(advice(['bmp', 'png', 'jpeg'], 'apt-get'), null)
+  t.is(
+    advice(['bmp'], 'apt-get'),
+    'built without libspng and libjpeg-turbo, so PNG and JPEG files are decoded by sharp, several times slower than natively. ' +
+      'To change that, run `sudo apt-get install -y libspng-dev libjpeg-dev` and then `npm rebuild torch-learner` ' +
+      '(in a checkout of the project: `npm run build:native`)',
+  )
+  t.regex(
+    advice(['png'], 'apk') ?? '',
+    /^built without libjpeg-turbo, so JPEG files are .* run `sudo apk add libspng-dev /,
+  )
+  t.regex(advice([]) ?? '', /To change that, install their development packages and then `npm rebuild/)
 })
 
 test('only executable files are programs', t => {

@@ -31,7 +31,7 @@ const png = codecs.includes('png') ? 'the PNG is damaged or cut off: ' : ''
 const jpeg = codecs.includes('jpeg') ? 'the JPEG is damaged or cut off: ' : ''
 
 test('what this build decodes by itself', t => {
-  t.true(codecs.includes('bmp') && codecs.every(name => ['bmp', 'png', 'jpeg'].includes(name)))
+  t.true(['bmp', 'gif', 'pnm'].every(name => codecs.some(codec => codec === name)))
 })
 
 test('PNG: RGB, grey, alpha, palette, 16 bits, interlaced', async t => {

@@ -62,7 +62,7 @@ async function transformed(
   draws: readonly number[] = [],
   training = true,
 ): Promise<Uint8Array> {
-  const plan = planOf(transforms, 1e8, { width: 1, height: 1 })
+  const plan = planOf(transforms, { maxPixels: 1e8 }, { width: 1, height: 1 })
   const request = training ? plan.train : plan.valid
   const { width, height } = request.steps[request.steps.length - 1]
   const out = new Uint8Array(width * height * 3)
@@ -151,7 +151,11 @@ test('RandomCrop: inside the picture, or around it', t => {
 })
 
 test('validation takes no random numbers', t => {
-  const plan = planOf([new Resize(40), new RandomCrop(36), new RandomResizedCrop(24)], 1e8, { width: 1, height: 1 })
+  const plan = planOf(
+    [new Resize(40), new RandomCrop(36), new RandomResizedCrop(24)],
+    { maxPixels: 1e8 },
+    { width: 1, height: 1 },
+  )
   t.true(plan.valid.steps.every(({ random }) => !random))
   t.true(plan.train.steps.every(({ random }) => random))
   t.deepEqual(
@@ -182,7 +186,7 @@ test('large JPEGs: as from all their pixels', async t => {
     [new CropPad([200, 1000]), new Resize(64)],
   ]
   for (const transforms of chains) {
-    const count = planOf(transforms, 1e8, { width: 1, height: 1 }).train.steps.reduce(
+    const count = planOf(transforms, { maxPixels: 1e8 }, { width: 1, height: 1 }).train.steps.reduce(
       (sum, { method, random }) => sum + (method === 'area' ? 22 : random ? 2 : 0),
       0,
     )
@@ -281,5 +285,8 @@ test('wrong options', async t => {
       return new Resize(training ? 8 : 9).steps(training)
     }
   }
-  await expect(() => planOf([new Torn()], 1e8, { width: 1, height: 1 }), /transforms that end in one size/)
+  await expect(
+    () => planOf([new Torn()], { maxPixels: 1e8 }, { width: 1, height: 1 }),
+    /transforms that end in one size/,
+  )
 })

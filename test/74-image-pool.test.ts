@@ -22,6 +22,7 @@ import {
 } from 'torch-learner'
 import { native } from '../dist/native/index.js'
 import { decodeInto } from '../dist/vision/decode.js'
+import { underWayBySharp } from '../dist/vision/sharp.js'
 import { runProgram } from './helpers/child.js'
 import { noneLeft } from './helpers/memory.js'
 import { classFolders, picture, temporaryFolder, writeFiles } from './helpers/pictures.js'
@@ -41,7 +42,7 @@ async function largePictures(t: ExecutionContext<unknown>, count: number): Promi
 const counts = (n: number) => Array.from({ length: n }, (_, i) => i)
 
 async function settled(): Promise<void> {
-  while (native.imageThreads().waiting > 0) await pause(2)
+  while (native.imageThreads().waiting > 0 || underWayBySharp() > 0) await pause(2)
 }
 
 test.serial('as many threads as asked for, and none when there is nothing to do', async t => {
@@ -106,6 +107,12 @@ test.serial('what nobody wants any more is left out at once', async t => {
 
 const openFiles = async () => (process.platform === 'linux' ? (await readdir('/proc/self/fd')).length : 0)
 
+/** Without codecs of its own the addon leaves the reading to Node, whose files are closed a moment later. */
+async function noMoreFiles(t: ExecutionContext<unknown>, before: number): Promise<void> {
+  for (let i = 0; i < 300 && (await openFiles()) > before; i++) await pause(10)
+  t.true((await openFiles()) <= before)
+}
+
 test.serial('a pass that ends early leaves no picture, file or tensor', async t => {
   const folder = await largePictures(t, 48)
   const dls = await ImageDataLoaders.fromFolder(folder, { bs: 8, itemTfms: new Resize(64), prefetch: 4 })
@@ -142,7 +149,7 @@ test.serial('a pass that ends early leaves no picture, file or tensor', async t 
     await settled()
     await mark()
     noneLeft(t, tensors)
-    t.is(await openFiles(), files)
+    await noMoreFiles(t, files)
   }
 })
 
@@ -243,6 +250,6 @@ test.serial('fits that end early leave no picture, file or tensor', async t => {
   await end('cancel')
   const [files, tensors] = [await openFiles(), memoryStats().tensors]
   for (const what of ['abort', 'cancel', 'error', 'cancel'] as const) await end(what)
-  t.is(await openFiles(), files)
+  await noMoreFiles(t, files)
   noneLeft(t, tensors)
 })

@@ -64,11 +64,13 @@ test('by sharp alone', async t => {
   for (const recording of recordings) {
     const file = join(folder, recording.name)
     await writeFile(file, Buffer.from(recording.file, 'base64'))
-    // sharp doesn't read it, so the addon always does
-    if (file.endsWith('.bmp')) await coded(t, () => decodeBySharp(file, 1e6), 'ERR_DECODE', /in a format known here$/)
-    else if (recording.pixels === null) await coded(t, () => decodeBySharp(file, 1e6), 'ERR_DECODE', ENDLESS)
+    // sharp doesn't read it, so the addon always does; and of GIF it has other colours where nothing is opaque
+    if (file.endsWith('.bmp'))
+      await coded(t, () => decodeBySharp(file, { maxPixels: 1e6 }), 'ERR_DECODE', /in a format known here$/)
+    else if (recording.pixels === null)
+      await coded(t, () => decodeBySharp(file, { maxPixels: 1e6 }), 'ERR_DECODE', ENDLESS)
     else {
-      agrees(t, recording, await decodeBySharp(file, 1e6))
+      agrees(t, recording, await decodeBySharp(file, { maxPixels: 1e6 }))
       const { width, height } = recording
       t.deepEqual(await sizeBySharp(file), { width, height })
     }

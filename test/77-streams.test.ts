@@ -23,7 +23,7 @@ test('resized while it is decoded, and after: the same', async t => {
   for (const [name, made] of Object.entries(files)) {
     const file = join(folder, name)
     await made.toFile(file)
-    const { data, width, height } = await decodeBySharp(file, 1e6)
+    const { data, width, height } = await decodeBySharp(file, { maxPixels: 1e6 })
     for (const method of METHODS) {
       for (const size of SIZES) {
         const transform = new Resize(size, { method })

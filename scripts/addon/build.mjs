@@ -9,10 +9,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { withLock } from '../libtorch/lock.mjs'
 import { baseVersion } from '../libtorch/release.mjs'
-import { missingTools, parallelJobs } from './toolchain.mjs'
+import { codecAdvice, missingTools, parallelJobs } from './toolchain.mjs'
 
 /** @import { Libtorch } from '../libtorch/find.mjs' */
-/** @typedef {{ libtorch: string, root: string, cuda: boolean, sources: string }} BuildStamp */
+/** @typedef {{ libtorch: string, root: string, cuda: boolean, codecs?: string[], sources: string }} BuildStamp */
 
 const require = createRequire(import.meta.url)
 
@@ -68,21 +68,28 @@ const isOn = name => /^(1|on|true|yes)$/i.test(process.env[name] ?? '')
 export const isUpToDate = libtorch => readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch))
 
 /**
+ * Does the addon that is there decode all that it could? If not, the codecs may have been installed since.
+ * @param {BuildStamp} stamp
+ */
+export const lacksCodecs = ({ codecs = [] }) => codecAdvice(codecs) !== null
+
+/**
  * Compiles what has changed and writes the stamp.
  * @param {Libtorch} libtorch
+ * @param {string} [target] of CMakeLists.txt, to be built besides
  */
-export async function buildAddon(libtorch) {
+export async function buildAddon(libtorch, target) {
   const missing = missingTools()
   if (missing) throw new Error(missing)
   if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
 
   mkdirSync(buildFolder, { recursive: true })
   const onWait = () => console.error('torch-learner: waiting for another build in this folder')
-  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch), { onWait })
+  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch, target), { onWait })
 }
 
-/** @param {Libtorch} libtorch */
-async function compile(libtorch) {
+/** @param {Libtorch} libtorch @param {string} [target] */
+async function compile(libtorch, target) {
   const defines = cmakeDefines(libtorch)
   const sources = contentHash(libtorch, defines)
   // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
@@ -100,24 +107,37 @@ async function compile(libtorch) {
     await cmakeJs(['configure', ...args])
     writeFileSync(configuredFile, args.join('\n'))
   }
-  await cmakeJs(['build', '--parallel', String(parallelJobs(availableParallelism(), totalmem()))])
+  const build = ['build', '--parallel', String(parallelJobs(availableParallelism(), totalmem()))]
+  await cmakeJs(build)
 
   const cuda = defines.includes('TORCH_LEARNER_CUDA=ON')
-  writeStamp({ libtorch: libtorch.version, root: libtorch.root, cuda, sources })
+  const codecs = nativeCodecs()
+  writeStamp({ libtorch: libtorch.version, root: libtorch.root, cuda, codecs, sources })
+  const advice = codecAdvice(codecs)
+  if (advice) console.warn(`torch-learner: ${advice}`)
+  if (target) await cmakeJs([...build, '--target', target])
+}
+
+/** Which formats the addon decodes by itself besides BMP and the like. */
+function nativeCodecs() {
+  const found = /^TORCH_LEARNER_NATIVE_CODECS:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile, 'utf8'))?.[1]
+  return found ? found.split(';') : []
 }
 
 /** @param {BuildStamp} stamp */
 const writeStamp = stamp => writeFileSync(ADDON_STAMP, `${JSON.stringify(stamp, null, 2)}\n`)
 
 const buildFolder = join(ROOT, 'build')
+const cacheFile = join(buildFolder, 'CMakeCache.txt')
 const configuredFile = join(buildFolder, 'configured.txt')
 
 /** @param {string[]} args */
 function needsConfigure(args) {
-  const cache = join(buildFolder, 'CMakeCache.txt')
-  if (!existsSync(cache)) return true
-  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1]
+  if (!existsSync(cacheFile)) return true
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile, 'utf8'))?.[1]
   if (home !== undefined && join(home, '/') === join(ROOT, '/')) {
+    // CMake looks again for what it has not found
+    if (codecAdvice(nativeCodecs()) !== null) return true
     return !existsSync(configuredFile) || readFileSync(configuredFile, 'utf8') !== args.join('\n')
   }
   // CMake refuses a cache that was made elsewhere, as after a folder has been moved

@@ -24,13 +24,29 @@ function isExecutable(path) {
   }
 }
 
+/** Of each package manager: what it is called with, the packages to build with, and the codecs. */
 const INSTALL = [
-  ['apt-get', 'sudo apt-get install -y cmake ninja-build g++'],
-  ['dnf', 'sudo dnf install -y cmake ninja-build gcc-c++'],
-  ['apk', 'sudo apk add cmake samurai g++'],
-  ['pacman', 'sudo pacman -S cmake ninja gcc'],
-  ['zypper', 'sudo zypper install cmake ninja gcc-c++'],
-  ['brew', 'brew install cmake ninja'],
+  {
+    manager: 'apt-get',
+    install: 'sudo apt-get install -y',
+    tools: 'cmake ninja-build g++',
+    codecs: 'libspng-dev libjpeg-dev',
+  },
+  {
+    manager: 'dnf',
+    install: 'sudo dnf install -y',
+    tools: 'cmake ninja-build gcc-c++',
+    codecs: 'libspng-devel libjpeg-turbo-devel',
+  },
+  { manager: 'apk', install: 'sudo apk add', tools: 'cmake samurai g++', codecs: 'libspng-dev libjpeg-turbo-dev' },
+  { manager: 'pacman', install: 'sudo pacman -S', tools: 'cmake ninja gcc', codecs: 'libspng libjpeg-turbo' },
+  {
+    manager: 'zypper',
+    install: 'sudo zypper install',
+    tools: 'cmake ninja gcc-c++',
+    codecs: 'libspng-devel libjpeg8-devel',
+  },
+  { manager: 'brew', install: 'brew install', tools: 'cmake ninja', codecs: 'libspng jpeg-turbo' },
 ]
 
 /**
@@ -45,9 +61,30 @@ export function missingTools(env = process.env) {
   if (!env.CXX && !['c++', 'g++', 'clang++'].some(has)) missing.push('a C++20 compiler')
   if (!['ninja', 'make'].some(has)) missing.push('ninja or make')
   if (missing.length === 0) return null
-  const command = INSTALL.find(([manager]) => manager && has(manager))?.[1]
-  const hint = command ? `install with \`${command}\`, then run \`npm rebuild torch-learner\`` : 'install it and retry'
+  const here = INSTALL.find(({ manager }) => has(manager))
+  const hint = here
+    ? `install with \`${here.install} ${here.tools}\`, then run \`npm rebuild torch-learner\``
+    : 'install it and retry'
   return `Building the native addon needs ${missing.join(' and ')}, not found on PATH: ${hint}`
+}
+
+/**
+ * One sentence for an addon that decodes PNG or JPEG by sharp, which takes several times as long: which, and the commands that
+ * change it. Null when it decodes both natively.
+ * @param {readonly string[]} codecs what the addon decodes by itself
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+export function codecAdvice(codecs, env = process.env) {
+  const missing = ['png', 'jpeg'].filter(name => !codecs.includes(name))
+  if (missing.length === 0) return null
+  const libraries = missing.map(name => (name === 'png' ? 'libspng' : 'libjpeg-turbo')).join(' and ')
+  const formats = missing.map(name => name.toUpperCase()).join(' and ')
+  const here = INSTALL.find(({ manager }) => which(manager, env) !== null)
+  const first = here ? `run \`${here.install} ${here.codecs}\`` : 'install their development packages'
+  return (
+    `built without ${libraries}, so ${formats} files are decoded by sharp, several times slower than natively. ` +
+    `To change that, ${first} and then \`npm rebuild torch-learner\` (in a checkout of the project: \`npm run build:native\`)`
+  )
 }
 
 /** Compilers here take up to 2 GB each; more of them than fit in memory only swap. @param {number} cpus @param {number} bytes */

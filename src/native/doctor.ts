@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { codecAdvice } from '../../scripts/addon/toolchain.mjs'
 import { cachedLibtorch, findLibtorch } from '../../scripts/libtorch/find.mjs'
 import { messageOf, TorchLearnerError } from './errors.js'
 import { loadAddon } from './load.js'
@@ -8,7 +9,15 @@ import { locateAddon, packageRoot } from './locate.js'
 
 /** Environment variables that change what is found or how it runs. */
 const VARIABLES = [
-  ...['LIBTORCH', 'TORCH_LEARNER_CACHE', 'TORCH_LEARNER_SYNC', 'XDG_CACHE_HOME', 'LD_LIBRARY_PATH', 'LD_PRELOAD'],
+  ...[
+    'LIBTORCH',
+    'TORCH_LEARNER_CACHE',
+    'TORCH_LEARNER_PREBUILD',
+    'TORCH_LEARNER_SYNC',
+    'XDG_CACHE_HOME',
+    'LD_LIBRARY_PATH',
+    'LD_PRELOAD',
+  ],
   ...['OMP_NUM_THREADS', 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'CUDA_VISIBLE_DEVICES'],
 ]
 
@@ -75,6 +84,10 @@ function loading(): Fact[] {
       ['running', `libtorch ${torch}, ${cpu}`],
       ['threads', `${addon.getThreads()} (${/OpenMP .*/.exec(parallel)?.[0] ?? 'no OpenMP'})`],
       ['free memory', free(addon.freeMemory(''))],
+      [
+        'pictures',
+        codecAdvice(addon.imageCodecs()) ?? `${addon.imageCodecs().join(', ')} natively, other formats by sharp`,
+      ],
       ['cuda', addon.cudaAvailable() ? `${addon.cudaDeviceCount()} devices` : 'not available'],
     ]
   })

@@ -26,6 +26,10 @@ export interface PictureRequest {
   readonly steps: readonly PictureStep[]
   /** Pictures with more pixels than this are refused, before anything is decoded. */
   readonly maxPixels: number
+  /** The same for formats that other libraries decode, whole and in their own memory. Default `maxPixels`. */
+  readonly maxOutside?: number
+  /** Turned as the file's orientation tag says, before the steps. Default false. */
+  readonly upright?: boolean
 }
 
 /** How many numbers in [0, 1] a step takes for each picture: across and down; for `area` share and shape of ten tries first. */
@@ -47,9 +51,9 @@ export interface PictureFailure {
 /** Decoding and resizing on threads of the addon's own (binding/image.cc). */
 export interface ImageAddon {
   /** What this build decodes by itself. */
-  imageCodecs(): ('bmp' | 'png' | 'jpeg')[]
-  /** The size that a file's header states. */
-  imageSize(path: string): Promise<{ width: number; height: number } | PictureFailure>
+  imageCodecs(): ('bmp' | 'gif' | 'pnm' | 'png' | 'jpeg')[]
+  /** The size that a file's header states, as it is stored or turned upright. */
+  imageSize(path: string, upright: boolean): Promise<{ width: number; height: number } | PictureFailure>
   /** A tensor of uint8 `(n, height, width, 3)` for pictures to be decoded into. */
   pictureBatch(n: number, height: number, width: number): Handle
   /**

@@ -1,6 +1,7 @@
 import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
+export { codecAdvice } from '../../scripts/addon/toolchain.mjs'
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
 export { doctor } from './doctor.js'
 export {

@@ -9,14 +9,21 @@ import {
   type PictureRequest,
   TorchLearnerError,
 } from '../native/index.js'
-import { MAX_PIXELS, pictureError, type RgbPicture } from './picture.js'
+import {
+  checkSize,
+  maxPixelsSchema,
+  type Orientation,
+  orientationSchema,
+  pictureError,
+  type RgbPicture,
+  readOptions,
+} from './picture.js'
 import { decodeBySharp, sizeBySharp } from './sharp.js'
 
-export { MAX_PIXELS, type RgbPicture } from './picture.js'
+export type { Orientation, RgbPicture } from './picture.js'
 
-const schema = z.strictObject({
-  maxPixels: z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' }).default(MAX_PIXELS),
-})
+const schema = z.strictObject({ maxPixels: maxPixelsSchema, orientation: orientationSchema })
+const sizeSchema = schema.omit({ maxPixels: true })
 
 /** How {@link decodeInto} goes about it. */
 export interface DecodeOptions {
@@ -38,8 +45,8 @@ export function defaultWorkers(): number {
 /**
  * Decodes, cuts and resizes picture files into `out`, each `(height, width, 3)`.
  *
- * BMP is decoded by the addon, and so are PNG and JPEG (libspng, libjpeg-turbo) where this build has them, everything else that sharp
- * knows by sharp; all on other threads than JavaScript's.
+ * BMP, GIF and PNM are decoded by the addon, and so are PNG and JPEG (libspng, libjpeg-turbo) where this build has them, everything
+ * else that sharp knows by sharp; all on other threads than JavaScript's.
  *
  * @param draws the random numbers that the request's steps take, file after file
  * @param out JavaScript's memory, or a handle of `pictureBatch`
@@ -86,7 +93,7 @@ async function retry(
   request: PictureRequest,
 ): Promise<void> {
   if (failure.problem !== 'unsupported') throw pictureError(path, failure)
-  const { data, width, height } = await decodeBySharp(path, request.maxPixels)
+  const { data, width, height } = await decodeBySharp(path, request)
   checkExact(path, width, height, request)
   const trouble = await native.resizePixels(data, width, height, draws, out, slot, request)
   if (trouble) throw pictureError(path, trouble)
@@ -94,36 +101,52 @@ async function retry(
 
 /**
  * A picture file as RGB pixels in its own size: those of Pillow's `Image.open(path).convert('RGB')`, which fastai takes. So
- * transparency is dropped, colour profiles aren't applied, an orientation tag isn't obeyed (but in TIFF), and of 16-bit grey everything
- * above 255 is white.
+ * transparency is dropped, colour profiles aren't applied, and of 16-bit grey everything above 255 is white. An orientation tag is obeyed
+ * only on request (Pillow always does in TIFF).
  *
- * @param options `maxPixels`: refuse larger pictures; default 100 million
+ * @param options `maxPixels`: refuse larger pictures; default 100 million, 50 million in formats other than BMP, GIF, JPEG, PNG and PNM.
+ * `orientation`: `exif` turns the picture as its file's orientation tag says; default `ignore`
  * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
  * @example const { width, height, data } = await openImage('cat.jpg')
  */
-export async function openImage(path: string, options: { maxPixels?: number } = {}): Promise<RgbPicture> {
-  const { maxPixels } = checkOptions(schema, options, 'openImage')
-  const { width, height } = await imageSize(path)
-  if (width * height > maxPixels) {
-    const reason = `it has ${width} x ${height} = ${width * height} pixels, more than the ${maxPixels} allowed`
-    throw pictureError(path, { problem: 'too-large', reason })
-  }
+export async function openImage(
+  path: string,
+  options: { maxPixels?: number; orientation?: Orientation } = {},
+): Promise<RgbPicture> {
+  const reading = readOptions(checkOptions(schema, options, 'openImage'))
+  const { width, height, most } = await measure(path, reading.upright)
+  checkSize(path, { width, height }, reading[most] ?? reading.maxPixels)
   const data = new Uint8Array(width * height * 3)
   const request: PictureRequest = {
     steps: [{ width, height, method: 'exact', padMode: 'zeros', random: false }],
-    maxPixels,
+    ...reading,
   }
   await decodeInto([path], new Float64Array(), data, [0], request)
   return { data, width, height }
 }
 
-/** The size of a picture file, from its header. */
-export async function imageSize(path: string): Promise<{ width: number; height: number }> {
+/**
+ * The size of a picture file, from its header.
+ *
+ * @param options `orientation`: `exif` gives the size that the picture has when it is turned as its orientation tag says; default `ignore`
+ * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
+ */
+export async function imageSize(
+  path: string,
+  options: { orientation?: Orientation } = {},
+): Promise<{ width: number; height: number }> {
+  const { orientation } = checkOptions(sizeSchema, options, 'imageSize')
+  const { width, height } = await measure(path, orientation === 'exif')
+  return { width, height }
+}
+
+/** The size, and which limit holds for it. */
+async function measure(path: string, isUpright = false) {
   if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a picture file's path", path)
-  const size = await native.imageSize(path)
-  if ('width' in size) return size
+  const size = await native.imageSize(path, isUpright)
+  if ('width' in size) return { ...size, most: 'maxPixels' } as const
   if (size.problem !== 'unsupported') throw pictureError(path, size)
-  return await sizeBySharp(path)
+  return await sizeBySharp(path, isUpright)
 }
 
 function checkExact(path: string, width: number, height: number, request: PictureRequest): void {

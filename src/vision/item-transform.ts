@@ -1,5 +1,5 @@
 import { drawsOf, invalidArgument, type PictureRequest, type PictureStep } from '../native/index.js'
-import type { RgbPicture } from './decode.js'
+import type { ReadOptions, RgbPicture } from './picture.js'
 
 /**
  * Something done to each picture by itself, before it becomes part of a batch. The package's own ({@link Resize},
@@ -42,17 +42,17 @@ export interface PicturePlan {
   readonly encoders: readonly ItemTransform[]
 }
 
-/** All transforms together; `exact` is the size of all pictures where no transform brings them to one. */
+/** All transforms together, of files read as `reading` says; `exact` is the size of all pictures where no transform brings them to one. */
 export function planOf(
   transforms: readonly ItemTransform[],
-  maxPixels: number,
+  reading: ReadOptions,
   exact: { width: number; height: number },
 ): PicturePlan {
   const sorted = [...transforms].sort((a, b) => a.order - b.order)
   const request = (training: boolean): PictureRequest => {
     const steps = sorted.flatMap(transform => transform.steps(training))
-    if (steps.length > 0) return { steps, maxPixels }
-    return { steps: [{ ...exact, method: 'exact', padMode: 'zeros', random: false }], maxPixels }
+    if (steps.length > 0) return { ...reading, steps }
+    return { ...reading, steps: [{ ...exact, method: 'exact', padMode: 'zeros', random: false }] }
   }
   const plan = { train: request(true), valid: request(false), encoders: sorted.filter(({ encodes }) => encodes) }
   const [train, valid] = [sizeOf(plan.train), sizeOf(plan.valid)]

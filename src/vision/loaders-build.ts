@@ -14,6 +14,7 @@ import { defaultWorkers, imageSize } from './decode.js'
 import { bringToOneSize, type PicturePlan, planOf } from './item-transform.js'
 import { blockOf, type Checked, type LabelFunction, type WeightFunction } from './loaders-options.js'
 import { IntToFloatTensor } from './normalize.js'
+import { readOptions } from './picture.js'
 import { ImageSource } from './source.js'
 import type { Item } from './table.js'
 
@@ -152,12 +153,13 @@ function encoderOf(path: string, train: readonly Item[], checked: Checked) {
 
 /** Without a transform that sets the size the first picture does, or the first that can be read. */
 async function picturePlan(items: readonly Item[], checked: Checked): Promise<PicturePlan> {
-  const { itemTfms, maxPixels, onBadFile } = checked
-  if (bringToOneSize(itemTfms)) return planOf(itemTfms, maxPixels, { width: 1, height: 1 })
+  const { itemTfms, orientation, onBadFile } = checked
+  const reading = readOptions(checked)
+  if (bringToOneSize(itemTfms)) return planOf(itemTfms, reading, { width: 1, height: 1 })
   const last = onBadFile === 'skip' ? items.length - 1 : 0
   for (const [i, { file }] of items.entries()) {
     try {
-      return planOf(itemTfms, maxPixels, await imageSize(file))
+      return planOf(itemTfms, reading, await imageSize(file, { orientation }))
     } catch (error) {
       if (i >= last || !(error instanceof TorchLearnerError)) throw error
     }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { BatchTransform, CategoryBlock, type ItemSplitter, type Label, TargetBlock } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
-import { MAX_PIXELS } from './decode.js'
 import { ItemTransform } from './item-transform.js'
+import { type Orientation, orientationSchema } from './picture.js'
 
 const whole = (from: number) => {
   const error = `a whole number from ${from}`
@@ -52,7 +52,8 @@ export const Options = z.strictObject({
   device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
   numWorkers: whole(1).optional(),
   prefetch: whole(0).default(2),
-  maxPixels: whole(1).default(MAX_PIXELS),
+  maxPixels: whole(1).optional(),
+  orientation: orientationSchema,
   onBadFile: z.enum(['error', 'skip'], { error: 'error or skip' }).default('error'),
 })
 
@@ -130,8 +131,13 @@ export interface ImageDataLoadersOptions {
   numWorkers?: number
   /** How many batches are prepared ahead of the one in use; default 2. */
   prefetch?: number
-  /** Pictures with more pixels are refused. Default 100 million. */
+  /** Pictures with more pixels are refused. Default 100 million; 50 million in formats other than BMP, GIF, JPEG, PNG and PNM. */
   maxPixels?: number
+  /**
+   * `exif` turns pictures as the orientation tags of their files say, before `itemTfms`. Default `ignore`: they are taken as they are
+   * stored, as fastai does.
+   */
+  orientation?: Orientation
   /**
    * A file that can't be read ends the pass with an `error` (default) that names it; or is left out (`skip`), and the next file of the
    * pass takes its place, so that batches keep their size. Where that makes the files run out, the last batch is smaller or missing in

@@ -1,73 +1,103 @@
 import { readFile } from 'node:fs/promises'
 import type { Metadata, Sharp, SharpOptions } from 'sharp'
-import { messageOf } from '../native/index.js'
-import { pictureError, type RgbPicture } from './picture.js'
+import { codecAdvice, messageOf, native } from '../native/index.js'
+import { MemoryGate } from './memory-gate.js'
+import { checkSize, pictureError, type ReadOptions, type RgbPicture } from './picture.js'
 
-/** Longer sides are no photographs: tables by row and column would take more memory than the pixels. */
-const MAX_SIDE = 1e6
+/** What sharp takes for each pixel at its worst: a copy with transparency, one without, and what lies between them. */
+const BYTES_PER_PIXEL = 10
+
+/** Of all pictures that sharp decodes at the same time. */
+const gate = new MemoryGate(512 * 2 ** 20)
+
+/** Pictures that sharp is decoding, or is to decode. */
+export const underWayBySharp = (): number => gate.length
 
 /** The size that a file's header states, in any format that sharp knows. */
-export async function sizeBySharp(path: string): Promise<{ width: number; height: number }> {
-  const { size } = await openBySharp(path)
-  return size
+export async function sizeBySharp(
+  path: string,
+  isUpright = false,
+): Promise<{ width: number; height: number; most: Limit }> {
+  const { metadata } = await openBySharp(path)
+  return { ...sizeOf(metadata, isUpright), most: limitOf(metadata) }
 }
 
 /**
  * A picture in any format that sharp knows, with the pixels that Pillow's `Image.open(path).convert('RGB')` has: the first frame,
- * transparency dropped, colour profiles not applied, an orientation tag obeyed in TIFF only.
+ * transparency dropped, colour profiles not applied; turned by its orientation tag only on request.
  *
  * @throws TorchLearnerError `ERR_DECODE`
  */
-export async function decodeBySharp(path: string, maxPixels: number): Promise<RgbPicture> {
-  const { image, metadata, size } = await openBySharp(path)
-  checkSize(path, size, maxPixels)
-  // a second guard, should the header have lied
-  const opened = image({ limitInputPixels: Math.max(1, Math.min(Math.floor(maxPixels), Number.MAX_SAFE_INTEGER)) })
-  const upright = metadata.format === 'tiff' ? opened.autoOrient() : opened
-  const opaque = upright.removeAlpha()
-  if (metadata.space === 'cmyk') {
+export async function decodeBySharp(path: string, options: ReadOptions): Promise<RgbPicture> {
+  const { image, metadata } = await openBySharp(path)
+  adviseCodecs(metadata.format)
+  const size = sizeOf(metadata, options.upright)
+  const most = options[limitOf(metadata)] ?? options.maxPixels
+  checkSize(path, size, most)
+  return await gate.run(size.width * size.height * BYTES_PER_PIXEL, async () => {
+    // a second guard, should the header have lied
+    const opened = image({ limitInputPixels: Math.max(1, Math.min(Math.floor(most), Number.MAX_SAFE_INTEGER)) })
+    return await decode(path, options.upright ? opened.autoOrient() : opened, metadata)
+  })
+}
+
+async function decode(path: string, image: Sharp, metadata: Metadata): Promise<RgbPicture> {
+  const { space, hasAlpha, format } = metadata
+  const opaque = image.removeAlpha()
+  if (space === 'cmyk') {
     const ink = opaque.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' })
-    return await pixels(path, ink, 4, cmykToRgb)
+    return await pixels(path, format, ink, 4, cmykToRgb)
   }
   // Pillow takes 16 bits of grey as they are, and what passes 255 for white. Of 16 bits of colour it takes the upper ones, as sharp does.
-  if (metadata.space === 'grey16' && !metadata.hasAlpha) {
-    return await pixels(path, opaque.toColourspace('grey16').raw({ depth: 'ushort' }), 1, deepGreyToRgb)
+  if (space === 'grey16' && !hasAlpha) {
+    return await pixels(path, format, opaque.toColourspace('grey16').raw({ depth: 'ushort' }), 1, deepGreyToRgb)
   }
-  return await pixels(path, opaque.toColourspace('srgb').raw({ depth: 'uchar' }), 3, data => data)
+  return await pixels(path, format, opaque.toColourspace('srgb').raw({ depth: 'uchar' }), 3, data => data)
+}
+
+let isAdvised = false
+
+/** Tells once that the addon could have decoded such files by itself, and much faster. */
+function adviseCodecs(format: string): void {
+  const codecs: readonly string[] = native.imageCodecs()
+  if (isAdvised || !(format === 'png' || format === 'jpeg') || codecs.includes(format)) return
+  isAdvised = true
+  process.emitWarning(`This torch-learner was ${codecAdvice(codecs)}`, {
+    type: 'TorchLearnerWarning',
+    code: 'TORCH_LEARNER_NO_CODECS',
+  })
 }
 
 async function openBySharp(path: string) {
   const { default: sharp } = await import('sharp')
   // Read here: given a path, libvips would answer from its cache when the file has changed.
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw sharpError(path, error)
+    throw sharpError(path, undefined, error)
   })
-  const image = (options: SharpOptions): Sharp =>
-    sharp(bytes, { failOn: 'truncated', ignoreIcc: true, sequentialRead: true, ...options })
+  const image = (options: SharpOptions): Sharp => sharp(bytes, { ignoreIcc: true, sequentialRead: true, ...options })
   const metadata = await image({ limitInputPixels: false })
     .metadata()
     .catch((error: unknown) => {
-      throw sharpError(path, error)
+      throw sharpError(path, undefined, error)
     })
-  return { image, metadata, size: sizeOf(metadata) }
+  const failOn = LENIENT.has(metadata.format) ? 'truncated' : 'error'
+  return { image: (options: SharpOptions) => image({ failOn, ...options }), metadata }
 }
 
-const sizeOf = ({ width, height, format, autoOrient }: Metadata) => (format === 'tiff' ? autoOrient : { width, height })
+/** Formats of which damage that the decoder finds a way around is no error, as in Pillow; a missing end is one. */
+const LENIENT: ReadonlySet<string> = new Set(['jpeg', 'png'])
 
-function checkSize(path: string, { width, height }: { width: number; height: number }, maxPixels: number): void {
-  if (width * height > maxPixels) {
-    const reason = `it has ${width} x ${height} = ${width * height} pixels, more than the ${maxPixels} allowed`
-    throw pictureError(path, { problem: 'too-large', reason })
-  }
-  if (Math.max(width, height) > MAX_SIDE) {
-    const reason = `it has ${width} x ${height} pixels: a side may have ${MAX_SIDE} at the most`
-    throw pictureError(path, { problem: 'too-large', reason })
-  }
-}
+const sizeOf = ({ width, height, autoOrient }: Metadata, isUpright?: boolean) =>
+  isUpright ? { width: autoOrient.width, height: autoOrient.height } : { width, height }
 
-async function pixels(path: string, raw: Sharp, channels: number, toRgb: (data: Buffer) => Uint8Array) {
+type Limit = 'maxPixels' | 'maxOutside'
+
+/** PNG and JPEG are limited alike, whoever decodes them. */
+const limitOf = ({ format }: Metadata): Limit => (format === 'png' || format === 'jpeg' ? 'maxPixels' : 'maxOutside')
+
+async function pixels(path: string, format: string, raw: Sharp, channels: number, toRgb: (data: Buffer) => Uint8Array) {
   const { data, info } = await raw.toBuffer({ resolveWithObject: true }).catch((error: unknown) => {
-    throw sharpError(path, error)
+    throw sharpError(path, format, error)
   })
   if (info.channels === channels) return { data: toRgb(data), width: info.width, height: info.height }
   const reason = `it has ${info.channels} channels where ${channels} are expected`
@@ -94,15 +124,19 @@ function deepGreyToRgb(grey: Buffer): Uint8Array {
   return rgb
 }
 
-function sharpError(path: string, cause: unknown) {
+/** In the addon's own words, followed by those of sharp. */
+function sharpError(path: string, format: string | undefined, cause: unknown) {
   const said = messageOf(cause)
-  const reason = said.includes('unsupported image format')
-    ? "it isn't a picture in a format known here"
-    : said
-        .replace(/^Input (file|buffer) /, 'the file ')
-        // libvips keeps one list of complaints for all pictures under way: these are of its looking for the format
-        .replace(/source: bad seek to \d+/g, '')
-        .replace(/\s+/g, ' ')
-        .trim() || 'it is damaged or cut off'
+  if (said.includes('unsupported image format')) {
+    return pictureError(path, { problem: 'damaged', reason: "it isn't a picture in a format known here" }, cause)
+  }
+  const detail = said
+    .replace(/^Input (file|buffer) /, 'the file ')
+    // libvips keeps one list of complaints for all pictures under way: these are of its looking for the format
+    .replace(/source: bad seek to \d+/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  const what = format === undefined ? 'it' : `the ${format === 'webp' ? 'WebP' : format.toUpperCase()}`
+  const reason = `${what} is damaged or cut off${detail === '' || detail === 'Unknown error' ? '' : `: ${detail}`}`
   return pictureError(path, { problem: 'damaged', reason }, cause)
 }

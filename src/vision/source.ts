@@ -89,7 +89,7 @@ export class ImageSource implements BatchSource {
     const transforms = itemTfms.filter(transform => transform instanceof ItemTransform)
     if (transforms.length < itemTfms.length) throw invalidArgument('itemTfms', 'transforms such as Resize', itemTfms)
     const { plan } = this
-    return new ImageSource({ ...this.#options, plan: planOf(transforms, plan.valid.maxPixels, sizeOf(plan.valid)) })
+    return new ImageSource({ ...this.#options, plan: planOf(transforms, plan.valid, sizeOf(plan.valid)) })
   }
 
   #labelOf(file: string): Label {

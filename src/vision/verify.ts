@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, isAbortSignal, type PictureStep, type TorchLearnerError } from '../native/index.js'
 import { decodeInto, defaultWorkers } from './decode.js'
-import { MAX_PIXELS } from './picture.js'
+import { maxPixelsSchema, readOptions } from './picture.js'
 import { VerifyProgress } from './verify-progress.js'
 
 /** A file that can't be used, and why. */
@@ -13,7 +13,7 @@ export interface BadFile {
 
 /** How {@link verifyImages} goes about it. */
 export interface VerifyImagesOptions {
-  /** Pictures with more pixels are bad. Default 100 million. */
+  /** Pictures with more pixels are bad. Default 100 million; 50 million in formats other than BMP, GIF, JPEG, PNG and PNM. */
   maxPixels?: number
   /** How many files are decoded at the same time, from 1 to 128. Default: as many as there are processors, at most 4. */
   numWorkers?: number
@@ -25,7 +25,7 @@ export interface VerifyImagesOptions {
 
 const workers = 'a whole number from 1 to 128'
 const Options = z.strictObject({
-  maxPixels: z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' }).default(MAX_PIXELS),
+  maxPixels: maxPixelsSchema,
   numWorkers: z.int({ error: workers }).min(1, { error: workers }).max(128, { error: workers }).optional(),
   onProgress: z
     .custom<VerifyImagesOptions['onProgress']>(value => typeof value === 'function', 'a function')
@@ -52,7 +52,7 @@ export async function verifyImages(files: readonly string[], options: VerifyImag
   const { maxPixels, numWorkers, onProgress, signal } = checkOptions(Options, options, 'verifyImages')
   const threads = numWorkers ?? defaultWorkers()
   const step: PictureStep = { width: 8, height: 8, method: 'squish', padMode: 'zeros', random: false }
-  const request = { steps: [step], maxPixels }
+  const request = { steps: [step], ...readOptions({ maxPixels }) }
   const bad = new Map<number, BadFile>()
   const progress = onProgress ? undefined : new VerifyProgress(process.stderr)
   let next = 0
