@@ -185,7 +185,7 @@ test("the addon refuses arguments that don't fit together", async t => {
   await coded(t, decode(null, Float64Array.of(0.5, 1.5), null, null, random), 'ERR_INVALID_ARG', /from 0 to 1/)
   await coded(t, decode(null, null, null, null, null, 0), 'ERR_INVALID_ARG', /at least one thread/)
   await coded(t, () => Reflect.apply(native.decodeImages, native, []), 'ERR_INVALID_ARG', /\(paths, draws/)
-  await coded(t, () => Reflect.apply(native.imageSize, native, [5]), 'ERR_INVALID_ARG', /wrong type/)
+  await coded(t, () => Reflect.apply(native.imageSize, native, [5, false]), 'ERR_INVALID_ARG', /wrong type/)
   const small = () => Reflect.apply(native.resizePixels, native, [out, 5, 5, none, out, 0, request])
   await coded(t, small, 'ERR_INVALID_ARG', /more pixels in rgb/)
   const rgb = pattern(5, 5, 3)

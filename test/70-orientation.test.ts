@@ -69,7 +69,9 @@ test('a photograph that is made smaller while it is decoded', async t => {
   ]
   const off = (pixels: number[]) =>
     pixels.reduce((sum, value, i) => sum + Math.abs(value - expected[i]), 0) / pixels.length
-  t.true(off(stored) > 10 * off(upright), `off by ${off(upright)} and ${off(stored)}`)
+  // floats from 0 to 1; a JPEG that is made smaller while it is decoded is a level off on average
+  t.true(off(upright) < 2 / 255, `off by ${off(upright)}`)
+  t.true(off(stored) > 3 * off(upright), `off by ${off(stored)}`)
 })
 
 test('damaged and senseless tags are none', async t => {

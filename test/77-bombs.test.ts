@@ -57,12 +57,17 @@ test('too many pixels, in every format', async t => {
     }),
   ]
   for (const file of files) {
-    await coded(t, () => openImage(file), 'ERR_DECODE', /pixels, more than the 100000000 allowed$|the file /)
+    await coded(
+      t,
+      () => openImage(file),
+      'ERR_DECODE',
+      /pixels, more than the (100|50)000000 allowed$|damaged or cut off/,
+    )
     await coded(
       t,
       () => decodeBySharp(file, { maxPixels: 1e8 }),
       'ERR_DECODE',
-      /pixels, more than the 100000000 allowed$|the file /,
+      /pixels, more than the (100|50)000000 allowed$|damaged or cut off/,
     )
   }
   const bmp = Buffer.alloc(100)
@@ -111,7 +116,7 @@ test('a side without end', async t => {
     t,
     () => openImage(file),
     'ERR_DECODE',
-    /1 x 2000000 pixels: a side may have 1000000 at the most$|the file /,
+    /1 x 2000000 pixels: a side may have 1000000 at the most$|damaged or cut off/,
   )
 })
 
