@@ -154,17 +154,6 @@ test('noneReduce twice at once: the last one puts the reduction back', async t =
   t.is(loss.reduction, 'sum')
 })
 
-test('a fit that fails leaves no gradients to the next one', async t => {
-  const learn = tinyLearner()
-  const fail = new Callback({
-    afterBackward: () => {
-      throw new Error('of the user')
-    },
-  })
-  await t.throwsAsync(learn.fit(1, { cbs: fail }), { message: /of the user/ })
-  t.true(learn.model.parameters().every(parameter => parameter.grad === null))
-})
-
 test('createOpt during a fit is refused, and the fit goes on with its optimizer', async t => {
   const learn = tinyLearner()
   const before = learn.createOpt()

@@ -68,6 +68,8 @@ export class LoopState {
   firstEpoch = 0
   /** @internal Where the next pass over the training data begins, if not at its first batch. */
   passStart: PassStart | null = null
+  /** @internal Losses are wanted sample by sample. */
+  unreduced = false
   /** @internal The batch as the loader gave it. */
   given: Batch = []
   /** No progress is shown: validation and predictions outside of a fit. */

@@ -1,3 +1,4 @@
+import { noneReduce } from '../mix/index.js'
 import { invalidArgument } from '../native/index.js'
 import { autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches, type PassStart } from './data.js'
@@ -70,9 +71,6 @@ export async function runFit(learn: Learner, signal?: AbortSignal): Promise<bool
       }
       finished = true
     })
-  } catch (error) {
-    learn.opt?.zeroGrad() // what half a batch has left must not add to the next fit's first step
-    throw error
   } finally {
     learn.fitting = 'no'
   }
@@ -141,12 +139,17 @@ function inPrecision(learn: Learner, compute: () => Tensor): Tensor {
   return learn.autocast ? autocast({ dtype: learn.autocast }, compute) : compute()
 }
 
+/** The loss of the batch, of each sample where that is wanted: then the loss object is switched for this call only. */
+function lossOf({ lossFunc, unreduced, yb }: Learner, output: Tensor): Tensor {
+  return unreduced ? noneReduce(lossFunc, each => each(output, ...yb)) : lossFunc(output, ...yb)
+}
+
 async function computeBatch(learn: Learner): Promise<void> {
   learn.output = checkOutput(inPrecision(learn, () => learn.model(...learn.xb)))
   await learn.emit('afterPred')
   if (learn.yb.length > 0) {
     const output = learn.output as Tensor // or as many as the model returns: its loss takes what it gives
-    const loss = inPrecision(learn, () => learn.lossFunc(output, ...learn.yb))
+    const loss = inPrecision(learn, () => lossOf(learn, output))
     if (!(loss instanceof Tensor)) throw invalidArgument('the result of lossFunc', 'a Tensor', loss)
     learn.lossGrad = loss
     learn.loss = learn.lossGrad.detach().clone()

@@ -163,9 +163,10 @@ export class GatherPreds extends Callback {
     const { withLoss = false, inner } = this.#options
     const resume = inner ? [learn.suspend(), keepModes(learn.model)] : []
     try {
-      if (withLoss) await learn.lossNotReduced(pass)
-      else await pass()
+      learn.unreduced = withLoss
+      await pass()
     } finally {
+      learn.unreduced = false
       for (const restore of resume) restore()
       await Promise.all([this.#files.preds?.finish(), this.#files.targs?.finish()])
     }
