@@ -93,6 +93,10 @@ const EXCLUDED = new Set([
   'doctor',
   'RegionMix',
   'MixHandler',
+  // for the folders of src
+  'listOf',
+  'reading',
+  'unnest',
 ])
 /** Large networks take the same road as resnet18. */
 const LARGE = /^(wideResnet|resnext|resnet(34|50|101|152))/
