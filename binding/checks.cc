@@ -91,6 +91,14 @@ void gather_backward(const Stack& a) {
   check_range(index, self.size(dim), "gather_backward");
 }
 
+// Steps through the matrices of `out` by one stride, whatever its layout: self, diagonal, out.
+void triangle(const Stack& a) {
+  if (a.size() < 3) return;
+  const at::Tensor &self = a[0].toTensor(), &out = a[2].toTensor();
+  TORCH_CHECK(out.sizes() != self.sizes() || out.dim() < 3 || out.is_contiguous(),
+              "Expected a contiguous out for triu and tril but received strides ", out.strides());
+}
+
 // Takes as many steps as the degree is high, for each element: x, n.
 void polynomial(const Stack& a) {
   constexpr double kHighest = 1e5;
@@ -126,6 +134,8 @@ const std::map<std::string, Check>& checks() {
       {"aten::special_hermite_polynomial_he", polynomial},
       {"aten::special_laguerre_polynomial_l", polynomial},
       {"aten::special_legendre_polynomial_p", polynomial},
+      {"aten::tril", triangle},
+      {"aten::triu", triangle},
       {"aten::index_copy", index_copy},
       {"aten::index_copy_", index_copy},
       {"aten::native_group_norm", native_group_norm},
