@@ -25,11 +25,16 @@ napi_value on_error(Environment& environment, napi_env env, napi_callback_info i
 // How long the end of the process waits for the operator that is running.
 constexpr std::chrono::milliseconds kPatience{300};
 
+// What JavaScript can't be told any more.
 void tell_unheard(Environment& environment) {
-  if (auto error = environment.stream.take_unreported(false)) {
+  constexpr size_t kShown = 8;
+  const auto unread = environment.failures->take_everything();
+  for (size_t i = 0; i < unread.size() && i < kShown; i++) {
+    if (unread[i].message.empty()) continue;
     std::fprintf(stderr, "torch-learner: an operator failed and its result was never awaited: %s\n",
-                 error->message.c_str());
+                 unread[i].message.c_str());
   }
+  if (unread.size() > kShown) std::fprintf(stderr, "torch-learner: ... and %zu others\n", unread.size() - kShown);
 }
 
 #if defined(__GLIBC__)
@@ -102,6 +107,7 @@ napi_value init(napi_env env, napi_value exports) {
     define<at_exit>(env, exports, "atExit");
     init_dispatch(env, exports);
     init_tensor(env, exports);
+    init_synchronise(env, exports);
     init_autograd(env, exports);
     init_random(env, exports);
     init_device(env, exports);

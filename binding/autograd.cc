@@ -7,24 +7,29 @@ namespace torch_learner {
 
 namespace {
 
-// grad(handle) -> handle or -1. Blocks until everything recorded so far has run, as a backward may be among it.
+// grad(handle, origin) -> handle or -1. Blocks until everything recorded so far has run, as a backward may be among it.
 napi_value get_grad(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
+  Args<2> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  const Origin origin = read_origin(env, args[1]);
   environment.stream.wait(environment.stream.last());
   environment.await_slot(slot);
-  if (auto error = environment.stream.take_unreported(true)) environment.report(error);
+  ErrorPtr error = environment.stream.error_of(*slot);
+  if (!error) error = environment.failures->take(origin, Failures::Reach::kPlace);
+  if (error) environment.report(error);
   const at::Tensor& grad = slot->value.grad();
   if (!grad.defined()) return to_js(env, -1.0);
   return to_js(env, environment.put(grad));
 }
 
-// setGrad(handle, handle or -1)
+// setGrad(handle, handle or -1, origin)
 napi_value set_grad(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
+  Args<3> args(env, info);
   double id = read_number(env, args[1], "gradient");
   Slot* slots[] = {environment.get(read_number(env, args[0], "handle")), id < 0 ? nullptr : environment.get(id)};
   Task task;
+  task.origin = read_origin(env, args[2]);
+  task.in_place.push_back(slots[0]);
   for (Slot* slot : slots) {
     if (slot == nullptr) continue;
     slot->refs.fetch_add(1, std::memory_order_relaxed);
@@ -40,12 +45,13 @@ napi_value set_grad(Environment& environment, napi_env env, napi_callback_info i
   return nullptr;
 }
 
-// gradients(outputs, inputs, gradOutputs or [], options, modes) -> handles; options: 1 retainGraph, 2 createGraph,
-// 4 allowUnused; modes: see Modes::of
+// gradients(outputs, inputs, gradOutputs or [], options, modes, origin) -> handles; options: 1 retainGraph,
+// 2 createGraph, 4 allowUnused; modes: see Modes::of
 napi_value gradients(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<5> args(env, info);
+  Args<6> args(env, info);
   Task task;
   task.modes = Modes::of(static_cast<uint32_t>(read_integer(env, args[4], "modes")));
+  task.origin = read_origin(env, args[5]);
   size_t counts[3];
   std::vector<Slot*> slots;
   for (size_t k = 0; k < 3; k++) {

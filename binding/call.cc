@@ -102,6 +102,7 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
     return results->size() == 1 ? to_js(environment, (*results)[0])
                                 : to_js(environment, c10::ivalue::Tuple::create(*results));
   }
+  const Origin origin = task.origin;
   auto completion = std::make_unique<Completion>();
   Completion* raw = completion.get();
   napi_value promise = environment.promise(raw);
@@ -116,7 +117,7 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
     return results->size() == 1 ? to_js(environment_now, (*results)[0])
                                 : to_js(environment_now, c10::ivalue::Tuple::create(*results));
   };
-  deliver(environment, holder, raw);
+  deliver(environment, holder, raw, origin);
   return promise;
 }
 
@@ -144,10 +145,10 @@ void settle(Environment& environment, const OpOverload& op, const c10::SmallVect
   }
 }
 
-// call(op, flags, hints0, hints1, ...positional, ...[name, value]); flags: those of Modes::of, and in bits 8-15 the
-// number of named arguments. Hints: two bits a value, positional first. Names are those of argumentName().
+// call(op, flags, origin, hints0, hints1, ...positional, ...[name, value]); flags: those of Modes::of, and in bits 8-15
+// the number of named arguments. Hints: two bits a value, positional first. Names are those of argumentName().
 napi_value call(Environment& environment, napi_env env, napi_callback_info info) {
-  constexpr size_t kFew = 4 + 8, kMany = 4 + 64;
+  constexpr size_t kHead = 5, kFew = kHead + 8, kMany = kHead + 64;
   napi_value few[kFew], many[kMany];
   napi_value* args = few;
   size_t count = kFew;
@@ -157,14 +158,15 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
     size_t room = kMany;
     check(napi_get_cb_info(env, info, &room, many, nullptr, nullptr));
   }
-  if (count < 4 || count > kMany) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
+  if (count < kHead || count > kMany) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
   uint32_t index, flags, hints[2];
   check(napi_get_value_uint32(env, args[0], &index));
   check(napi_get_value_uint32(env, args[1], &flags));
-  check(napi_get_value_uint32(env, args[2], &hints[0]));
-  check(napi_get_value_uint32(env, args[3], &hints[1]));
+  const Origin origin = read_origin(env, args[2]);
+  check(napi_get_value_uint32(env, args[3], &hints[0]));
+  check(napi_get_value_uint32(env, args[4], &hints[1]));
   const OpFamily& family = environment.family(index);
-  size_t named = (flags >> 8) & 255, values = count - 4;
+  size_t named = (flags >> 8) & 255, values = count - kHead;
   if (named * 2 > values) throw Misuse("ERR_INVALID_ARG", "Malformed operator call.");
   size_t positional = values - named * 2;
   if (positional + named > 32) throw Misuse("ERR_INVALID_ARG", "Too many arguments for an operator.");
@@ -172,11 +174,11 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
 
   Call call;
   call.positional.resize(positional);
-  for (size_t i = 0; i < positional; i++) read_value(env, hint(i), args[4 + i], call.positional[i]);
+  for (size_t i = 0; i < positional; i++) read_value(env, hint(i), args[kHead + i], call.positional[i]);
   call.named.resize(named);
   for (size_t i = 0; i < named; i++) {
-    check(napi_get_value_uint32(env, args[4 + positional + 2 * i], &call.named[i].first));
-    read_value(env, hint(positional + i), args[5 + positional + 2 * i], call.named[i].second);
+    check(napi_get_value_uint32(env, args[kHead + positional + 2 * i], &call.named[i].first));
+    read_value(env, hint(positional + i), args[kHead + 1 + positional + 2 * i], call.named[i].second);
   }
   Chosen chosen;
   const OpOverload* op = nullptr;
@@ -191,6 +193,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   environment.account(env);
   Task task;
   task.modes = Modes::of(flags);
+  task.origin = origin;
   record(environment, *op, chosen, task);
   note(environment, *op, flags);
   if (!op->tensors_only) return call_for_values(environment, env, *op, std::move(task));

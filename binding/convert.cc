@@ -245,6 +245,12 @@ bool read_bool(napi_env env, napi_value value, const char* name) {
   return b;
 }
 
+Origin read_origin(napi_env env, napi_value value) {
+  double number;
+  check(napi_get_value_double(env, value, &number));
+  return static_cast<Origin>(number);
+}
+
 std::vector<int64_t> read_shape(napi_env env, napi_value value) {
   uint32_t length;
   if (value == nullptr || napi_get_array_length(env, value, &length) != napi_ok) {

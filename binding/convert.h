@@ -41,6 +41,7 @@ std::string read_string(napi_env env, napi_value value);
 double read_number(napi_env env, napi_value value, const char* name);
 int64_t read_integer(napi_env env, napi_value value, const char* name);
 bool read_bool(napi_env env, napi_value value, const char* name);
+Origin read_origin(napi_env env, napi_value value);
 std::vector<int64_t> read_shape(napi_env env, napi_value value);
 std::vector<double> read_handles(napi_env env, napi_value value);
 

@@ -92,6 +92,8 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
   op.name = id.overload_name.empty() ? id.name : id.name + "." + id.overload_name;
   op.schema = c10::toString(schema);
   op.check = find_check(id.name);
+  op.is_backward = id.name == "aten::_backward";
+  op.ignores_values = id.name == "torch_learner::zero_grad_";
   op.draws_random = handle.hasTag(at::Tag::nondeterministic_seeded);
   const bool renews = std::find(std::begin(kRenewing), std::end(kRenewing), id.name) != std::end(kRenewing);
   for (const c10::Argument& argument : schema.arguments()) {

@@ -52,6 +52,8 @@ struct OpOverload {
   Check check = nullptr;  // what the operator itself forgets to check
   bool writes = false;    // changes an argument
   bool reshapes = false;  // may change an argument's sizes, strides, dtype, or whether it needs gradients
+  bool is_backward = false;
+  bool ignores_values = false;  // doesn't look at what its arguments hold, so that it can't be led astray by them
   explicit OpOverload(const c10::OperatorHandle& h) : handle(h) {}
 };
 

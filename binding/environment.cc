@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "convert.h"
 #include "dispatch.h"
 
 namespace torch_learner {
@@ -86,7 +87,7 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
       if (ok && value == nullptr) napi_get_undefined(env, &value);
     } else {
       const OpError& error = *completion->error;
-      value = Environment::of(env).make_error(env, error.code, error.message, error.op);
+      value = Environment::of(env).make_error(env, error.code, error.message, error.op, error.origin);
     }
     if (ok) {
       napi_resolve_deferred(env, completion->deferred, value);
@@ -99,7 +100,32 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
   napi_close_handle_scope(env, scope);
 }
 
+// On the JavaScript thread: hands over what nobody has read.
+void announce_unread(Environment& environment, napi_env env) {
+  napi_value handler = nullptr, self, ignored;
+  if (environment.unread_handler != nullptr) napi_get_reference_value(env, environment.unread_handler, &handler);
+  if (handler == nullptr) return;
+  napi_value list = to_js(env, environment.failures->take_unread());
+  napi_get_undefined(env, &self);
+  napi_call_function(env, self, handler, 1, &list, &ignored);
+}
+
 }  // namespace
+
+napi_value to_js(napi_env env, const std::vector<Unread>& unread) {
+  napi_value result;
+  check(napi_create_array_with_length(env, unread.size(), &result));
+  for (size_t i = 0; i < unread.size(); i++) {
+    const Unread& one = unread[i];
+    napi_value row;
+    check(napi_create_array_with_length(env, 5, &row));
+    napi_value fields[] = {to_js(env, one.code), to_js(env, one.message), to_js(env, one.op),
+                           to_js(env, static_cast<double>(one.origin)), to_js(env, static_cast<double>(one.count))};
+    for (uint32_t k = 0; k < 5; k++) check(napi_set_element(env, row, k, fields[k]));
+    check(napi_set_element(env, result, static_cast<uint32_t>(i), row));
+  }
+  return result;
+}
 
 void Mailbox::open(napi_env env) {
   napi_value name;
@@ -133,12 +159,21 @@ void Mailbox::settled(napi_env env) {
   if (--pending_ == 0 && function_ != nullptr) napi_unref_threadsafe_function(env, function_);
 }
 
-Environment::Environment(napi_env env_) : env(env_) {
+Environment::Environment(napi_env env_)
+    : env(env_),
+      failures(std::make_shared<Failures>([mailbox = mailbox] {
+        auto* completion = new Completion;
+        completion->cleanup = [](napi_env e) { announce_unread(Environment::of(e), e); };
+        mailbox->post(completion);
+      })),
+      stream(failures) {
   const char* sync = std::getenv("TORCH_LEARNER_SYNC");
   synchronous = sync != nullptr && std::string(sync) == "1";
+  if (synchronous) stream.keep_failed();
 }
 
 Environment::~Environment() {
+  failures->close();
   for (Entry& entry : entries_) {
     if (entry.slot != nullptr) stream.drop(entry.slot);
   }
@@ -240,7 +275,7 @@ uint64_t Environment::push(Task&& task) {
 void Environment::settle_if_synchronous() {
   if (!synchronous) return;
   stream.wait(stream.last());
-  if (auto error = stream.take_unreported(false)) report(error);
+  if (auto error = stream.take_failed()) report(error);
 }
 
 napi_value Environment::promise(Completion* completion) {
@@ -251,16 +286,17 @@ napi_value Environment::promise(Completion* completion) {
 }
 
 napi_value Environment::make_error(napi_env env, const std::string& code, const std::string& message,
-                                   const std::string& op) {
+                                   const std::string& op, Origin origin) {
   napi_value c, m, o, error = nullptr, factory = nullptr;
   napi_create_string_utf8(env, code.c_str(), code.size(), &c);
   napi_create_string_utf8(env, message.c_str(), message.size(), &m);
   napi_create_string_utf8(env, op.c_str(), op.size(), &o);
   if (error_factory != nullptr) napi_get_reference_value(env, error_factory, &factory);
   if (factory != nullptr) {
-    napi_value self, args[] = {c, m, o};
+    napi_value self, args[] = {c, m, o, nullptr};
+    napi_create_double(env, static_cast<double>(origin), &args[3]);
     napi_get_undefined(env, &self);
-    if (napi_call_function(env, self, factory, 3, args, &error) == napi_ok) return error;
+    if (napi_call_function(env, self, factory, 4, args, &error) == napi_ok) return error;
     napi_get_and_clear_last_exception(env, &error);
     return error;
   }
@@ -268,14 +304,14 @@ napi_value Environment::make_error(napi_env env, const std::string& code, const 
   return error;
 }
 
-void Environment::throw_error(napi_env env, const std::string& code, const std::string& message,
-                              const std::string& op) {
-  napi_throw(env, make_error(env, code, message, op));
+void Environment::throw_error(napi_env env, const std::string& code, const std::string& message, const std::string& op,
+                              Origin origin) {
+  napi_throw(env, make_error(env, code, message, op, origin));
 }
 
 void Environment::report(const ErrorPtr& error) {
-  error->reported.store(true, std::memory_order_release);
-  throw_error(env, error->code, error->message, error->op);
+  failures->tell(error);
+  throw_error(env, error->code, error->message, error->op, error->origin);
   throw PendingJsException{};
 }
 

@@ -53,8 +53,10 @@ struct Environment {
   void settle_if_synchronous();
   Slot* fresh(Task& task);  // a new output slot, owned by the task and by the caller
   napi_value promise(Completion* completion);
-  void throw_error(napi_env env, const std::string& code, const std::string& message, const std::string& op = "");
-  napi_value make_error(napi_env env, const std::string& code, const std::string& message, const std::string& op);
+  void throw_error(napi_env env, const std::string& code, const std::string& message, const std::string& op = "",
+                   Origin origin = 0);
+  napi_value make_error(napi_env env, const std::string& code, const std::string& message, const std::string& op,
+                        Origin origin = 0);
   // Waits until the slot's value is there; throws its error.
   void await_slot(Slot* slot);
   void report(const ErrorPtr& error);
@@ -63,6 +65,7 @@ struct Environment {
 
   napi_env env;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+  std::shared_ptr<Failures> failures;
   Stream stream;
   JobPool jobs;
   uint64_t random_seq = 0;       // the last recorded task that draws random numbers
@@ -73,6 +76,7 @@ struct Environment {
   bool abandoned = false;        // an operator still ran when the process ended
   int threads = 0;
   napi_ref error_factory = nullptr;
+  napi_ref unread_handler = nullptr;
 
  private:
   struct Entry {
@@ -86,9 +90,13 @@ struct Environment {
   int64_t reported_bytes_ = 0;
 };
 
-// Settles the completion's promise when everything recorded so far has run: rejects with the slot's error, or with an
-// in-place failure nobody has heard of. Takes over the caller's reference to the slot (which may be null).
-void deliver(Environment& environment, Slot* slot, Completion* completion, bool any_error = false);
+// Settles the completion's promise when everything recorded so far has run: rejects with the slot's error, or with one
+// that the origin's run has to be told. Takes over the caller's reference to the slot (which may be null).
+void deliver(Environment& environment, Slot* slot, Completion* completion, Origin origin = 0,
+             Failures::Reach reach = Failures::Reach::kPlace);
+
+// [code, message, operator, origin, count] for each.
+napi_value to_js(napi_env env, const std::vector<Unread>& unread);
 
 using Export = napi_value (*)(Environment&, napi_env, napi_callback_info);
 
@@ -109,6 +117,7 @@ void define(napi_env env, napi_value exports, const char* name) {
 
 void init_dispatch(napi_env env, napi_value exports);
 void init_tensor(napi_env env, napi_value exports);
+void init_synchronise(napi_env env, napi_value exports);
 void init_autograd(napi_env env, napi_value exports);
 void init_random(napi_env env, napi_value exports);
 void init_device(napi_env env, napi_value exports);

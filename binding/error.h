@@ -5,14 +5,24 @@
 
 namespace torch_learner {
 
+struct Run;
+
+// Where an operator was recorded, as JavaScript numbers it: a run in the upper bits, a place within it in the lower 24.
+// 0 is the program outside of all runs.
+using Origin = uint64_t;
+constexpr uint32_t run_of(Origin origin) { return static_cast<uint32_t>(origin >> 24); }
+
 // What a failed operator leaves behind. Shared by every slot that it poisons, so that the first reader can mark it as
-// reported for all of them.
+// told for all of them. Made by Failures, which also hears of one that was never told.
 struct OpError {
   std::string code;
   std::string message;
   std::string op;
-  bool in_place = false;
-  std::atomic<bool> reported{false};
+  Origin origin = 0;
+  uint64_t number = 0;  // in the order in which they happened
+  std::shared_ptr<Run> run;
+  std::vector<std::shared_ptr<OpError>> joined;  // told together with this one; guarded by Failures
+  std::atomic<bool> told{false};
 };
 using ErrorPtr = std::shared_ptr<OpError>;
 

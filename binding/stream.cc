@@ -20,17 +20,17 @@ inline void cpu_relax() {
 #endif
 }
 
-ErrorPtr make_error(const Task& task, const char* code, const std::string& what) {
-  auto error = std::make_shared<OpError>();
+std::unique_ptr<OpError> make_error(const Task& task, const char* code, const std::string& what) {
+  auto error = std::make_unique<OpError>();
   error->code = code;
   error->op = task.op ? task.op->name : "";
   error->message = task.op ? what + " (" + describe_call(task) + ")" : what;
-  error->in_place = task.outs.empty();
+  error->origin = task.origin;
   return error;
 }
 
 // The error of the exception that is being handled.
-ErrorPtr caught(const Task& task) {
+std::unique_ptr<OpError> caught(const Task& task) {
   try {
     throw;
   } catch (const Misuse& e) {
@@ -48,24 +48,22 @@ ErrorPtr caught(const Task& task) {
   }
 }
 
-// The first poisoned input, if any.
-const ErrorPtr* poisoned(const Task& task) {
+template <typename Visit>
+void each_tensor(const Task& task, Visit visit) {
   for (const Arg& arg : task.args) {
     if (arg.kind == Arg::Kind::kTensor) {
-      if (auto* error = arg.slot->live_error()) return error;
+      visit(*arg.slot);
     } else if (arg.kind == Arg::Kind::kTensorList) {
       for (Slot* slot : *arg.list) {
-        if (slot == nullptr) continue;
-        if (auto* error = slot->live_error()) return error;
+        if (slot != nullptr) visit(*slot);
       }
     }
   }
-  return nullptr;
 }
 
 }  // namespace
 
-Stream::Stream() : ring_(kCapacity) {
+Stream::Stream(std::shared_ptr<Failures> failures) : ring_(kCapacity), failures_(std::move(failures)) {
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -131,6 +129,7 @@ bool Stream::await_work(uint64_t next) {
     if (found()) return true;
     cpu_relax();
   }
+  if (!memory_.empty()) memory_.sweep();
   std::unique_lock lock(mutex_);
   asleep_.store(true, std::memory_order_seq_cst);
   wake_.wait(lock, [&] { return stopping_.load() || found(); });
@@ -148,6 +147,7 @@ void Stream::loop() {
     Task& task = ring_[c % kCapacity];
     execute(task);
     finish(task);
+    if (freed_ > memory_.size() + 64) tidy();
     tail_.store(c + 1, std::memory_order_seq_cst);
     uint64_t target = waited_for_.load(std::memory_order_seq_cst);
     if (target != 0 && c + 1 >= target) {
@@ -179,10 +179,8 @@ void Stream::set_modes(const Modes& modes) {
 }
 
 void Stream::execute(Task& task) {
-  ErrorPtr error;
-  if (const ErrorPtr* inherited = task.always ? nullptr : poisoned(task)) {
-    error = *inherited;
-  } else {
+  ErrorPtr error = task.always ? nullptr : poisoned(task);
+  if (!error) {
     try {
       if (task.modes) set_modes(*task.modes);
       if (task.op != nullptr) {
@@ -193,48 +191,72 @@ void Stream::execute(Task& task) {
       for (Slot* slot : task.outs) holdings_.count(slot->holding, slot->value);
       for (Slot* slot : task.in_place) holdings_.count(slot->holding, slot->value);  // it may have grown
     } catch (...) {
-      error = caught(task);
-      remember(error);
+      error = failures_->adopt(caught(task));
+      if (keep_failed_) failed_ = error;
     }
     stack_.clear();
   }
-  if (!error) return;
+  if (error) poison(task, error);
+}
+
+ErrorPtr Stream::error_of(const Slot& slot) {
+  if (const ErrorPtr* error = slot.live_error()) return *error;
+  return memory_.find(slot.value);
+}
+
+// The error of the first poisoned input, if any. A result depends on all of them: they are told together.
+ErrorPtr Stream::poisoned(const Task& task) {
+  ErrorPtr first;
+  const bool clean = memory_.empty();
+  const bool values = task.op == nullptr || !task.op->ignores_values;
+  each_tensor(task, [&](const Slot& slot) {
+    if (clean && !slot.error) return;
+    ErrorPtr error;
+    if (values) {
+      error = error_of(slot);
+    } else if (!slot.value.defined()) {
+      error = slot.error;
+    }
+    if (!error) return;
+    if (first) {
+      failures_->join(first, error);
+    } else {
+      first = std::move(error);
+    }
+  });
+  return first;
+}
+
+// Results are poisoned for good; what should have been changed in place, until somebody has been told.
+void Stream::poison(Task& task, const ErrorPtr& error) {
   for (Slot* slot : task.outs) {
     slot->value.reset();
     slot->error = error;
   }
-  for (Slot* slot : task.in_place) {
-    if (slot->live_error()) continue;
-    slot->error = error;
-    slot->passing = true;
-  }
-}
-
-void Stream::remember(const ErrorPtr& error) {
-  std::lock_guard lock(errors_mutex_);
-  std::erase_if(errors_, [](const ErrorPtr& known) { return known->reported.load(); });
-  // One is enough to report; the rest follows from it or will be met again. Keep the memory bounded.
-  if (errors_.size() < 64) errors_.push_back(error);
-  has_errors_.store(true, std::memory_order_release);
-}
-
-ErrorPtr Stream::take_unreported(bool in_place_only) {
-  if (!has_errors_.load(std::memory_order_acquire)) return nullptr;
-  std::lock_guard lock(errors_mutex_);
-  ErrorPtr found;
-  std::vector<ErrorPtr> rest;
-  for (auto& error : errors_) {
-    if (error->reported.load()) continue;
-    if (!found && (error->in_place || !in_place_only)) {
-      found = error;
-    } else {
-      rest.push_back(error);
+  bool in_place = false;
+  auto target = [&](Slot& slot) {
+    in_place = true;
+    if (slot.live_error()) return;
+    slot.error = error;
+    slot.passing = true;
+    memory_.add(slot.value, error);
+  };
+  for (Slot* slot : task.in_place) target(*slot);
+  if (task.op != nullptr && task.op->return_alias.empty() && task.in_place.empty()) {
+    // no results and no targets: it was to change the tensor that it is called on, and a backward also the leaves
+    const bool has_self = !task.args.empty() && task.args[0].kind == Arg::Kind::kTensor;
+    if (has_self) target(*task.args[0].slot);
+    if (has_self && task.op->is_backward) {
+      for (const at::Tensor& leaf : leaves_of(task.args[0].slot->value)) memory_.add(leaf, error);
     }
   }
-  errors_ = std::move(rest);
-  has_errors_.store(!errors_.empty(), std::memory_order_release);
-  if (found) found->reported.store(true, std::memory_order_release);
-  return found;
+  if (in_place) failures_->in_place(error, task.origin);
+}
+
+void Stream::tidy() {
+  if (garbage_.load(std::memory_order_acquire) != nullptr) sweep();
+  if (!memory_.empty()) memory_.sweep();
+  freed_ = 0;
 }
 
 void Stream::finish(Task& task) {
@@ -268,6 +290,7 @@ void Stream::finish(Task& task) {
   task.results.clear();
   task.op = nullptr;
   task.always = false;
+  task.origin = 0;
 }
 
 void Stream::destroy(Slot* slot) {
@@ -276,6 +299,7 @@ void Stream::destroy(Slot* slot) {
   holdings_.forget(slot->holding);
   slot->value.reset();
   slot->error.reset();
+  if (!memory_.empty()) freed_++;
   if (dead_ == nullptr) last_dead_ = slot;
   slot->next = dead_;
   dead_ = slot;

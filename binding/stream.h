@@ -1,7 +1,7 @@
 // The ordered native queue: JavaScript records tasks, one long-lived thread per Node environment runs them in order.
 #pragma once
 
-#include "error.h"
+#include "failures.h"
 #include "holdings.h"
 
 namespace torch_learner {
@@ -20,7 +20,7 @@ struct Slot {
   // The error a reader must see, if any. A failed in-place operator leaves its target as it was, so once somebody has
   // been told, the target is usable again.
   const ErrorPtr* live_error() const {
-    if (!error || (passing && error->reported.load(std::memory_order_acquire))) return nullptr;
+    if (!error || (passing && error->told.load(std::memory_order_acquire))) return nullptr;
     return &error;
   }
 };
@@ -66,6 +66,7 @@ struct Modes {
 
 struct Task {
   std::optional<Modes> modes;  // none for what computes nothing that they could change
+  Origin origin = 0;
   const OpOverload* op = nullptr;
   c10::SmallVector<Arg, 8> args;
   c10::SmallVector<Slot*, 2> outs;
@@ -79,7 +80,7 @@ class Stream {
  public:
   static constexpr size_t kCapacity = 4096;
 
-  Stream();
+  explicit Stream(std::shared_ptr<Failures> failures);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -94,10 +95,14 @@ class Stream {
   // and returns false when it still runs: the stream must then live as long as the process.
   bool stop(std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
-  // The first error nobody has been told of, or null. `in_place_only`: only those without an output to reject.
-  ErrorPtr take_unreported(bool in_place_only);
-
-  bool has_unreported() const { return has_errors_.load(std::memory_order_acquire); }
+  // The error that a reader of this slot must see, the memory's included; once its task has run.
+  ErrorPtr error_of(const Slot& slot);
+  // On the stream's thread: gives up what JavaScript has given up, so that errors which only that held are known.
+  void tidy();
+  Failures& failures() { return *failures_; }
+  // With TORCH_LEARNER_SYNC=1: the error of what has run last.
+  void keep_failed() { keep_failed_ = true; }
+  ErrorPtr take_failed() { return std::exchange(failed_, nullptr); }
 
   // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript,
   // and come back from there, so that neither thread frees what the other has allocated.
@@ -117,7 +122,8 @@ class Stream {
   void sweep();
   void wake();
   void set_modes(const Modes& modes);
-  void remember(const ErrorPtr& error);
+  ErrorPtr poisoned(const Task& task);
+  void poison(Task& task, const ErrorPtr& error);
 
   std::vector<Task> ring_;
   std::atomic<uint64_t> head_{0}, tail_{0};
@@ -131,9 +137,11 @@ class Stream {
   std::atomic<uint64_t> waited_for_{0};
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::mutex errors_mutex_;
-  std::vector<ErrorPtr> errors_;
-  std::atomic<bool> has_errors_{false};
+  const std::shared_ptr<Failures> failures_;
+  PoisonedMemory memory_;
+  size_t freed_ = 0;  // slots, while some memory was poisoned
+  bool keep_failed_ = false;
+  ErrorPtr failed_;
   Holdings holdings_;
   std::atomic<int64_t> slots_{0};
   Modes current_;

@@ -180,8 +180,10 @@ at::Tensor readable(const at::Tensor& value, bool copy) {
 
 // Records the reading of a slot; everything that computes, computes on the stream, which owns the threads for it.
 // Returns the slot that carries the error if there is one.
-Slot* record_reading(Environment& environment, Slot* slot, bool copy, const std::shared_ptr<Reading>& reading) {
+Slot* record_reading(Environment& environment, Slot* slot, bool copy, Origin origin,
+                     const std::shared_ptr<Reading>& reading) {
   Task task;
+  task.origin = origin;
   Arg& arg = task.args.emplace_back();
   arg.kind = Arg::Kind::kTensor;
   arg.slot = slot;
@@ -192,50 +194,33 @@ Slot* record_reading(Environment& environment, Slot* slot, bool copy, const std:
   return holder;
 }
 
-// read(handle, copy) -> Promise<{buffer, dtype, shape}>
+// read(handle, copy, origin) -> Promise<{buffer, dtype, shape}>
 napi_value read(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
+  Args<3> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   bool copy = read_bool(env, args[1], "copy");
+  const Origin origin = read_origin(env, args[2]);
   auto reading = std::make_shared<Reading>();
-  Slot* holder = record_reading(environment, slot, copy, reading);
+  Slot* holder = record_reading(environment, slot, copy, origin, reading);
   auto* completion = new Completion;
   completion->build = [reading, copy](napi_env e) { return to_array(e, reading, copy); };
   napi_value promise = environment.promise(completion);
-  deliver(environment, holder, completion);
+  deliver(environment, holder, completion, origin);
   return promise;
 }
 
 napi_value read_sync(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
+  Args<3> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   bool copy = read_bool(env, args[1], "copy");
+  const Origin origin = read_origin(env, args[2]);
   auto reading = std::make_shared<Reading>();
-  Slot* holder = record_reading(environment, slot, copy, reading);
+  Slot* holder = record_reading(environment, slot, copy, origin, reading);
   environment.stream.wait(environment.stream.last());
-  ErrorPtr error = holder->live_error() ? *holder->live_error() : environment.stream.take_unreported(true);
+  ErrorPtr error = holder->error ? holder->error : environment.failures->take(origin, Failures::Reach::kPlace);
   environment.stream.drop(holder);
   if (error) environment.report(error);
   return to_array(env, reading, copy);
-}
-
-// mark() -> Promise<void>: everything recorded so far has run.
-napi_value mark(Environment& environment, napi_env, napi_callback_info) {
-  auto* completion = new Completion;
-  napi_value promise = environment.promise(completion);
-  deliver(environment, nullptr, completion, true);
-  return promise;
-}
-
-napi_value sync(Environment& environment, napi_env, napi_callback_info) {
-  environment.stream.wait(environment.stream.last());
-  if (auto error = environment.stream.take_unreported(false)) environment.report(error);
-  return nullptr;
-}
-
-// Whether nothing is queued and nothing has failed unheard.
-napi_value quiet(Environment& environment, napi_env env, napi_callback_info) {
-  return to_js(env, environment.stream.reached(environment.stream.last()) && !environment.stream.has_unreported());
 }
 
 napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
@@ -250,26 +235,6 @@ napi_value stats(Environment& environment, napi_env env, napi_callback_info) {
 
 }  // namespace
 
-void deliver(Environment& environment, Slot* slot, Completion* completion, bool any_error) {
-  Task task;
-  task.always = true;
-  if (slot != nullptr) {
-    Arg& arg = task.args.emplace_back();
-    arg.kind = Arg::Kind::kTensor;
-    arg.slot = slot;
-  }
-  task.run = [completion, any_error, mailbox = environment.mailbox, stream = &environment.stream](Task& t) {
-    if (!t.args.empty() && t.args[0].slot->live_error()) {
-      completion->error = *t.args[0].slot->live_error();
-      completion->error->reported.store(true, std::memory_order_release);
-    } else {
-      completion->error = stream->take_unreported(!any_error);
-    }
-    mailbox->post(completion);
-  };
-  environment.push(std::move(task));
-}
-
 void init_tensor(napi_env env, napi_value exports) {
   define<from_buffer>(env, exports, "fromBuffer");
   define<release>(env, exports, "free");
@@ -279,9 +244,6 @@ void init_tensor(napi_env env, napi_value exports) {
   define<history>(env, exports, "history");
   define<read>(env, exports, "read");
   define<read_sync>(env, exports, "readSync");
-  define<mark>(env, exports, "mark");
-  define<sync>(env, exports, "sync");
-  define<quiet>(env, exports, "quiet");
   define<stats>(env, exports, "stats");
 }
 

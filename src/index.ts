@@ -90,7 +90,7 @@ export {
   reduceLoss,
   resizeMix,
 } from './mix/index.js'
-export { doctor, type ErrorCode, type PictureStep, TorchLearnerError } from './native/index.js'
+export { doctor, type ErrorCode, type ErrorOrigin, type PictureStep, TorchLearnerError } from './native/index.js'
 export * as nn from './nn/index.js'
 export {
   LabelSmoothingCrossEntropy,

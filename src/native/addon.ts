@@ -25,12 +25,15 @@ export interface TensorInfo {
   memoryFormat: 'contiguous' | 'channels_last' | 'channels_last_3d' | 'strided'
 }
 
+/** An error that nobody has read; the last one of a list may stand for kinds that found no room: without a message. */
+export type UnreadError = [code: string, message: string, operator: string, origin: number, count: number]
+
 /** What binding/ exports, by concern. Mechanism only: everything public is built on top of it in TypeScript. */
 export interface NativeAddon extends ImageAddon {
   /** The libtorch that the addon was compiled against, `2.13.0`. */
   version(): { torch: string; parallel: string; cpu: string }
   /** How native errors become JavaScript ones. */
-  onError(factory: (code: string, message: string, operator: string) => Error): void
+  onError(factory: (code: string, message: string, operator: string, origin: number) => Error): void
   /** Makes what follows in exit() safe while an operator runs. */
   atExit(): void
 
@@ -39,7 +42,7 @@ export interface NativeAddon extends ImageAddon {
   /** The number by which `call` knows a named argument. */
   argumentName(name: string): number
   /** `flags`: bit 0 grad mode, bit 1 autocast, bits 2-7 its dtype, bits 8-15 how many arguments are named, 16-30 the block of autocast. */
-  call(op: number, flags: number, hints0: number, hints1: number, ...args: unknown[]): CallResult
+  call(op: number, flags: number, origin: number, hints0: number, hints1: number, ...args: unknown[]): CallResult
   operators(): string[]
   schemas(name: string): string[]
 
@@ -55,14 +58,24 @@ export interface NativeAddon extends ImageAddon {
   readonly reshaped: Uint32Array
   describe(handle: Handle): TensorInfo
   history(handle: Handle): { requiresGrad: boolean; isLeaf: boolean }
-  read(handle: Handle, copy: boolean): Promise<ReadResult>
-  readSync(handle: Handle, copy: boolean): ReadResult
-  mark(): Promise<void>
-  sync(): void
-  /** Whether nothing is queued and nothing has failed without anyone having been told. */
-  quiet(): boolean
+  read(handle: Handle, copy: boolean, origin: number): Promise<ReadResult>
+  readSync(handle: Handle, copy: boolean, origin: number): ReadResult
   /** `slots`: what is behind handles, kept for the next ones too. */
   stats(): { tensors: number; bytes: number; slots: number }
+
+  // waiting, and what has failed (binding/synchronise.cc); `origin`: where a call comes from, run * 2^24 + place
+  /** Rejects with what the origin's run must be told; `whole`: also with what somebody could still read. */
+  mark(origin: number, whole: boolean): Promise<void>
+  sync(origin: number): void
+  beginRun(run: number): void
+  /** What has been recorded so far still belongs to it; `silent`: what is untold needn't be told. */
+  endRun(run: number, silent: boolean): void
+  /** Called with errors that nobody can read any more. */
+  onUnread(handler: (errors: UnreadError[]) => void): void
+  /** All errors that nobody has been told of. */
+  unread(): UnreadError[]
+  /** Whether nothing is queued. */
+  quiet(): boolean
 
   // files (binding/serialize.cc)
   /** The state dict in a file of torch.save; `key` says where in a dict of dicts, or is empty. */
@@ -70,8 +83,8 @@ export interface NativeAddon extends ImageAddon {
   loadPthSync(path: string, key: string): [name: string, handle: Handle][]
 
   // gradients (binding/autograd.cc)
-  grad(handle: Handle): Handle
-  setGrad(handle: Handle, gradient: Handle): void
+  grad(handle: Handle, origin: number): Handle
+  setGrad(handle: Handle, gradient: Handle, origin: number): void
   /** `options`: 1 retainGraph, 2 createGraph, 4 allowUnused; `modes`: bits 0-7 and 16-30 of the flags of `call`. */
   gradients(
     outputs: Float64Array,
@@ -79,6 +92,7 @@ export interface NativeAddon extends ImageAddon {
     gradOutputs: Float64Array,
     options: number,
     modes: number,
+    origin: number,
   ): Handle[]
 
   // random numbers (binding/random.cc)

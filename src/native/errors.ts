@@ -40,24 +40,58 @@ export type ErrorCode =
   | 'ERR_NO_DATA'
   | 'ERR_STATE'
 
+/** Where an operator that failed was recorded, as far as it is known. */
+export interface ErrorOrigin {
+  /** What was under way: `fit`, `validate`, ... of a Learner, or the name of a {@link scope}. */
+  readonly run: string
+  /** The callback at work, as messages call it, and its event. */
+  readonly callback?: string
+  readonly event?: string
+  /** What else was at work: `the model`, `the loss`, `the data loader`, ... */
+  readonly part?: string
+  /** The epoch and the batch, from 0. */
+  readonly epoch?: number
+  readonly batch?: number
+  /** The batch is one of a validation, or of predictions. */
+  readonly validation?: boolean
+}
+
+/** An origin in words: `Mine at afterBatch, batch 3 of epoch 0 (fit)`. */
+export function originText({ run, callback, event, part, epoch, batch, validation }: ErrorOrigin): string {
+  const who = callback === undefined ? part : `${callback} at ${event}`
+  const place = [
+    ...(batch === undefined ? [] : [`${validation ? 'validation batch' : 'batch'} ${batch}`]),
+    ...(epoch === undefined ? [] : [`epoch ${epoch}`]),
+  ].join(' of ')
+  if (who === undefined && place === '') return run
+  return `${[who, place].filter(Boolean).join(', ')} (${run})`
+}
+
 /**
  * The one error class of this package: tell errors apart by {@link TorchLearnerError.code}. `instanceof` knows those of other
  * loaded copies of the package as well (a test runner that resets modules makes some).
  */
 export class TorchLearnerError extends Error {
   override readonly name = 'TorchLearnerError'
+  /** Of an operator that failed inside a run: where it was recorded. */
+  declare readonly origin?: ErrorOrigin
+  /** Of an operator that failed: its name, `aten::mm`. */
+  declare readonly operator?: string
 
   /**
    * @param code what went wrong, stable between releases
    * @param message one sentence, with what to do when that isn't obvious; line breaks and overlong parts are cut out
-   * @param options `cause`: the error underneath, if any
+   * @param options `cause`: the error underneath, if any; `operator` and `origin` of one that failed
    */
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    options: { cause?: unknown; operator?: string; origin?: ErrorOrigin } = {},
   ) {
-    super(presentable(message), options)
+    const { operator, origin, ...rest } = options
+    super(presentable(message), 'cause' in rest ? rest : undefined)
+    if (operator) this.operator = operator
+    if (origin) this.origin = origin
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

@@ -2,15 +2,17 @@ import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
 export { codecAdvice } from '../../scripts/addon/toolchain.mjs'
-export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo } from './addon.js'
+export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
 export { doctor } from './doctor.js'
 export {
   checkFunction,
   describe,
   type ErrorCode,
+  type ErrorOrigin,
   inspected,
   invalidArgument,
   messageOf,
+  originText,
   TorchLearnerError,
   typeName,
   unreadable,

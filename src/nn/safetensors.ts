@@ -2,7 +2,7 @@ import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { invalidArgument, isPlainObject, native, TorchLearnerError } from '../native/index.js'
-import { type DType, Tensor } from '../tensor/index.js'
+import { context, type DType, Tensor } from '../tensor/index.js'
 import { checkFile, reading } from './files.js'
 import { type Entry, elementBytes, encodeHeader, HEADER_LIMIT, HeaderError, shown } from './safetensors-header.js'
 import { decodeHeader, inOrder } from './safetensors-parse.js'
@@ -77,7 +77,7 @@ async function save(
     throw invalidArgument('state', 'names other than __metadata__, which the format keeps for itself', '__metadata__')
   }
   // all asked for before the first is awaited, so that they belong to one moment
-  const reads = named.map(([, tensor]) => native.read(tensor.handle, !sealed))
+  const reads = named.map(([, tensor]) => native.read(tensor.handle, !sealed, context().origin))
   const contents = await Promise.all(reads)
   const items = contents.map(({ buffer, dtype, shape }, i) => {
     const name = named[i][0]

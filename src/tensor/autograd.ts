@@ -37,6 +37,7 @@ export function grad(
       handles(list(gradOutputs, 'gradOutputs')),
       wanted,
       context().flags,
+      context().origin,
     )
     .map(handle => new Tensor(handle))
 }

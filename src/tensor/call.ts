@@ -143,8 +143,8 @@ function record(index: number, args: readonly OpArgument[]): unknown {
       note(count + named++, hint)
     }
   }
-  const { flags, scope } = context()
-  const result = native.call(index, flags | (named << 8), hints0 >>> 0, hints1 >>> 0, ...lowered)
+  const { flags, scope, origin } = context()
+  const result = native.call(index, flags | (named << 8), origin, hints0 >>> 0, hints1 >>> 0, ...lowered)
   return typeof result === 'number' ? own(result, args, options, scope) : lift(result, args, options)
 }
 

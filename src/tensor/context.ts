@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { invalidArgument, isThenable, knownOptions } from '../native/index.js'
 import type { DType } from './dtype.js'
+import type { Run } from './run.js'
 
 /** What a scope must know of the tensors it holds. */
 export interface Scoped {
@@ -55,6 +56,10 @@ export interface Context {
   /** Which outermost call of `autocast` it is in, 0 for none: casts of weights are shared within it. */
   block: number
   scope: ScopeRecord | null
+  /** Which run this is a part of: operators that fail are told to it. */
+  run: Run | null
+  /** The run and the place in it as the addon wants them, 0 outside of runs. */
+  origin: number
   /** grad mode and autocast as the addon wants them */
   flags: number
 }
@@ -68,13 +73,14 @@ function flagsOf({ grad, autocast, block }: Context): number {
 }
 
 const storage = new AsyncLocalStorage<Context>()
-const ROOT: Context = { grad: true, autocast: null, block: 0, scope: null, flags: 1 }
+const ROOT: Context = { grad: true, autocast: null, block: 0, scope: null, run: null, origin: 0, flags: 1 }
 
 export function context(): Context {
   return storage.getStore() ?? ROOT
 }
 
-function within<T>(change: Partial<Pick<Context, 'grad' | 'autocast' | 'block' | 'scope'>>, fn: () => T): T {
+/** @internal Runs `fn`, which may be async, with something else in force. */
+export function within<T>(change: Partial<Omit<Context, 'flags'>>, fn: () => T): T {
   if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
   const next = { ...context(), ...change }
   next.flags = flagsOf(next)

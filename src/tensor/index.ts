@@ -1,6 +1,6 @@
 export { grad } from './autograd.js'
 export type { OpArgument } from './call.js'
-export { autocast, enableGrad, isGradEnabled, noGrad } from './context.js'
+export { autocast, context, enableGrad, isGradEnabled, noGrad } from './context.js'
 export {
   arange,
   asTensor,
@@ -28,6 +28,7 @@ export { listOf, reading, unnest } from './nested.js'
 export { type Operator, operator, ops } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'
+export { aheadOfTurn, at, type Place, Run } from './run.js'
 export {
   cuda,
   emptyCache,
@@ -38,5 +39,6 @@ export {
   synchronize,
   synchronizeSync,
 } from './runtime.js'
-export { scope, scopeSize } from './scope.js'
+export { type ScopeOptions, scope, scopeSize } from './scope.js'
 export { type Deferral, type NestedArray, Tensor } from './tensor.js'
+export { onUnreadError, type UnreadErrorHandler } from './unread.js'

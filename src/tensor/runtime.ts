@@ -1,31 +1,25 @@
-import { invalidArgument, native, TorchLearnerError } from '../native/index.js'
-
-native.onError((code, message) => new TorchLearnerError(code as TorchLearnerError['code'], message))
-
-// A program that ends with operators still queued lets them run. One that failed and that nobody has read then ends the
-// program as any unhandled rejection does.
-process.on('beforeExit', () => {
-  if (!native.quiet()) void native.mark()
-})
+import { invalidArgument, native } from '../native/index.js'
+import { context } from './context.js'
 
 process.on('exit', () => native.atExit())
 
 /**
- * Resolves when everything queued so far has run. Rejects with the first error that nobody has been told of, such as
- * that of an in-place operator.
+ * Resolves when everything queued so far has run. Inside a run (a Learner's fit, a named {@link scope}) it rejects with the
+ * first error of the run that nobody has been told of, such as that of an in-place operator; other code's errors are told
+ * to those who read what they spoiled, and never here.
  */
 export function mark(): Promise<void> {
-  return native.mark()
+  return native.mark(context().origin, false)
 }
 
-/** As `torch.cuda.synchronize()`, for every device and by promise: everything queued so far has run. */
+/** As `torch.cuda.synchronize()`, for every device and by promise: {@link mark}. */
 export async function synchronize(): Promise<void> {
-  await native.mark()
+  await mark()
 }
 
 /** {@link synchronize}, blocking the event loop. */
 export function synchronizeSync(): void {
-  native.sync()
+  native.sync(context().origin)
 }
 
 /** Number of threads that operators compute with. */

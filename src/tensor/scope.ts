@@ -1,7 +1,17 @@
 import { invalidArgument, isMap, isPlainObject } from '../native/index.js'
 import { context, inScope, type ScopeRecord } from './context.js'
 import { listOf, reading } from './nested.js'
+import { named } from './run.js'
 import { Tensor } from './tensor.js'
+
+/** Options of {@link scope}. */
+export interface ScopeOptions {
+  /**
+   * Makes it a run of this name: errors of its operators say where they come from, `mark()` in it rejects with those of
+   * in-place operators, and what fails unread is warned of at its end.
+   */
+  name?: string
+}
 
 /**
  * Runs `fn` and frees every tensor made in it, except those it returns (alone, in arrays, maps or plain objects) and
@@ -14,8 +24,18 @@ import { Tensor } from './tensor.js'
  *   return await criterion(pred, y).item()   // pred and everything in between is freed here
  * })
  */
-export function scope<T>(fn: () => T): T {
+export function scope<T>(fn: () => T, options?: ScopeOptions): T {
+  if (options !== undefined) return named(nameOf(options), () => scope(fn))
   return inScope(fn, (record, result) => close(record, result))
+}
+
+function nameOf(options: ScopeOptions): string {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+  const { name, ...unknown } = options
+  const [other] = Object.keys(unknown)
+  if (other !== undefined) throw invalidArgument("scope's options", 'name', other)
+  if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'text', name)
+  return name
 }
 
 function close(record: ScopeRecord, result: unknown): void {

@@ -199,7 +199,7 @@ export class Tensor implements Scoped {
    * to have this tensor's shape, dtype and device.
    */
   get grad(): Tensor | null {
-    const handle = native.grad(this.handle)
+    const handle = native.grad(this.handle, context().origin)
     return handle < 0 ? null : new Tensor(handle)
   }
 
@@ -208,7 +208,7 @@ export class Tensor implements Scoped {
     if (value !== null && kindOf(value) !== kindOf(this)) {
       throw invalidArgument('grad', `a tensor like the one it belongs to, ${kindOf(this)},`, kindOf(value))
     }
-    native.setGrad(this.handle, value === null ? -1 : value.handle)
+    native.setGrad(this.handle, value === null ? -1 : value.handle, context().origin)
   }
 
   /**
@@ -238,7 +238,7 @@ export class Tensor implements Scoped {
   data(options?: DataOptions): Promise<TypedArray>
   async data(options: DataOptions = {}): Promise<TypedInput> {
     const { copy, float16Array } = checkDataOptions(options)
-    const { buffer, dtype } = await native.read(this.handle, copy)
+    const { buffer, dtype } = await native.read(this.handle, copy, context().origin)
     return viewOf(buffer, dtype, float16Array)
   }
 
@@ -247,31 +247,31 @@ export class Tensor implements Scoped {
   dataSync(options?: DataOptions): TypedArray
   dataSync(options: DataOptions = {}): TypedInput {
     const { copy, float16Array } = checkDataOptions(options)
-    const { buffer, dtype } = native.readSync(this.handle, copy)
+    const { buffer, dtype } = native.readSync(this.handle, copy, context().origin)
     return viewOf(buffer, dtype, float16Array)
   }
 
   /** The only element as a number. */
   async item(): Promise<number> {
-    const { buffer, dtype, shape } = await native.read(this.handle, true)
+    const { buffer, dtype, shape } = await native.read(this.handle, true, context().origin)
     return single(numbers(viewOf(buffer, dtype), dtype), shape)
   }
 
   /** {@link Tensor.item}, blocking. */
   itemSync(): number {
-    const { buffer, dtype, shape } = native.readSync(this.handle, true)
+    const { buffer, dtype, shape } = native.readSync(this.handle, true, context().origin)
     return single(numbers(viewOf(buffer, dtype), dtype), shape)
   }
 
   /** The elements as nested arrays; a plain number when there are no dimensions. int64 beyond 2^53 loses digits. */
   async toArray(): Promise<NestedArray> {
-    const { buffer, dtype, shape } = await native.read(this.handle, true)
+    const { buffer, dtype, shape } = await native.read(this.handle, true, context().origin)
     return nest(numbers(viewOf(buffer, dtype), dtype), shape, dtype === 'bool')
   }
 
   /** {@link Tensor.toArray}, blocking. */
   toArraySync(): NestedArray {
-    const { buffer, dtype, shape } = native.readSync(this.handle, true)
+    const { buffer, dtype, shape } = native.readSync(this.handle, true, context().origin)
     return nest(numbers(viewOf(buffer, dtype), dtype), shape, dtype === 'bool')
   }
 

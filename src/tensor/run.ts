@@ -1,0 +1,131 @@
+import { type ErrorOrigin, isThenable, native } from '../native/index.js'
+import { context, within } from './context.js'
+
+/** A place in a run: what {@link ErrorOrigin} says beside the run. */
+export type Place = Omit<ErrorOrigin, 'run'>
+
+const PLACES = 2 ** 24
+const RUNS = 2 ** 28
+/** Places of a run that are remembered: those of the last dozens of batches, where the loop runs ahead by two. */
+const REMEMBERED = 4096
+const REMEMBERED_WHEN_OVER = 256
+/** Runs that are over and still remembered: their errors may come to light late. */
+const RUNS_REMEMBERED = 16
+/** The addon's number for work that is done ahead: whoever takes it sees its errors, otherwise nobody does. */
+const AHEAD = 1
+
+const known = new Map<number, Run>()
+const over: Run[] = []
+let lastNumber = AHEAD
+
+function nextNumber(): number {
+  do lastNumber = lastNumber >= RUNS ? AHEAD + 1 : lastNumber + 1
+  while (known.has(lastNumber))
+  return lastNumber
+}
+
+/**
+ * @internal Something that answers for its own operators, such as a Learner's fit. What fails in it is told to those who
+ * read it, else to the run's own marks, and never to other code; the context carries it along calls and awaits.
+ */
+export class Run {
+  readonly number: number
+  #places: { number: number; place: Place }[] = []
+  #last = 0
+  #over = false
+  /** It ended although something in it still hung: what that does from now on must change nothing. */
+  abandoned = false
+
+  constructor(
+    readonly name: string,
+    number?: number,
+  ) {
+    this.number = number ?? nextNumber()
+    known.set(this.number, this)
+    if (number === undefined) native.beginRun(this.number)
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** Runs `fn` as a part of this run. */
+  within<T>(fn: () => T): T {
+    return within({ run: this, origin: this.number * PLACES }, fn)
+  }
+
+  /** Runs `fn` at a place of its own in this run. */
+  at<T>(place: Place, fn: () => T): T {
+    this.#last = (this.#last % (PLACES - 1)) + 1
+    this.#places[this.#last % REMEMBERED] = { number: this.#last, place }
+    return within({ run: this, origin: this.number * PLACES + this.#last }, fn)
+  }
+
+  /** Resolves when everything recorded so far has run; rejects with what has failed in the run and nobody was told of. */
+  whole(): Promise<void> {
+    return native.mark(this.number * PLACES, true)
+  }
+
+  /** @param silent untold errors needn't be told: the run's own failure says enough */
+  end(silent: boolean): void {
+    if (this.#over) return
+    this.#over = true
+    native.endRun(this.number, silent)
+    this.#places = this.#places.filter(entry => entry.number > this.#last - REMEMBERED_WHEN_OVER)
+    over.push(this)
+    while (over.length > RUNS_REMEMBERED) known.delete(over.shift()?.number ?? 0)
+  }
+
+  origin(place: number): ErrorOrigin {
+    const found = this.#over ? this.#places.find(entry => entry?.number === place) : this.#places[place % REMEMBERED]
+    return { run: this.name, ...(found?.number === place ? found.place : {}) }
+  }
+}
+
+const ahead = new Run('ahead of its turn', AHEAD)
+
+/** @internal Runs `fn` as work ahead of its turn, which perhaps nobody will want. */
+export function aheadOfTurn<T>(place: Place, fn: () => T): T {
+  return ahead.at(place, fn)
+}
+
+/** @internal Runs `fn` at a place of the run in force, if there is one. */
+export function at<T>(place: Place, fn: () => T): T {
+  const { run } = context()
+  return run === null || run.isOver ? fn() : run.at(place, fn)
+}
+
+/** Runs `fn` as a run of this name; within another run, as a place of that one. */
+export function named<T>(name: string, fn: () => T): T {
+  const { run: outer } = context()
+  if (outer !== null && !outer.isOver) return outer.at({ part: name }, fn)
+  const run = new Run(name)
+  let result: T
+  try {
+    result = run.within(fn)
+  } catch (error) {
+    run.end(true)
+    throw error
+  }
+  if (!isThenable(result)) {
+    run.end(false)
+    return result
+  }
+  const ended = Promise.resolve(result).then(
+    value => {
+      run.end(false)
+      return value
+    },
+    error => {
+      run.end(true)
+      throw error
+    },
+  )
+  return ended as T
+}
+
+/** Where an operator was recorded, as the addon's number for it says. */
+export function originOf(origin: number): ErrorOrigin | undefined {
+  const number = Math.floor(origin / PLACES)
+  return number === 0 ? undefined : (known.get(number)?.origin(origin % PLACES) ?? { run: 'a run that is over' })
+}

@@ -1,0 +1,130 @@
+import { invalidArgument, native, originText, TorchLearnerError, type UnreadError } from '../native/index.js'
+import { originOf } from './run.js'
+
+/**
+ * Told of an error that nobody has read: an operator failed, and its result (and everything computed from it) was given
+ * up without anyone having awaited it.
+ *
+ * @param error with `code`, `operator` and, if the operator was recorded in a run, `origin`
+ * @param count how many errors like it there were since the last call
+ */
+export type UnreadErrorHandler = (error: TorchLearnerError, count: number) => void
+
+native.onError(toError)
+
+function toError(code: string, message: string, operator: string, origin: number): TorchLearnerError {
+  const where = originOf(origin)
+  return new TorchLearnerError(
+    code as TorchLearnerError['code'],
+    where ? `${message}, in ${originText(where)}` : message,
+    { operator, origin: where },
+  )
+}
+
+const handlers = new Set<{ handler: UnreadErrorHandler }>()
+
+/**
+ * Takes over what happens with errors that nobody has read, instead of the warning (`process.on('warning')`, type
+ * `TorchLearnerWarning`): for services, which log and count them. See "Errors" in the README for whom an error is told.
+ *
+ * @returns a function that ends it
+ * @example const stop = onUnreadError((error, count) => log.warn({ code: error.code, where: error.origin, count }, error.message))
+ */
+export function onUnreadError(handler: UnreadErrorHandler): () => void {
+  if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+  const entry = { handler }
+  handlers.add(entry)
+  return () => void handlers.delete(entry)
+}
+
+/** Warnings that say the same come once in this time, the next one with how many were left out. */
+const QUIET_MS = 10_000
+const KINDS = 100
+
+/** What has been said lately, and how often more it would have been. */
+const said = new Map<string, { error: TorchLearnerError; more: number }>()
+let others = 0
+let timer: NodeJS.Timeout | null = null
+
+native.onUnread(report)
+
+function report(errors: UnreadError[]): void {
+  for (const [code, message, operator, origin, count] of errors) {
+    if (message === '') others += count
+    else tell(message, toError(code, message, operator, origin), count)
+  }
+  if (others > 0) wakeLater()
+}
+
+function tell(message: string, error: TorchLearnerError, count: number): void {
+  if (handlers.size > 0) {
+    for (const { handler } of handlers) guarded(handler, error, count)
+    return
+  }
+  const { run, callback, event, part } = error.origin ?? {}
+  const key = [message, run, callback, event, part].join('\n') // whatever the batch
+  const known = said.get(key)
+  if (known) known.more += count
+  else if (said.size >= KINDS) others += count
+  else {
+    said.set(key, { error, more: 0 })
+    warn(error, count > 1 ? ` (${count} times)` : '')
+  }
+  wakeLater()
+}
+
+/** An error of the handler is the program's, as one of an event's listener is. */
+function guarded(handler: UnreadErrorHandler, error: TorchLearnerError, count: number): void {
+  try {
+    handler(error, count)
+  } catch (own) {
+    queueMicrotask(() => {
+      throw own
+    })
+  }
+}
+
+function wakeLater(): void {
+  timer ??= setTimeout(flush, QUIET_MS).unref()
+}
+
+/** Says what was left out. */
+function flush(): void {
+  if (timer) clearTimeout(timer)
+  timer = null
+  for (const [key, entry] of said) {
+    if (entry.more > 0) warn(entry.error, ` (${entry.more} more of these)`)
+    else said.delete(key)
+    entry.more = 0
+  }
+  if (others > 0) emit(`${others} more operators failed and nobody read their results`, {})
+  others = 0
+  if (said.size > 0) wakeLater()
+}
+
+function warn({ code, message, operator, origin }: TorchLearnerError, times: string): void {
+  emit(`An operator failed and nobody read its result${times}: ${message}`, { code, operator, origin })
+}
+
+function emit(message: string, details: object): void {
+  const warning = Object.assign(new Error(message), { name: 'TorchLearnerWarning', ...details })
+  warning.stack = `${warning.name}: ${message}` // ours would say nothing about the operator
+  process.emitWarning(warning)
+}
+
+// A program that ends with operators still queued lets them run. The first error that nobody has read then ends it as an
+// unhandled rejection does; a handler takes it over.
+process.on('beforeExit', () => {
+  if (!native.quiet()) {
+    void native.mark(0, false)
+    return
+  }
+  const [first, ...rest] = native.unread()
+  if (first) {
+    const [code, message, operator, origin, count] = first
+    if (handlers.size > 0) report([first])
+    else void Promise.reject(Object.assign(toError(code, message, operator, origin), count > 1 ? { count } : {}))
+    report(rest)
+  }
+  flush()
+})
