@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Tensor } from '../tensor/index.js'
+import { aheadOfTurn, type Tensor } from '../tensor/index.js'
 import type { PreparedBatch } from './source.js'
 
 /** One batch on its way; it never rejects, since it may be dropped before anyone looks. */
@@ -109,7 +109,9 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
     const plan = this.#plan ?? []
     while (this.#pending.length < wanted && this.#started < plan.length) {
       const position = this.#started++
-      this.#pending.push(this.#context.runInAsyncScope(() => this.#load(plan[position], position)))
+      const load = () => this.#load(plan[position], position)
+      const place = { part: 'the data loader', batch: position }
+      this.#pending.push(this.#context.runInAsyncScope(() => aheadOfTurn(place, load)))
     }
   }
 

@@ -1,4 +1,5 @@
 import { invalidArgument, isThenable, messageOf, TorchLearnerError } from '../native/index.js'
+import { at, context, type Place, type Run } from '../tensor/index.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -43,6 +44,11 @@ export class Callback {
   run = true
   runTrain = true
   runValid = true
+  /**
+   * How long an abort waits for it when it is busy, in milliseconds; then the run ends without it, with an error that names
+   * it. Default 2000.
+   */
+  abortGrace = 2000
   /** Taken out of the loop while another callback fetches predictions in the middle of a fit ({@link FetchPreds}). */
   removeOnFetch = false
   #name: string | null = null
@@ -92,9 +98,10 @@ export class Callback {
 
   /**
    * The learner that this callback belongs to.
-   * @throws TorchLearnerError `ERR_STATE` while it belongs to none
+   * @throws TorchLearnerError `ERR_STATE` while it belongs to none, and for what goes on in a run that an abort has ended
    */
   get learn(): Learner {
+    if (context().run?.abandoned) throw tooLate(this)
     if (this.#learn) return this.#learn
     throw new TorchLearnerError(
       'ERR_STATE',
@@ -169,24 +176,45 @@ export class Callback {
   afterFit?(): Awaitable<void>
 }
 
+/** When a callback acts: at an event, or when it is cleaned up or removed. */
+export type CallbackMoment = EventName | 'cleanup' | 'detach'
+
 /**
- * Runs one callback's part in an event. Synchronous when the method is: a promise costs more than most methods do.
- * Errors come out as `ERR_CALLBACK` naming callback and event, with the original as `cause`; signals pass as they are.
+ * Runs one callback's part in an event, as a place of its own. Synchronous when the method is: a promise costs more than
+ * most methods do. Errors come out as `ERR_CALLBACK` naming callback and event, with the original as `cause`; signals pass
+ * as they are.
  */
-export function runCallback(callback: Callback, event: EventName): Awaitable<void> {
+export function runCallback(callback: Callback, event: EventName, place: () => Place): Awaitable<void> {
+  if (!callback[event]) return
   try {
-    const pending = callback[event]?.()
+    const pending = at(place(), () => callback[event]?.())
     if (isThenable(pending)) return pending.then(undefined, error => Promise.reject(inContext(callback, event, error)))
   } catch (error) {
     throw inContext(callback, event, error)
   }
 }
 
-/** The error of a callback, with the callback and the event (or method) in its message; signals pass as they are. */
-export function inContext(callback: Callback, event: EventName | 'cleanup' | 'detach', error: unknown): unknown {
+/**
+ * The error of a callback, with the callback and the event (or method) in its message; signals pass as they are. That of
+ * an operator is its own who recorded it, not his who happened to read it.
+ */
+export function inContext(callback: Callback, event: CallbackMoment, error: unknown): unknown {
   if (error instanceof CancelSignal) return error
-  const what = messageOf(error)
-  return new TorchLearnerError('ERR_CALLBACK', `Error in ${callback.label} at ${event}: ${what}`, {
-    cause: error,
-  })
+  if (context().run?.owns(error)) return blamed(error, context().run)
+  return failedIn(callback.label, event, error)
+}
+
+/** An operator's error as that of the callback that recorded it, if it was one of this run; else as it is. */
+export function blamed(error: unknown, run: Run | null): unknown {
+  if (!(error instanceof TorchLearnerError) || !run?.owns(error)) return error
+  const { callback, event } = error.origin ?? {}
+  return callback === undefined || event === undefined ? error : failedIn(callback, event, error)
+}
+
+function failedIn(label: string, event: string, error: unknown): TorchLearnerError {
+  return new TorchLearnerError('ERR_CALLBACK', `Error in ${label} at ${event}: ${messageOf(error)}`, { cause: error })
+}
+
+function tooLate({ label }: Callback): TorchLearnerError {
+  return new TorchLearnerError('ERR_STATE', `${label} goes on in a run that was aborted and has ended without it`)
 }

@@ -106,11 +106,13 @@ export interface PassStart {
  * The batches of a loader, until `signal` aborts: then even the wait for the next one ends at once.
  *
  * @param start where to begin, if not at the first batch; iterators that have `skip(count)` needn't make what is skipped
+ * @param inPlace what the loader's work is done in
  */
 export async function* batches(
   loader: BatchLoader,
   signal?: AbortSignal,
   start?: PassStart | null,
+  inPlace: <T>(take: () => T) => T = take => take(),
 ): AsyncGenerator<Batch, void, undefined> {
   const source: Source = Symbol.asyncIterator in loader ? loader[Symbol.asyncIterator]() : loader[Symbol.iterator]()
   const aborted = signal ? new AbortRace(signal) : null
@@ -118,7 +120,7 @@ export async function* batches(
   try {
     if (start) await passOver(source, loader, start)
     while (!signal?.aborted) {
-      const next = await (aborted ? aborted.orElse(source.next()) : source.next())
+      const next = await (aborted ? aborted.orElse(inPlace(() => source.next())) : inPlace(() => source.next()))
       if (next === ABORTED) return
       exhausted = next.done === true
       if (next.done) return

@@ -1,9 +1,9 @@
 import { checkOptions } from '../data/index.js'
 import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Conv2d, type Module } from '../nn/index.js'
+import type { Module } from '../nn/index.js'
 import type { Loss } from '../nn/losses.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
-import { Tensor } from '../tensor/index.js'
+import { at, Tensor } from '../tensor/index.js'
 import { type Callback, inContext, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
 import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
@@ -23,7 +23,7 @@ import {
   type LearnerOptions,
   type Moms,
 } from './options.js'
-import { checkParts, type OutputsLearnerOptions, type OutputsModule } from './parts.js'
+import { checkParts, type OutputsLearnerOptions, type OutputsModule, useChannelsLast } from './parts.js'
 import { Pipeline } from './pipeline.js'
 import {
   checkPreds,
@@ -42,6 +42,7 @@ import { openSession } from './session.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
+import { placeOf, Work } from './working.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
@@ -70,8 +71,8 @@ export class Learner extends LoopState {
 
   readonly #cbs = new CallbackSet(this)
   readonly #flags: { wdBnBias: boolean; trainBn: boolean }
-  #running = false
-  #ready: Promise<void>
+  readonly #work = new Work()
+  readonly #ready: readonly (readonly [Callback, Awaitable<void>])[]
   #metrics: Metric[] = []
 
   /**
@@ -107,17 +108,20 @@ export class Learner extends LoopState {
     this.#ready = this.#create()
   }
 
-  /** `afterCreate`: at once for callbacks that are synchronous; a promise that fails is reported by the first fit. */
-  #create(): Promise<void> {
-    const pending = this.#cbs.ordered().map(callback => runCallback(callback, 'afterCreate'))
-    const ready = Promise.all(pending).then(() => undefined)
-    ready.catch(() => undefined) // not unhandled until a run awaits it
-    return ready
+  /** `afterCreate`: at once for callbacks that are synchronous; a promise that fails is reported by the first run. */
+  #create(): (readonly [Callback, Awaitable<void>])[] {
+    const pending = this.#cbs.ordered().map(callback => [callback, this.#act(callback, 'afterCreate')] as const)
+    for (const [, promise] of pending) Promise.resolve(promise).catch(() => undefined) // not unhandled until then
+    return pending
+  }
+
+  #act(callback: Callback, event: EventName): Awaitable<void> {
+    return runCallback(callback, event, () => placeOf(this, callback, event))
   }
 
   /** Whether a fit, a validation or a session is under way. */
   get isRunning(): boolean {
-    return this.#running
+    return this.#work.isUnderWay
   }
 
   /** What is measured. Set it to functions, metrics or classes of metrics. */
@@ -193,8 +197,8 @@ export class Learner extends LoopState {
       if (!isEventName(name)) throw invalidArgument('event', `one of ${EVENTS.join(', ')}`, name)
       for (const callback of this.#cbs.ordered()) {
         if (callback.takesPart(name, this.training)) {
-          const pending = runCallback(callback, name)
-          if (pending) await pending
+          const pending = this.#act(callback, name)
+          if (pending) await this.#work.patiently(pending, callback, name)
         }
         if (name === 'afterFit') callback.run = true
       }
@@ -276,14 +280,19 @@ export class Learner extends LoopState {
     const { lr = this.lr, wd = this.wd, cbs = [], resetOpt = false, startEpoch = 0, signal } = options
     signal?.throwIfAborted()
     const all = [cbs, startEpoch > 0 ? new SkipToEpoch(startEpoch) : []].flat(2)
-    await this.#run('fit', all, async () => {
-      const opt = resetOpt || !this.opt ? this.createOpt() : this.opt
-      if (wd !== null) opt.setHyper('wd', wd)
-      opt.setHyper('lr', lr)
-      this.nEpoch = nEpoch
-      const finished = await runFit(this, signal)
-      if (!finished) signal?.throwIfAborted()
-    })
+    await this.#run(
+      'fit',
+      all,
+      async () => {
+        const opt = resetOpt || !this.opt ? this.createOpt() : this.opt
+        if (wd !== null) opt.setHyper('wd', wd)
+        opt.setHyper('lr', lr)
+        this.nEpoch = nEpoch
+        const finished = await runFit(this, signal)
+        if (!finished) signal?.throwIfAborted()
+      },
+      signal,
+    )
   }
 
   /**
@@ -312,7 +321,7 @@ export class Learner extends LoopState {
   async validate(options: ValidateOptions = {}): Promise<RecordRow | null> {
     checkOptions(validateSchema, options, 'validate')
     await this.quietly(() =>
-      this.#run('validate', options.cbs ?? [], () => this.#between(() => this.#validation(options))),
+      this.#run('validate', options.cbs ?? [], () => this.#between(() => this.#validation(options)), options.signal),
     )
     return this.finalRecord
   }
@@ -328,7 +337,7 @@ export class Learner extends LoopState {
     const prepare = options.reorder === false && options.dl ? undefined : inOrder
     const body = () => gather.collect(this, () => this.#validation(options, prepare))
     if (options.inner) return this.addedCbs(cbs, body).finally(() => gather.cleanup())
-    return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body)))
+    return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body), options.signal))
   }
 
   async #validation(
@@ -360,45 +369,36 @@ export class Learner extends LoopState {
   }
 
   /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */
-  async #run<T>(what: string, cbs: CallbackList, body: () => Promise<T>): Promise<T> {
-    if (this.#running)
-      throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
-    this.#running = true
+  async #run<T>(what: string, cbs: CallbackList, body: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let added: Callback[] = []
     const whole = async () => {
-      await this.#ready
+      for (const [callback, pending] of this.#ready) await this.#work.patiently(pending, callback, 'afterCreate')
       added = this.#cbs.add(cbs)
       this.#cbs.attachAll()
       const result = await body()
       await this.pipeline.drain()
       return result
     }
-    return endingWith(whole, () => this.#cleanUp(added))
+    return this.#work.do(what, signal, whole, () => this.#cleanUp(added))
   }
 
-  /** The Learner isn't at work any more after this, whoever fails in it. */
   async #cleanUp(added: readonly Callback[]): Promise<void> {
+    await this.pipeline.abandon()
+    this.clearBatch()
+    this.dl = null
     const failures: unknown[] = []
-    try {
-      await this.pipeline.abandon()
-      this.clearBatch()
-      this.dl = null
-      for (const callback of this.#cbs.ordered()) {
-        callback.run = true
-        try {
-          await callback.cleanup?.()
-        } catch (error) {
-          failures.push(inContext(callback, 'cleanup', error))
-        }
+    for (const callback of this.#cbs.ordered()) {
+      callback.run = true
+      try {
+        await this.#work.patiently(
+          at(placeOf(this, callback, 'cleanup'), () => callback.cleanup?.()),
+          callback,
+          'cleanup',
+        )
+      } catch (error) {
+        failures.push(inContext(callback, 'cleanup', error))
       }
-      failures.push(...this.#cbs.take(added).failures)
-    } finally {
-      this.#running = false
     }
-    throwFirst(failures)
+    throwFirst([...failures, ...this.#cbs.take(added).failures])
   }
-}
-
-function useChannelsLast(model: Module): void {
-  if (model.modules().some(module => module instanceof Conv2d)) model.to({ memoryFormat: 'channels_last' })
 }

@@ -1,6 +1,6 @@
 import { noneReduce } from '../mix/index.js'
 import { invalidArgument } from '../native/index.js'
-import { autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
+import { at, autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches, type PassStart } from './data.js'
 import type { EventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -15,6 +15,7 @@ import {
   CancelTrain,
   CancelValid,
 } from './signals.js'
+import { standing } from './working.js'
 
 /** A level of the loop: its events, and the signal that cancels it. */
 interface Level {
@@ -103,7 +104,8 @@ async function runBatches(
 ): Promise<void> {
   learn.nIter = loader.length
   let i = start?.batch ?? 0
-  for await (const batch of batches(loader, signal, start)) {
+  const next = <T>(take: () => T): T => inPart(learn, 'the data loader', take, i)
+  for await (const batch of batches(loader, signal, start, next)) {
     try {
       await learn.pipeline.admit()
       if (loader.fresh && loader.writable) learn.ownBatch(batch)
@@ -122,7 +124,7 @@ async function runBatches(
 /** One batch: split, predict, measure; in training also backward and step. */
 export async function runBatch(learn: Learner, i: number, batch: Batch): Promise<void> {
   learn.iter = i
-  learn.split(batch)
+  inPart(learn, 'the data loader', () => learn.split(batch))
   // Host draws (MixUp's) share the generator with dropout: in program order, and without blocking on it.
   if (learn.training) await rng.ready()
   await withEvents(learn, BATCH, () => computeBatch(learn))
@@ -144,12 +146,18 @@ function lossOf({ lossFunc, unreduced, yb }: Learner, output: Tensor): Tensor {
   return unreduced ? noneReduce(lossFunc, each => each(output, ...yb)) : lossFunc(output, ...yb)
 }
 
+/** What the loop itself does, as a place of its own. */
+function inPart<T>(learn: Learner, part: string, compute: () => T, batch = learn.iter): T {
+  return at({ part, ...standing(learn), ...(batch !== null && { batch }) }, compute)
+}
+
 async function computeBatch(learn: Learner): Promise<void> {
-  learn.output = checkOutput(inPrecision(learn, () => learn.model(...learn.xb)))
+  const predict = () => learn.model(...learn.xb)
+  learn.output = checkOutput(inPart(learn, 'the model', () => inPrecision(learn, predict)))
   await learn.emit('afterPred')
   if (learn.yb.length > 0) {
     const output = learn.output as Tensor // or as many as the model returns: its loss takes what it gives
-    const loss = inPrecision(learn, () => lossOf(learn, output))
+    const loss = inPart(learn, 'the loss', () => inPrecision(learn, () => lossOf(learn, output)))
     if (!(loss instanceof Tensor)) throw invalidArgument('the result of lossFunc', 'a Tensor', loss)
     learn.lossGrad = loss
     learn.loss = learn.lossGrad.detach().clone()
@@ -157,8 +165,8 @@ async function computeBatch(learn: Learner): Promise<void> {
   await learn.emit('afterLoss')
   if (!learn.training || learn.yb.length === 0) return
   await withEvents(learn, BACKWARD, () => {
-    learn.lossGrad?.backward()
+    inPart(learn, 'the backward pass', () => learn.lossGrad?.backward())
   })
-  await withEvents(learn, STEP, () => learn.opt?.step())
-  learn.opt?.zeroGrad()
+  await withEvents(learn, STEP, () => inPart(learn, 'the optimizer', () => learn.opt?.step()))
+  inPart(learn, 'the optimizer', () => learn.opt?.zeroGrad())
 }

@@ -1,6 +1,6 @@
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Module } from '../nn/index.js'
+import { Conv2d, Module } from '../nn/index.js'
 import type { Loss, OutputsLoss } from '../nn/losses.js'
 import type { Tensor } from '../tensor/index.js'
 import { DATA, type LearnerData } from './data.js'
@@ -53,4 +53,9 @@ function isModule(value: unknown): value is Module {
 
 function isForOne(options: unknown): options is LearnerOptions {
   return typeof options === 'object' && options !== null
+}
+
+/** Convolutions are faster in that memory format. */
+export function useChannelsLast(model: Module): void {
+  if (model.modules().some(module => module instanceof Conv2d)) model.to({ memoryFormat: 'channels_last' })
 }

@@ -36,8 +36,9 @@ export class Pipeline {
     this.#throwFailure()
   }
 
-  /** Waits for everything. */
+  /** Waits for everything; throws what nobody has read of it and nobody can read any more. */
   async drain(): Promise<void> {
+    this.launched()
     await Promise.all(this.#batches.splice(0))
     await this.observed()
   }

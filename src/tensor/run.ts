@@ -49,6 +49,11 @@ export class Run {
     return this.#over
   }
 
+  /** Whether this is the error of an operator that was recorded in this run. */
+  owns(error: unknown): boolean {
+    return typeof error === 'object' && error !== null && runs.get(error) === this
+  }
+
   /** Runs `fn` as a part of this run. */
   within<T>(fn: () => T): T {
     return within({ run: this, origin: this.number * PLACES }, fn)
@@ -124,8 +129,16 @@ export function named<T>(name: string, fn: () => T): T {
   return ended as T
 }
 
+const runs = new WeakMap<object, Run>()
+
 /** Where an operator was recorded, as the addon's number for it says. */
 export function originOf(origin: number): ErrorOrigin | undefined {
   const number = Math.floor(origin / PLACES)
   return number === 0 ? undefined : (known.get(number)?.origin(origin % PLACES) ?? { run: 'a run that is over' })
+}
+
+/** Notes which run an operator's error is of. */
+export function belongs(error: object, origin: number): void {
+  const run = known.get(Math.floor(origin / PLACES))
+  if (run) runs.set(error, run)
 }

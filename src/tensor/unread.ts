@@ -1,5 +1,5 @@
 import { invalidArgument, native, originText, TorchLearnerError, type UnreadError } from '../native/index.js'
-import { originOf } from './run.js'
+import { belongs, originOf } from './run.js'
 
 /**
  * Told of an error that nobody has read: an operator failed, and its result (and everything computed from it) was given
@@ -14,11 +14,10 @@ native.onError(toError)
 
 function toError(code: string, message: string, operator: string, origin: number): TorchLearnerError {
   const where = originOf(origin)
-  return new TorchLearnerError(
-    code as TorchLearnerError['code'],
-    where ? `${message}, in ${originText(where)}` : message,
-    { operator, origin: where },
-  )
+  const text = where ? `${message}, in ${originText(where)}` : message
+  const error = new TorchLearnerError(code as TorchLearnerError['code'], text, { operator, origin: where })
+  belongs(error, origin)
+  return error
 }
 
 const handlers = new Set<{ handler: UnreadErrorHandler }>()
