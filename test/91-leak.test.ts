@@ -64,7 +64,7 @@ const loops: Record<string, string> = {
         await wrong.mm(wrong).add(1).item().catch(() => null)
         model(batch()[0])
         wrong.add_(tl.ones([7]))
-        await tl.mark().catch(() => null)
+        await wrong.data().catch(() => null)
       })
       note()
     }`,

@@ -1,5 +1,5 @@
 import { invalidArgument, isThenable, messageOf, TorchLearnerError } from '../native/index.js'
-import { at, context, type Place, type Run } from '../tensor/index.js'
+import { at, context, type Place } from '../tensor/index.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
 import type { Learner } from './learner.js'
@@ -200,15 +200,9 @@ export function runCallback(callback: Callback, event: EventName, place: () => P
  */
 export function inContext(callback: Callback, event: CallbackMoment, error: unknown): unknown {
   if (error instanceof CancelSignal) return error
-  if (context().run?.owns(error)) return blamed(error, context().run)
-  return failedIn(callback.label, event, error)
-}
-
-/** An operator's error as that of the callback that recorded it, if it was one of this run; else as it is. */
-export function blamed(error: unknown, run: Run | null): unknown {
-  if (!(error instanceof TorchLearnerError) || !run?.owns(error)) return error
-  const { callback, event } = error.origin ?? {}
-  return callback === undefined || event === undefined ? error : failedIn(callback, event, error)
+  if (!(error instanceof TorchLearnerError) || !context().run?.owns(error)) return failedIn(callback.label, event, error)
+  const { callback: owner, event: its } = error.origin ?? {}
+  return owner === undefined || its === undefined ? error : failedIn(owner, its, error)
 }
 
 function failedIn(label: string, event: string, error: unknown): TorchLearnerError {

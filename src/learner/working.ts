@@ -1,6 +1,6 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { type Place, Run } from '../tensor/index.js'
-import { blamed, type Callback, type CallbackMoment } from './callback.js'
+import type { Callback, CallbackMoment } from './callback.js'
 import { endingWith } from './ending.js'
 import { type Awaitable, INNER_EVENTS } from './events.js'
 import type { LoopState } from './loop-state.js'
@@ -62,8 +62,6 @@ export class Work {
       const result = await run.within(() => endingWith(whole, end))
       failed = false
       return result
-    } catch (error) {
-      throw blamed(error, run)
     } finally {
       this.#now = null
       run.end(failed)
