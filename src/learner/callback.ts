@@ -200,7 +200,8 @@ export function runCallback(callback: Callback, event: EventName, place: () => P
  */
 export function inContext(callback: Callback, event: CallbackMoment, error: unknown): unknown {
   if (error instanceof CancelSignal) return error
-  if (!(error instanceof TorchLearnerError) || !context().run?.owns(error)) return failedIn(callback.label, event, error)
+  if (!(error instanceof TorchLearnerError) || !context().run?.owns(error))
+    return failedIn(callback.label, event, error)
   const { callback: owner, event: its } = error.origin ?? {}
   return owner === undefined || its === undefined ? error : failedIn(owner, its, error)
 }
