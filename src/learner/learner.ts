@@ -261,9 +261,8 @@ export class Learner extends LoopState {
    * @throws TorchLearnerError `ERR_NOT_FOUND`; `ERR_FILE_FORMAT`; `ERR_STATE_DICT` if the file doesn't fit the model,
    * which then stays as it was
    */
-  async load(name: string, options: LoadOptions = {}): Promise<this> {
-    await loadLearner(this, name, options)
-    return this
+  load(name: string, options: LoadOptions = {}): Promise<this> {
+    return loadLearner(this, name, options).then(() => this)
   }
 
   /**
@@ -390,11 +389,8 @@ export class Learner extends LoopState {
     for (const callback of this.#cbs.ordered()) {
       callback.run = true
       try {
-        await this.#work.patiently(
-          at(placeOf(this, callback, 'cleanup'), () => callback.cleanup?.()),
-          callback,
-          'cleanup',
-        )
+        const pending = at(placeOf(this, callback, 'cleanup'), () => callback.cleanup?.())
+        await this.#work.patiently(pending, callback, 'cleanup')
       } catch (error) {
         failures.push(inContext(callback, 'cleanup', error))
       }
