@@ -388,12 +388,11 @@ export class Learner extends LoopState {
     const failures: unknown[] = []
     for (const callback of this.#cbs.ordered()) {
       callback.run = true
-      try {
-        const pending = at(placeOf(this, callback, 'cleanup'), () => callback.cleanup?.())
-        await this.#work.patiently(pending, callback, 'cleanup')
-      } catch (error) {
-        failures.push(inContext(callback, 'cleanup', error))
-      }
+      const place = placeOf(this, callback, 'cleanup')
+      const pending = at(place, async () => callback.cleanup?.()).catch(error => {
+        throw inContext(callback, 'cleanup', error)
+      })
+      await this.#work.patiently(pending, callback, 'cleanup').catch(error => failures.push(error))
     }
     throwFirst([...failures, ...this.#cbs.take(added).failures])
   }
