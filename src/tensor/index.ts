@@ -10,7 +10,6 @@ export {
   full,
   linspace,
   ones,
-  ownTensor,
   type RandomOptions,
   rand,
   randint,
@@ -24,7 +23,6 @@ export {
   zeros,
 } from './create.js'
 export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
-export { listOf, reading, unnest } from './nested.js'
 export { type Operator, operator, ops } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'
