@@ -1,12 +1,10 @@
 // @ts-check
-// Unpacks a zip file: plain files and folders, and only what the caller agrees to.
-import { createWriteStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+// Reads a zip file: plain files and folders, their sizes and checksums compared with what the directory says.
+import { crc32 } from 'node:zlib'
 import yauzl from 'yauzl'
 
-const UNIX = 3
+/** Makers whose attributes hold Unix's mode: Unix itself, and macOS. */
+const UNIX = [3, 19]
 /** By the file type bits of Unix. @type {Map<number, 'File' | 'Directory' | 'SymbolicLink'>} */
 const KINDS = new Map([
   [0, 'File'],
@@ -17,23 +15,36 @@ const KINDS = new Map([
 
 /**
  * @param {string} archive
- * @param {string} folder that is there
- * @param {(name: string, kind: 'File' | 'Directory' | 'SymbolicLink' | 'Device') => boolean} wanted false leaves an entry out
+ * @param {(entry: import('./unzip.mjs').ZipEntry) => Promise<void>} visit called for one entry after the other
  */
-export async function unzip(archive, folder, wanted) {
+export async function unzip(archive, visit) {
   const zip = await yauzl.openPromise(archive)
-  for await (const entry of zip.eachEntry()) {
-    const kind = kindOf(entry)
-    if (!wanted(entry.fileName, kind)) continue
-    const path = join(folder, entry.fileName)
-    await mkdir(kind === 'Directory' ? path : dirname(path), { recursive: true })
-    if (kind !== 'Directory') await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path))
+  try {
+    for await (const entry of zip.eachEntry()) {
+      const { fileName: path, uncompressedSize: size } = entry
+      const [kind, mode] = kindOf(entry)
+      await visit({ path, kind, size, mode, content: contentOf(zip, entry) })
+    }
+  } finally {
+    zip.close()
   }
 }
 
-/** @param {{ fileName: string, versionMadeBy: number, externalFileAttributes: number }} entry */
+/** @param {import('yauzl').ZipFile} zip @param {import('yauzl').Entry} entry @returns {AsyncGenerator<Buffer, void, void>} */
+async function* contentOf(zip, entry) {
+  let sum = 0
+  for await (const chunk of await zip.openReadStreamPromise(entry)) {
+    sum = crc32(chunk, sum)
+    yield chunk
+  }
+  if (sum === entry.crc32) return
+  const [actual, expected] = [sum, entry.crc32].map(value => value.toString(16).padStart(8, '0'))
+  throw new Error(`${entry.fileName} is damaged: its CRC-32 is ${actual} instead of ${expected}`)
+}
+
+/** @param {import('yauzl').Entry} entry @returns {['File' | 'Directory' | 'SymbolicLink' | 'Device', number]} */
 function kindOf({ fileName, versionMadeBy, externalFileAttributes }) {
-  if (fileName.endsWith('/')) return 'Directory'
-  if (versionMadeBy >>> 8 !== UNIX) return 'File'
-  return KINDS.get((externalFileAttributes >>> 16) & 0o170000) ?? 'Device'
+  const mode = UNIX.includes(versionMadeBy >>> 8) ? externalFileAttributes >>> 16 : 0
+  if (fileName.endsWith('/')) return ['Directory', mode]
+  return [KINDS.get(mode & 0o170000) ?? 'Device', mode]
 }

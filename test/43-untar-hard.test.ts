@@ -128,7 +128,7 @@ test('a disk that takes nothing', async t => {
   await mkdir(join(full.home, 'archive'))
   await symlink('/dev/full', join(full.home, 'archive', 'a.tgz.part'))
   await coded(t, () => full.fetchIt('a.tgz'), 'ERR_DOWNLOAD', /^a can't be stored as .*ENOSPC: no space left on device/)
-  t.false((await full.left()).some(name => name.startsWith('data')))
+  t.false((await full.left()).some(name => name.startsWith('data') && name !== 'data/.a.source'))
 })
 
 test('two processes at the same time: one fetches, both get the whole folder', async t => {
@@ -147,7 +147,7 @@ test('two processes at the same time: one fetches, both get the whole folder', a
   t.is(server.seen.length, 1)
   t.deepEqual(
     (await left()).filter(name => !name.includes('big/')),
-    ['archive/big.tgz', 'data/big'],
+    ['archive/big.tgz', 'data/.big.source', 'data/big'],
   )
 })
 

@@ -57,6 +57,7 @@ test('fetched and unpacked once', async t => {
   t.is(server.seen.length, 1)
   t.deepEqual(await left(), [
     'archive/pets.tgz',
+    'data/.pets.source',
     'data/pets',
     'data/pets/images',
     'data/pets/images/cat_1.jpg',
@@ -77,7 +78,7 @@ test('several at the same time', async t => {
   const { fetchIt, left } = await setup(t, await archiveOf(t, PETS))
   const paths = await Promise.all([1, 2, 3].map(() => fetchIt('pets.tgz')))
   t.is(new Set(paths).size, 1)
-  t.is((await left()).length, 5)
+  t.is((await left()).length, 6)
 })
 
 test('a cut line is gone on with', async t => {
@@ -91,7 +92,7 @@ test('remains of a killed process are removed', async t => {
   const { home, fetchIt, left } = await setup(t, await archiveOf(t, PETS))
   await mkdir(join(home, 'data', 'pets.unpacking-99999999-abc'), { recursive: true })
   await fetchIt('pets.tgz')
-  t.is((await left()).length, 5)
+  t.is((await left()).length, 6)
 })
 
 test('damaged, empty and dangerous archives leave nothing', async t => {

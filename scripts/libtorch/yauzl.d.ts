@@ -1,15 +1,18 @@
-// The part of yauzl that unpack.mjs and unzip.mjs use; the package has no types of its own.
+/** The part of yauzl that unpack.mjs and unzip.mjs use; the package has no types of its own. */
 declare module 'yauzl' {
   import type { Readable } from 'node:stream'
 
-  interface Entry {
+  export interface Entry {
     fileName: string
     versionMadeBy: number
     externalFileAttributes: number
+    uncompressedSize: number
+    crc32: number
   }
-  interface ZipFile {
+  export interface ZipFile {
     eachEntry(): AsyncIterable<Entry>
     openReadStreamPromise(entry: Entry): Promise<Readable>
+    close(): void
   }
   const yauzl: { openPromise(path: string): Promise<ZipFile> }
   export default yauzl

@@ -7,11 +7,12 @@ import { z } from 'zod'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
 import { withLock } from '../../scripts/libtorch/lock.mjs'
 import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import { ENDING, Places } from './address.js'
 import { checkOptions } from './options.js'
 import { exists, isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
 
-const milliseconds = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional()
+const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional()
 const SHA = 'a SHA-256 in hexadecimal, or 8 of its first digits or more,'
 const Options = z.strictObject({
   home: z.string({ error: "a folder's path" }).min(1, { error: "a folder's path" }).optional(),
@@ -20,8 +21,10 @@ const Options = z.strictObject({
     .string({ error: SHA })
     .regex(/^[0-9a-f]{8,64}$/i, { error: SHA })
     .optional(),
-  connectTimeout: milliseconds,
-  idleTimeout: milliseconds,
+  connectTimeout: count,
+  idleTimeout: count,
+  maxBytes: count,
+  maxEntries: count,
   onProgress: z
     .custom<(bytes: number, total: number | null) => void>(value => typeof value === 'function', {
       error: 'a function',
@@ -40,6 +43,10 @@ export interface UntarDataOptions {
   /** Milliseconds until the server has answered, and without a byte from it. Default 10,000 and 30,000. */
   connectTimeout?: number
   idleTimeout?: number
+  /** What the archive may unpack to, in bytes. Default: 1 GiB, or 20 times the archive's size if that is more. */
+  maxBytes?: number
+  /** How many files and folders it may hold. Default: 100,000, or one for 20 bytes of the archive if that is more. */
+  maxEntries?: number
   /** Told of the bytes so far and of all bytes (null when the server doesn't say). Default: lines on stderr. */
   onProgress?: (bytes: number, total: number | null) => void
 }
@@ -49,45 +56,77 @@ export interface UntarDataOptions {
  * progress goes to stderr. A broken download is gone on with by the next call; known archives ({@link URLs}) are checked; the folder
  * is there whole or not at all, however many processes ask for it at the same time.
  *
+ * The folder has the archive's name. Another address that ends in the same name gets a folder of its own, with eight digits behind it.
+ * What the archive is decides how it is unpacked, not its name.
+ *
  * @param url of a `.tgz`, `.tar.gz`, `.tar` or `.zip` archive
  * @returns the data set's folder
  * @throws TorchLearnerError `ERR_DOWNLOAD` when it can't be fetched or stored or isn't what it should be; `ERR_FILE_FORMAT` for a damaged
- * archive and for one with paths or links that lead out of it
+ * archive, for what is none (a web page), for one with links, devices or paths that lead out of it, and for one beyond `maxBytes` or
+ * `maxEntries`
  * @example const path = await untarData(URLs.PETS)
  */
 export async function untarData(url: string, options: UntarDataOptions = {}): Promise<string> {
   const name = archiveName(url)
-  const { home = dataHome(process.env), force, ...fetching } = checkOptions(Options, options, 'untarData')
-  const stem = name.replace(ENDING, '')
-  const folder = join(home, 'data', stem)
-  const archive = join(home, 'archive', name)
-  if (!force && (await exists(folder))) return folder
-  await mkdir(join(home, 'data'), { recursive: true }).catch(cause => {
-    throw new TorchLearnerError('ERR_DOWNLOAD', `${stem} can't be stored in ${home}: ${cause.message}`, { cause })
-  })
-  return await withLock(`${folder}.lock`, async () => {
+  const {
+    home = dataHome(process.env),
+    force,
+    maxBytes,
+    maxEntries,
+    ...fetching
+  } = checkOptions(Options, options, 'untarData')
+  const title = name.replace(ENDING, '')
+  const places = new Places(home, url, name)
+  const stored = <T>(work: Promise<T>) =>
+    work.catch(cause => {
+      if (cause instanceof TorchLearnerError) throw cause
+      throw new TorchLearnerError('ERR_DOWNLOAD', `${title} can't be stored in ${home}: ${messageOf(cause)}`, { cause })
+    })
+  const known = await stored(places.find())
+  if (!force && known && (await exists(known.folder))) return known.folder
+  const data = join(home, 'data')
+  await stored(mkdir(data, { recursive: true }))
+  const place = known ?? (await stored(withLock(join(data, `.${title}.source.lock`), () => places.claim())))
+  const { folder, archive } = place
+  const work = async () => {
     if (force) await rm(archive, { force: true })
     else if (await exists(folder)) return folder // another process has just made it
-    await fetchArchive(url, archive, { ...fetching, title: stem })
-    await unpack(archive, folder, url)
+    try {
+      await fetchArchive(url, archive, { ...fetching, title })
+      await unpack(archive, folder, url, { maxBytes, maxEntries })
+    } catch (error) {
+      await places.release(place)
+      throw error
+    }
     return folder
-  })
+  }
+  return await stored(withLock(`${folder}.lock`, work))
 }
 
-const ENDING = /\.(tgz|tar\.gz|tar|zip)$/i
-
 function archiveName(url: string): string {
+  const expected = 'the http or https URL of a .tgz, .tar.gz, .tar or .zip archive'
   const valid = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
-  const name = valid ? basename(decodeURIComponent(new URL(url).pathname)) : ''
+  const name = valid ? basename(decoded(new URL(url).pathname)) : ''
   if (ENDING.test(name) && !/[\\/\0]/.test(name) && !name.startsWith('.')) return name
-  throw invalidArgument('url', 'the http or https URL of a .tgz, .tar.gz, .tar or .zip archive', url)
+  const other = /\.(bz2|tbz2?|xz|txz|zst|7z|rar|gz)$/i.exec(name)?.[1]
+  const hint = other && `A .${other} file isn't unpacked here: fetch and unpack it yourself, and use that folder`
+  throw invalidArgument('url', expected, url, hint)
+}
+
+/** With its %-sequences resolved, where they are text. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path // a URIError: there is no other
+  }
 }
 
 function dataHome(env: NodeJS.ProcessEnv): string {
   return (env.FASTAI_HOME || '~/.fastai').replace(/^~(?=\/|$)/, homedir())
 }
 
-type FetchOptions = Omit<UntarDataOptions, 'home' | 'force'> & { title: string }
+type FetchOptions = Omit<UntarDataOptions, 'home' | 'force' | 'maxBytes' | 'maxEntries'> & { title: string }
 
 async function fetchArchive(url: string, archive: string, { sha256, ...options }: FetchOptions): Promise<void> {
   try {
