@@ -92,7 +92,8 @@ function answer(
   }
   response.writeHead(from > 0 ? 206 : 200, headers)
   if (options.cutAfter !== undefined && nth <= (options.cuts ?? 1)) {
-    const cut = () => setTimeout(() => response.destroy(), 50)
+    // long enough for a busy machine: what has not been read when the line breaks is lost, and asked for again
+    const cut = () => setTimeout(() => response.destroy(), 500)
     response.flushHeaders()
     if (options.cutAfter === 0) cut()
     else response.write(body.subarray(0, options.cutAfter), options.stall ? undefined : cut)
