@@ -107,6 +107,7 @@ test('an installed platform package is found before the cache', t => {
   const scripts = join(project, 'node_modules', 'torch-learner', 'scripts', 'libtorch')
   const libraries = join(project, 'node_modules', '@torch-learner', 'libtorch-linux-x64-cpu')
   cpSync(join(root, 'scripts', 'libtorch'), scripts, { recursive: true })
+  cpSync(join(root, 'scripts', 'errors.mjs'), join(scripts, '..', 'errors.mjs'))
   mkdirSync(join(libraries, 'lib'), { recursive: true })
   for (const name of ['libc10.so', 'libtorch_cpu.so']) writeFileSync(join(libraries, 'lib', name), '')
   writeFileSync(join(libraries, 'package.json'), JSON.stringify({ version: '2.13.0' }))

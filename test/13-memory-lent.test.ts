@@ -142,7 +142,7 @@ test.serial(
     const x = tl.zeros([10_000_000])
     const seen = await x.data({ copy: false })
     tl.operator('aten::zeros')([40_000_000], { out: x })
-    await tl.mark().catch(error => console.log(error.code))
+    await x.data().catch(error => console.log(error.code))
     x.dispose()
     await tl.synchronize()
     tl.emptyCache()

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { ops, randn, type Tensor, tensor, zeros } from 'torch-learner'
+import { operator, ops, randn, type Tensor, tensor, zeros } from 'torch-learner'
 import { runNode } from './helpers/child.js'
 
 const invalid = (message: RegExp) => ({ code: 'ERR_INVALID_ARG', message })
@@ -22,6 +22,7 @@ test('private, quantised and foreign operators are refused, and the error names 
   }
   for (const method of ['toMkldnn', 'dequantize', 'intRepr', 'qScale', 'to_mkldnn'])
     t.false(method in zeros([1]), method)
+  t.throws(() => operator('aten::_foreach_mul')([tensor(2)], [10]), invalid(/private.*ops.unsafe.aten._foreach_mul/))
   t.false('quantized' in ops)
 })
 

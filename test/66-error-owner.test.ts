@@ -208,7 +208,7 @@ test.serial('train mode and a batch of one, caught: evaluation is as it was', as
 test.serial('a callback that never settles: the signal ends the fit, and the Learner is usable', async t => {
   for (const event of ['beforeFit', 'beforeBatch', 'afterBatch', 'afterEpoch', 'afterFit', 'cleanup'] as const) {
     const controller = new AbortController()
-    let wake = () => undefined as void
+    let wake = (): void => undefined
     let late: unknown
     class Hung extends Callback {
       override abortGrace = 20

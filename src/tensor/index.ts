@@ -23,7 +23,7 @@ export {
   zeros,
 } from './create.js'
 export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
-export { type Operator, operator, ops } from './ops.js'
+export { anyOperator, type Operator, operator, ops } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'
 export { aheadOfTurn, at, type Place, Run } from './run.js'

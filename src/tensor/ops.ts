@@ -14,23 +14,10 @@ function namespace(name: string, checked: boolean): Record<string, Operator> {
     get(cache: Record<string, Operator>, key): Operator | undefined {
       if (typeof key !== 'string') return undefined
       const full = `${name}::${irregularNames[key] ?? snake(key)}`
-      cache[key] ??= checked ? publicOperator(full) : operator(full)
+      cache[key] ??= checked ? operator(full) : anyOperator(full)
       return cache[key]
     },
   })
-}
-
-/** The operator of that full name; one that doesn't check its arguments is refused when it is called. */
-function publicOperator(name: string): Operator {
-  const kind = unsafeKind(name)
-  if (kind === null) return operator(name)
-  return () => {
-    throw new TorchLearnerError(
-      'ERR_INVALID_ARG',
-      `Expected a public operator but received ${name}, which is ${kind}: it doesn't check its arguments, and a wrong ` +
-        `one can end the process; if you need it all the same, call ops.unsafe.${name.replace('::', '.')}`,
-    )
-  }
 }
 
 const unsafe: Record<string, Record<string, Operator>> = new Proxy(Object.create(null), {
@@ -41,8 +28,24 @@ const unsafe: Record<string, Record<string, Operator>> = new Proxy(Object.create
   },
 })
 
-/** The operator of that full name, `aten::conv2d`, looked up when it is first called. */
+/**
+ * The public operator of that full name, `aten::conv2d`, looked up when it is first called. One that doesn't check its
+ * arguments is refused then: see {@link ops}.
+ */
 export function operator(name: string): Operator {
+  const kind = typeof name === 'string' ? unsafeKind(name) : null
+  if (kind === null) return anyOperator(name)
+  return () => {
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `Expected a public operator but received ${name}, which is ${kind}: it doesn't check its arguments, and a wrong ` +
+        `one can end the process; if you need it all the same, call ops.unsafe.${name.replace('::', '.')}`,
+    )
+  }
+}
+
+/** @internal {@link operator} for private ones, too. */
+export function anyOperator(name: string): Operator {
   if (typeof name !== 'string')
     throw invalidArgument('name', 'the full name of an operator, such as aten::conv2d,', name)
   let index = -1
