@@ -100,7 +100,7 @@ test.serial('no libtorch anywhere names the command that fetches one', async t =
   t.regex(error.message ?? '', /Run `npm rebuild torch-learner`, which fetches it/)
   t.regex(
     error.message ?? '',
-    /LIBTORCH: not set\s.*platform package: .*\s.*cache: .*\s.*built with: .*gone does not exist/,
+    /LIBTORCH: not set\n.*platform package: .*\n.*cache: .*\n.*built with: .*gone does not exist/,
   )
 })
 
@@ -109,7 +109,7 @@ test.serial('another version is ERR_LIBTORCH_VERSION, before anything is loaded'
   t.is(error.code, 'ERR_LIBTORCH_VERSION')
   t.regex(
     error.message ?? '',
-    /needs libtorch 2\.\d+\.\d+, and another version was found.*\s.* is libtorch 1\.13\.1, not 2\./,
+    /needs libtorch 2\.\d+\.\d+, and another version was found.*\n.* is libtorch 1\.13\.1, not 2\./,
   )
 })
 

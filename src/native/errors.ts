@@ -81,15 +81,17 @@ export class TorchLearnerError extends Error {
   /**
    * @param code what went wrong, stable between releases
    * @param message one sentence, with what to do when that isn't obvious; line breaks and overlong parts are cut out
-   * @param options `cause`: the error underneath, if any; `operator` and `origin` of one that failed
+   * @param options `cause`: the error underneath, if any; `operator` and `origin` of one that failed; `list`: what the
+   * message ends with, on a line each
    */
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options: { cause?: unknown; operator?: string; origin?: ErrorOrigin } = {},
+    options: { cause?: unknown; operator?: string; origin?: ErrorOrigin; list?: readonly string[] } = {},
   ) {
-    const { operator, origin, ...rest } = options
-    super(presentable(message), 'cause' in rest ? rest : undefined)
+    const { operator, origin, list = [], ...rest } = options
+    const lines = list.map(item => `\n  - ${presentable(item)}`)
+    super(presentable(message) + lines.join(''), 'cause' in rest ? rest : undefined)
     if (operator) this.operator = operator
     if (origin) this.origin = origin
   }

@@ -85,17 +85,19 @@ export function locateLibtorch(stamp: AddonStamp): Libtorch {
   const found = findLibtorch({ version, cuda: stamp.cuda, builtWith: stamp.root })
   if (found.libtorch) return found.libtorch
 
-  const looked = found.steps.map(({ step, reason }) => `\n  - ${step}: ${reason}`).join('')
+  const list = found.steps.map(({ step, reason }) => `${step}: ${reason}`)
   const mend = found.explicit
     ? `Set LIBTORCH to a folder with lib/ of libtorch ${version}, or unset it`
     : `Run \`npm rebuild torch-learner\`, which fetches it, or set LIBTORCH to a folder with lib/ of libtorch ${version}`
   throw found.mismatch
     ? new TorchLearnerError(
         'ERR_LIBTORCH_VERSION',
-        `The addon needs libtorch ${version}, and another version was found. ${mend}. Looked at:${looked}`,
+        `The addon needs libtorch ${version}, and another version was found. ${mend}. Looked at:`,
+        { list },
       )
     : new TorchLearnerError(
         'ERR_LIBTORCH_MISSING',
-        `libtorch ${version}, which the addon needs, was not found. ${mend}. Looked at:${looked}`,
+        `libtorch ${version}, which the addon needs, was not found. ${mend}. Looked at:`,
+        { list },
       )
 }
