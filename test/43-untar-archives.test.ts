@@ -237,6 +237,12 @@ test("a zip's checksums are compared", async t => {
   t.deepEqual(await left(), [])
 })
 
+test('an empty answer of the server is said to be one', async t => {
+  const { fetchIt, left } = await setup(t, Buffer.alloc(0))
+  await coded(t, () => fetchIt('a.tgz'), 'ERR_DOWNLOAD', /a\.tgz is empty: the server sent no bytes/)
+  t.deepEqual(await left(), [])
+})
+
 test('damaged tars leave nothing behind', async t => {
   const files = Array.from({ length: 20 }, (_, i) =>
     entry(`x/${i % 3}/${i}.bin`, { content: `${i}`.repeat(i % 5 === 0 ? 200_000 : 700) }),

@@ -47,6 +47,10 @@ export async function verify(file, expected, source) {
 export async function download(url, part, expected, options = {}) {
   const resumed = existsSync(part)
   await fill(url, part, options)
+  if (sizeOf(part) === 0) {
+    discard(part)
+    throw new Error(`${url.href} is empty: the server sent no bytes`)
+  }
   try {
     await (typeof expected === 'string' ? verify(part, expected, url.href) : expected(part))
   } catch (error) {
