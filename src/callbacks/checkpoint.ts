@@ -66,6 +66,7 @@ const schema = z.strictObject({
  */
 export class Checkpoint extends Callback {
   override order = 1000 // after everybody else has done with the batch, the epoch or the fit
+  override abortGrace = 600_000 // a large file on a slow disk takes its time
   override runValid = false
   readonly fname: string
   /** 0: after each epoch only. */

@@ -38,6 +38,7 @@ const schema = trackerSchema.extend({
  */
 export class SaveModel extends Tracker {
   override order = 61
+  override abortGrace = 600_000 // a large file on a slow disk takes its time
   readonly fname: string
   /** Save after every so many epochs; 0: on improvement. */
   readonly everyEpoch: number
