@@ -1,11 +1,18 @@
 import { dirname } from 'node:path'
-import type { CallbackState, SavedCallbackState } from '../learner/callback-state.js'
+import { z } from 'zod'
+import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { savedFile } from '../learner/save.js'
 import { TorchLearnerError } from '../native/index.js'
 import { writing } from '../nn/files.js'
 import { clearAside } from '../nn/write-aside.js'
 import { count, flag, text } from './options.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
+
+const savedSchema = z.object({
+  lastSavedPath: z.string().nullish(),
+  improved: z.boolean().optional(),
+  fitted: z.boolean().optional(),
+})
 
 /** Options of {@link SaveModel}. */
 export interface SaveModelOptions extends TrackerOptions {
@@ -103,11 +110,11 @@ export class SaveModel extends Tracker {
   }
 
   override loadState(state: SavedCallbackState): void {
+    const { values } = readState(this.label, state, savedSchema)
     super.loadState(state)
-    const { lastSavedPath, improved, fitted } = state.values
-    this.lastSavedPath = typeof lastSavedPath === 'string' ? lastSavedPath : null
-    this.#improved = improved === true
-    this.#fitted = fitted === true
+    this.lastSavedPath = values.lastSavedPath ?? null
+    this.#improved = values.improved ?? false
+    this.#fitted = values.fitted ?? false
   }
 
   async #save(name: string): Promise<void> {
