@@ -13,6 +13,13 @@ export function wholeNumber(name: string, value: unknown, minimum = 1): number {
   throw invalidArgument(name, `a whole number of at least ${minimum}`, value)
 }
 
+/** Into how many parts a convolution divides its channels. */
+export function groupsOf(value: unknown, inChannels: number, outChannels: number): number {
+  const groups = wholeNumber('groups', value)
+  if (inChannels % groups === 0 && outChannels % groups === 0) return groups
+  throw invalidArgument('groups', `a divisor of both channel numbers, ${inChannels} and ${outChannels},`, groups)
+}
+
 export function numberBetween(name: string, value: unknown, low: number, high: number): number {
   if (typeof value === 'number' && value >= low && value <= high) return value
   throw invalidArgument(

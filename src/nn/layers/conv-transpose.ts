@@ -4,7 +4,7 @@ import { convTranspose2d } from '../functional-layers.js'
 import { Module } from '../module.js'
 import type { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { both, flag, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
+import { both, flag, groupsOf, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
 import { learntWeights } from './linear.js'
 
 /** Options of {@link ConvTranspose2d}. */
@@ -55,15 +55,8 @@ export class ConvTranspose2d extends Module<[Tensor], Tensor> {
     this.stride = both(pair('stride', options.stride ?? 1))
     this.padding = both(pair('padding', options.padding ?? 0, 0))
     this.outputPadding = both(pair('outputPadding', options.outputPadding ?? 0, 0))
-    this.groups = wholeNumber('groups', options.groups ?? 1)
+    this.groups = groupsOf(options.groups ?? 1, inChannels, outChannels)
     this.dilation = both(pair('dilation', options.dilation ?? 1))
-    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
-      throw invalidArgument(
-        'groups',
-        `a divisor of both channel numbers, ${inChannels} and ${outChannels},`,
-        this.groups,
-      )
-    }
     const { stride, dilation } = this
     if (this.outputPadding.some((size, i) => size >= Math.max(stride[i], dilation[i]))) {
       throw invalidArgument('outputPadding', 'less than stride or dilation', options.outputPadding)

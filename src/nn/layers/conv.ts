@@ -4,7 +4,7 @@ import { conv2d } from '../functional.js'
 import { Module } from '../module.js'
 import type { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { both, flag, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
+import { both, flag, groupsOf, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
 import { learntWeights } from './linear.js'
 
 /** Options of {@link Conv2d}. */
@@ -56,14 +56,7 @@ export class Conv2d extends Module<[Tensor], Tensor> {
     const padding = checkPadding(options.padding ?? 0, this.stride)
     this.padding = typeof padding === 'string' ? padding : both(padding)
     this.dilation = both(pair('dilation', options.dilation ?? 1))
-    this.groups = wholeNumber('groups', options.groups ?? 1)
-    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
-      throw invalidArgument(
-        'groups',
-        `a divisor of both channel numbers, ${inChannels} and ${outChannels},`,
-        this.groups,
-      )
-    }
+    this.groups = groupsOf(options.groups ?? 1, inChannels, outChannels)
     const shape = [outChannels, inChannels / this.groups, ...this.kernelSize]
     const { weight, bias } = learntWeights(shape, outChannels, flag('bias', options.bias ?? true))
     this.weight = weight
