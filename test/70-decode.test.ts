@@ -122,7 +122,8 @@ test('files that are no pictures', async t => {
   await expect('cut.png', new RegExp(`${png}.`))
   await expect('head.png', new RegExp(`${png}.`))
   await expect('spoiled.png', new RegExp(`${png}.`))
-  await expect('cut.jpg', new RegExp(`${jpeg}.*premature end`, 'i'))
+  // what sharp says is of all pictures that it decodes at the time: its details may go to another one
+  await expect('cut.jpg', jpeg ? new RegExp(`${jpeg}.*premature end`, 'i') : /cut\.jpg: the JPEG is damaged or cut off/)
   await expect('head.jpg', new RegExp(`${jpeg}.`))
   await expect('cut.webp', /cut\.webp: /)
 })
