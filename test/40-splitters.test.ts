@@ -6,7 +6,6 @@ import {
   GrandparentSplitter,
   getImageFiles,
   hostRandom,
-  imageExtensions,
   manualSeed,
   parentLabel,
   RandomSplitter,
@@ -143,10 +142,4 @@ test('getImageFiles: no such folder', async t => {
   await writeFiles(folder, { 'a.png': 'x' })
   await coded(t, () => getImageFiles(join(folder, 'a.png')), 'ERR_NOT_FOUND', /a\.png: it is a file, not a folder$/)
   await coded(t, () => getImageFiles(''), 'ERR_INVALID_ARG', /Expected a folder's path for path/)
-})
-
-test('picture extensions of the reference', t => {
-  const { common_ext } = golden<{ common_ext: Record<string, boolean> }>('image_dls')
-  for (const [extension, isPicture] of Object.entries(common_ext))
-    t.is(imageExtensions.has(extension), isPicture, extension)
 })

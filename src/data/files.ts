@@ -1,18 +1,11 @@
 import type { Dirent } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { checkOptions } from './options.js'
+import { PassedOver } from './picture-formats.js'
 import { compareCodePoints } from './vocab.js'
-
-/** Extensions of picture files, lower case, with the dot. Not all can be decoded: what can't says so when it is opened. */
-export const imageExtensions: ReadonlySet<string> = new Set(
-  (
-    '.apng .avif .bmp .dib .gif .heic .heif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .jxl .pbm .pcx .pgm .pjpeg .png ' +
-    '.pnm .ppm .svg .svgz .tif .tiff .webp .xbm .xpm'
-  ).split(' '),
-)
 
 const schema = z.strictObject({
   recurse: z.boolean({ error: 'true or false' }).default(true),
@@ -32,7 +25,8 @@ export interface ImageFilesOptions {
 
 /**
  * The picture files of a folder, sorted folder by folder (so that a seeded split is the same on every machine), symbolic links
- * followed. Names that start with `.` are skipped, and so is what has no picture's extension.
+ * followed. Names that start with `.` are skipped, and so is what has none of the {@link imageExtensions}. Where pictures in formats that
+ * can't be read (HEIC, JPEG XL, JPEG 2000, ICO, ...) are among those, one warning says how many.
  *
  * @returns their paths, each starting with `path`; empty when there are none
  * @throws TorchLearnerError `ERR_NOT_FOUND` when there is no such folder
@@ -41,15 +35,35 @@ export interface ImageFilesOptions {
 export async function getImageFiles(path: string, options: ImageFilesOptions = {}): Promise<string[]> {
   if (typeof path !== 'string' || path === '') throw invalidArgument('path', "a folder's path", path)
   const { recurse, folders } = checkOptions(schema, options, 'getImageFiles')
-  const files: string[] = []
+  const passedOver = new PassedOver()
   const wanted = (name: string, isFolder: boolean) => folders === undefined || folders.includes(isFolder ? name : '.')
-  await list(path, files, recurse, wanted, new Set())
+  const files = await listImages(path, passedOver, recurse, wanted)
+  passedOver.warn(path)
   return files
 }
 
 type Wanted = (name: string, isFolder: boolean) => boolean
 
-async function list(folder: string, files: string[], recurse: boolean, wanted: Wanted, above: ReadonlySet<string>) {
+/** What {@link listImages} has found. */
+interface Listing {
+  readonly files: string[]
+  readonly passedOver: PassedOver
+  readonly recurse: boolean
+}
+
+/** The same, but the caller tells of what was passed over. */
+export async function listImages(
+  path: string,
+  passedOver: PassedOver,
+  recurse = true,
+  wanted: Wanted = () => true,
+): Promise<string[]> {
+  const listing = { files: [], passedOver, recurse }
+  await list(path, listing, wanted, new Set())
+  return listing.files
+}
+
+async function list(folder: string, listing: Listing, wanted: Wanted, above: ReadonlySet<string>) {
   const { dev, ino } = await folderStat(folder)
   const identity = `${dev}:${ino}`
   if (above.has(identity)) return // a link back to a folder that we are in
@@ -59,16 +73,17 @@ async function list(folder: string, files: string[], recurse: boolean, wanted: W
   for await (const entry of opened) {
     if (entry.name.startsWith('.')) continue
     const kind = await kindOf(folder, entry)
-    if (kind === 'folder' && recurse && wanted(entry.name, true)) entries.push({ name: entry.name, isFolder: true })
-    if (kind === 'file' && wanted(entry.name, false) && imageExtensions.has(extname(entry.name).toLowerCase())) {
+    if (kind === 'folder' && listing.recurse && wanted(entry.name, true))
+      entries.push({ name: entry.name, isFolder: true })
+    if (kind === 'file' && wanted(entry.name, false) && listing.passedOver.admits(entry.name)) {
       entries.push({ name: entry.name, isFolder: false })
     }
   }
   entries.sort((a, b) => compareCodePoints(a.name, b.name))
   const path = new Set([...above, identity])
   for (const { name, isFolder } of entries) {
-    if (isFolder) await list(join(folder, name), files, recurse, () => true, path)
-    else files.push(join(folder, name))
+    if (isFolder) await list(join(folder, name), listing, () => true, path)
+    else listing.files.push(join(folder, name))
   }
 }
 

@@ -14,7 +14,7 @@ export { type ChannelArithmetic, channelwise, PendingChannels } from './channelw
 export type { Sample, Value } from './collate.js'
 export { columnValues, isBlank, isMissing } from './column.js'
 export { readCsv } from './csv.js'
-export { getImageFiles, type ImageFilesOptions, imageExtensions } from './files.js'
+export { getImageFiles, type ImageFilesOptions, listImages } from './files.js'
 export { IterableDataset, type IterableDatasetOptions } from './iterable.js'
 export { type Labeller, parentLabel, RegexLabeller } from './labellers.js'
 export { DataLoader, type LoaderState } from './loader.js'
@@ -23,6 +23,7 @@ export { DataLoaders, type Loader } from './loaders.js'
 export type { DataLoadersFromOptions, DataSource } from './loaders-from.js'
 export type { DataLoadersOptions } from './loaders-options.js'
 export { checkOptions } from './options.js'
+export { CONVERT, imageExtensions, PassedOver } from './picture-formats.js'
 export type { ShowBatchOptions } from './show.js'
 export {
   type BatchPass,

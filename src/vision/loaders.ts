@@ -5,24 +5,16 @@ import {
   type DataLoaderOptions,
   DataLoaders,
   type DataLoadersOptions,
-  getImageFiles,
   type Label,
   type Loader,
+  listImages,
   MultiCategoryBlock,
+  PassedOver,
   parentLabel,
   RegexLabeller,
 } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import {
-  build,
-  checkFiles,
-  checkPath,
-  checkSubfolders,
-  labelled,
-  noPictures,
-  type Parts,
-  splitItems,
-} from './loaders-build.js'
+import { build, checkFiles, checkPath, checkSubfolders, labelled, type Parts, splitItems } from './loaders-build.js'
 import {
   blockOf,
   type Checked,
@@ -72,7 +64,11 @@ export class ImageDataLoaders extends DataLoaders {
     if (checked.validPct !== undefined || checked.splitter) {
       const named = train ?? valid
       if (named) throw invalidArgument('train and valid', 'nothing together with validPct or splitter', named)
-      return await fromItems(path, labelled(await getImageFiles(path), parentLabel), checked, parentLabel)
+      const passedOver = new PassedOver()
+      const files = await listImages(path, passedOver)
+      if (files.length === 0) throw passedOver.noPictures(path)
+      passedOver.warn(path)
+      return await fromItems(path, labelled(files, parentLabel), checked, parentLabel)
     }
     return await fromSubfolders(path, train ?? 'train', valid ?? 'valid', checked)
   }
@@ -210,12 +206,17 @@ export class ImageDataLoaders extends DataLoaders {
 
 async function fromSubfolders(path: string, trainName: string, validName: string, checked: Checked) {
   await checkSubfolders(path, trainName, validName)
+  const passedOver = new PassedOver()
   const items = async (name: string) => {
-    const files = await getImageFiles(join(path, name))
-    if (files.length === 0) throw noPictures(join(path, name))
+    const folder = join(path, name)
+    const here = new PassedOver()
+    const files = await listImages(folder, here)
+    if (files.length === 0) throw here.noPictures(folder)
+    passedOver.add(here)
     return labelled(files, parentLabel)
   }
   const parts = { train: await items(trainName), valid: await items(validName), label: parentLabel }
+  passedOver.warn(path)
   return await fromParts(path, parts, checked)
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Metadata, Sharp, SharpOptions } from 'sharp'
-import { codecAdvice, messageOf, native } from '../native/index.js'
+import { codecAdvice, messageOf, native, type TorchLearnerError } from '../native/index.js'
+import { foreignFormat } from './foreign-formats.js'
 import { MemoryGate } from './memory-gate.js'
 import { checkSize, pictureError, type ReadOptions, type RgbPicture } from './picture.js'
 
@@ -29,30 +30,31 @@ export async function sizeBySharp(
  * @throws TorchLearnerError `ERR_DECODE`
  */
 export async function decodeBySharp(path: string, options: ReadOptions): Promise<RgbPicture> {
-  const { image, metadata } = await openBySharp(path)
+  const opened = await openBySharp(path)
+  const { image, metadata } = opened
   adviseCodecs(metadata.format)
   const size = sizeOf(metadata, options.upright)
   const most = options[limitOf(metadata)] ?? options.maxPixels
   checkSize(path, size, most)
   return await gate.run(size.width * size.height * BYTES_PER_PIXEL, async () => {
     // a second guard, should the header have lied
-    const opened = image({ limitInputPixels: Math.max(1, Math.min(Math.floor(most), Number.MAX_SAFE_INTEGER)) })
-    return await decode(path, options.upright ? opened.autoOrient() : opened, metadata)
+    const bounded = image({ limitInputPixels: Math.max(1, Math.min(Math.floor(most), Number.MAX_SAFE_INTEGER)) })
+    return await decode(opened, options.upright ? bounded.autoOrient() : bounded)
   })
 }
 
-async function decode(path: string, image: Sharp, metadata: Metadata): Promise<RgbPicture> {
-  const { space, hasAlpha, format } = metadata
+async function decode(opened: Opened, image: Sharp): Promise<RgbPicture> {
+  const { space, hasAlpha } = opened.metadata
   const opaque = image.removeAlpha()
   if (space === 'cmyk') {
     const ink = opaque.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' })
-    return await pixels(path, format, ink, 4, cmykToRgb)
+    return await pixels(opened, ink, 4, cmykToRgb)
   }
   // Pillow takes 16 bits of grey as they are, and what passes 255 for white. Of 16 bits of colour it takes the upper ones, as sharp does.
   if (space === 'grey16' && !hasAlpha) {
-    return await pixels(path, format, opaque.toColourspace('grey16').raw({ depth: 'ushort' }), 1, deepGreyToRgb)
+    return await pixels(opened, opaque.toColourspace('grey16').raw({ depth: 'ushort' }), 1, deepGreyToRgb)
   }
-  return await pixels(path, format, opaque.toColourspace('srgb').raw({ depth: 'uchar' }), 3, data => data)
+  return await pixels(opened, opaque.toColourspace('srgb').raw({ depth: 'uchar' }), 3, data => data)
 }
 
 let isAdvised = false
@@ -68,20 +70,36 @@ function adviseCodecs(format: string): void {
   })
 }
 
-async function openBySharp(path: string) {
+/** A file that sharp knows. */
+interface Opened {
+  readonly path: string
+  readonly metadata: Metadata
+  /** A decoder of it. */
+  readonly image: (options: SharpOptions) => Sharp
+  /** The error that says what is wrong with the file, in the addon's own words. */
+  readonly fail: (cause: unknown) => TorchLearnerError
+}
+
+async function openBySharp(path: string): Promise<Opened> {
   const { default: sharp } = await import('sharp')
   // Read here: given a path, libvips would answer from its cache when the file has changed.
   const bytes = await readFile(path).catch((error: unknown) => {
     throw sharpError(path, undefined, error)
   })
   const image = (options: SharpOptions): Sharp => sharp(bytes, { ignoreIcc: true, sequentialRead: true, ...options })
+  const failAs = (format: string | undefined) => (cause: unknown) => {
+    const foreign = foreignFormat(bytes)
+    if (foreign === undefined) return sharpError(path, format, cause)
+    const reason = `it is ${foreign}, a format that can't be read here: convert it to JPEG or PNG`
+    return pictureError(path, { problem: 'damaged', reason }, cause)
+  }
   const metadata = await image({ limitInputPixels: false })
     .metadata()
     .catch((error: unknown) => {
-      throw sharpError(path, undefined, error)
+      throw failAs(undefined)(error)
     })
   const failOn = LENIENT.has(metadata.format) ? 'truncated' : 'error'
-  return { image: (options: SharpOptions) => image({ failOn, ...options }), metadata }
+  return { path, image: options => image({ failOn, ...options }), metadata, fail: failAs(metadata.format) }
 }
 
 /** Formats of which damage that the decoder finds a way around is no error, as in Pillow; a missing end is one. */
@@ -95,9 +113,9 @@ type Limit = 'maxPixels' | 'maxOutside'
 /** PNG and JPEG are limited alike, whoever decodes them. */
 const limitOf = ({ format }: Metadata): Limit => (format === 'png' || format === 'jpeg' ? 'maxPixels' : 'maxOutside')
 
-async function pixels(path: string, format: string, raw: Sharp, channels: number, toRgb: (data: Buffer) => Uint8Array) {
+async function pixels({ path, fail }: Opened, raw: Sharp, channels: number, toRgb: (data: Buffer) => Uint8Array) {
   const { data, info } = await raw.toBuffer({ resolveWithObject: true }).catch((error: unknown) => {
-    throw sharpError(path, format, error)
+    throw fail(error)
   })
   if (info.channels === channels) return { data: toRgb(data), width: info.width, height: info.height }
   const reason = `it has ${info.channels} channels where ${channels} are expected`
