@@ -1,5 +1,8 @@
-// The schemas of our own operators. Their kernels register themselves beside this file, one file an operator and
-// device; other files of binding/ops add schemas of their own with TORCH_LIBRARY_FRAGMENT.
+// The namespace torch_learner, and the schemas of the operators that have several implementations: those register
+// themselves with TORCH_LIBRARY_IMPL, one file an operator and device. An operator with one implementation for all
+// devices has its schema beside it, in a TORCH_LIBRARY_FRAGMENT: attention, augment_affine, augment_lighting,
+// interpolate, losses, module, optim, optim_rules, random_state and training (.cpp). All schemas together, as they are
+// registered, stand in src/tensor/generated/own.ts.
 #include <torch/library.h>
 
 TORCH_LIBRARY(torch_learner, m) {
@@ -18,6 +21,15 @@ TORCH_LIBRARY(torch_learner, m) {
       "int ignore_index=-100, float label_smoothing=0.0, bool plain_smoothing=False, int? flat_axis=None, str "
       "reduction=\"mean\") -> "
       "Tensor");
+
+  // (x / divisor - mean) / std by channel: numbers of pictures (N, C, H, W) as float32  (preprocess.cpp, *_cpu.cpp)
+  m.def(
+      "normalize(Tensor x, float[] mean, float[] std, *, float? divisor=None, MemoryFormat? memory_format=None) -> "
+      "Tensor");
+  // mixup(normalize(x, ...), perm, lam)                                                 (preprocess.cpp, *_cpu.cpp)
+  m.def(
+      "normalize_mixup(Tensor x, float[] mean, float[] std, Tensor perm, Tensor lam, *, float? divisor=None, "
+      "MemoryFormat? memory_format=None) -> Tensor");
 
   // lam * losses + (1 - lam) * losses1, sample by sample                                           (mix_losses.cpp)
   m.def("mix_losses(Tensor losses, Tensor losses1, Tensor lam) -> Tensor");

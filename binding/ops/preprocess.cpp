@@ -136,17 +136,6 @@ at::Tensor normalize_mixup_with(NormalizeKernel kernel, const at::Tensor& x, con
 
 }  // namespace torch_learner
 
-TORCH_LIBRARY_FRAGMENT(torch_learner, m) {
-  // (x / divisor - mean) / std by channel: bytes (or other numbers) of pictures (N, C, H, W) as float32
-  m.def(
-      "normalize(Tensor x, float[] mean, float[] std, *, float? divisor=None, MemoryFormat? memory_format=None) -> "
-      "Tensor");
-  // mixup(normalize(x, ...), perm, lam)
-  m.def(
-      "normalize_mixup(Tensor x, float[] mean, float[] std, Tensor perm, Tensor lam, *, float? divisor=None, "
-      "MemoryFormat? memory_format=None) -> Tensor");
-}
-
 TORCH_LIBRARY_IMPL(torch_learner, CompositeExplicitAutograd, m) {
   m.impl("normalize", torch_learner::normalize_composed);
   m.impl("normalize_mixup", torch_learner::normalize_mixup_composed);

@@ -62,10 +62,10 @@ export function parseSchema(text) {
   }
 }
 
-/** Overloads which JavaScript can call: no out= variants, no names of dimensions. */
-export function callable(schema) {
+/** Overloads which JavaScript can call: no out= variants (unless `out`), no names of dimensions. */
+export function callable(schema, { out = false } = {}) {
   return (
-    !schema.args.some(arg => arg.written && arg.keyword) &&
+    (out || !schema.args.some(arg => arg.written && arg.keyword)) &&
     !schema.args.some(arg => arg.type.startsWith('Dimname')) &&
     schema.args.every(arg => arg.optional || typeOf(arg.type) !== null) &&
     schema.returns.every(type => resultType(type) !== null)

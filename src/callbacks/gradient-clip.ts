@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
-import { operator } from '../tensor/index.js'
+import { own } from '../tensor/index.js'
 import { positive } from './options.js'
 
 /** Options of {@link GradientClip}. */
@@ -13,7 +13,7 @@ export interface GradientClipOptions {
 }
 
 const schema = z.strictObject({ maxNorm: positive.optional(), normType: positive.or(z.literal(Infinity)).optional() })
-const clip = operator('torch_learner::clip_grad_norm_')
+const clip = own.clipGradNorm_
 
 /**
  * Scales all gradients down together when their norm exceeds a limit, before each step: PyTorch's `clip_grad_norm_`, as

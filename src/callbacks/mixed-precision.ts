@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { full, operator, type Tensor, zeros } from '../tensor/index.js'
+import { full, own, type Tensor, zeros } from '../tensor/index.js'
 import { count, positive } from './options.js'
 
 /** Options of {@link MixedPrecision}. */
@@ -27,8 +27,8 @@ const schema = z.strictObject({
   growthInterval: count.optional(),
 })
 
-const unscale = operator('torch_learner::unscale_')
-const widen = operator('torch_learner::widen')
+const unscale = own.unscale_
+const { widen } = own
 
 /**
  * Computes matrix products and convolutions in half the bits, all else in float32 (PyTorch's autocast); weights and
@@ -65,7 +65,7 @@ export class MixedPrecision extends Callback {
   /** Losses and metrics of one's own needn't know of half precision. */
   override afterPred(): void {
     const { learn } = this
-    learn.preds = learn.preds.map(pred => widen(pred) as Tensor)
+    learn.preds = learn.preds.map(pred => widen(pred))
   }
 
   override beforeBackward(): void {

@@ -3,7 +3,7 @@ import { checkOptions } from '../data/index.js'
 import { Callback } from '../learner/callback.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
 import { TorchLearnerError } from '../native/index.js'
-import { noGrad, operator, type Tensor } from '../tensor/index.js'
+import { noGrad, own, type Tensor } from '../tensor/index.js'
 import { decayRate, flag } from './options.js'
 
 /** Options of {@link ModelEMA}. */
@@ -15,8 +15,8 @@ export interface ModelEMAOptions {
 }
 
 const schema = z.strictObject({ decay: decayRate.optional(), warmup: flag.optional() })
-const update = operator('torch_learner::ema_update_')
-const swap = operator('torch_learner::swap_')
+const update = own.emaUpdate_
+const swap = own.swap_
 
 /**
  * Keeps an exponential moving average of the weights and of the batch norms' statistics, one native call after each step

@@ -1,8 +1,8 @@
 import { Callback } from '../learner/callback.js'
 import { CancelFit } from '../learner/signals.js'
-import { operator } from '../tensor/index.js'
+import { own } from '../tensor/index.js'
 
-const dropUnlessFinite = operator('torch_learner::drop_unless_finite_')
+const dropUnlessFinite = own.dropUnlessFinite_
 
 /**
  * Ends the fit when a loss is infinite or not a number. Such a batch takes no step, so the weights stay those from before

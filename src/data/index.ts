@@ -10,7 +10,6 @@ export {
   TargetBlock,
   type TargetEncoder,
 } from './blocks.js'
-export { type ChannelArithmetic, channelwise, PendingChannels } from './channelwise.js'
 export type { Sample, Value } from './collate.js'
 export { columnValues, isBlank, isMissing } from './column.js'
 export { readCsv } from './csv.js'

@@ -1,5 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { hostRandom, ops, rng, scope, type Tensor, tensor } from '../tensor/index.js'
+import { aten, hostRandom, rng, scope, tensor } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
 
 /** torch.multinomial knows no more categories. */
@@ -54,7 +54,7 @@ export async function drawByWeight(weights: Float64Array, drawing: Drawing): Pro
     return await drawByWeight(weights, { ...drawing, generator: new Mt19937(hostRandom.integer(2 ** 31)) })
   }
   return await scope(async () => {
-    const drawn = ops.aten.multinomial(tensor(weights), count, replacement) as Tensor
+    const drawn = aten.multinomial(tensor(weights), count, replacement)
     return Int32Array.from(await drawn.data(), Number)
   })
 }

@@ -1,5 +1,4 @@
-import type { Generator, Tensor } from '../tensor/index.js'
-import type { ChannelArithmetic } from './channelwise.js'
+import type { ChannelArithmetic, Generator, Tensor } from '../tensor/index.js'
 
 /** Which loaders a transform works on: 0 training only, 1 validation only. */
 export type SplitIdx = 0 | 1

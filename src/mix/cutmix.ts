@@ -1,6 +1,5 @@
 import { invalidArgument, knownOptions } from '../native/index.js'
-import { tensorOperator } from '../nn/operators.js'
-import { Tensor } from '../tensor/index.js'
+import { own, Tensor } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
@@ -14,8 +13,8 @@ import {
   spread,
 } from './random.js'
 
-const cutmixOperator = tensorOperator('torch_learner::cutmix')
-const cutmixInPlace = tensorOperator('torch_learner::cutmix_')
+const cutmixOperator = own.cutmix
+const cutmixInPlace = own.cutmix_
 
 /** One box for all samples, or one for each. */
 export type Boxes = Box | readonly Box[]

@@ -2,13 +2,11 @@ import { invalidArgument, knownOptions } from '../native/index.js'
 import { LabelSmoothingCrossEntropy, LabelSmoothingCrossEntropyFlat } from '../nn/label-smoothing.js'
 import { CrossEntropyLoss } from '../nn/losses.js'
 import { CrossEntropyLossFlat } from '../nn/losses-flat.js'
-import { tensorOperator } from '../nn/operators.js'
-import { Tensor } from '../tensor/index.js'
+import { own, Tensor } from '../tensor/index.js'
 import { type MixWeights, weightsTensor } from './mixup.js'
 import { type LossFunction, noneReduce, reduceLoss, reductionOf } from './reduce-loss.js'
 
-const mixedCrossEntropy = tensorOperator('torch_learner::mixed_cross_entropy')
-const mixLosses = tensorOperator('torch_learner::mix_losses')
+const { mixedCrossEntropy, mixLosses } = own
 
 /** What the native operator needs to know of a cross entropy, by its argument names. */
 type Fusable = {

@@ -1,14 +1,12 @@
-import { PendingChannels } from '../data/index.js'
 import { invalidArgument, isDetached, isTyped, knownOptions } from '../native/index.js'
-import { tensorOperator } from '../nn/operators.js'
-import { Tensor, tensor } from '../tensor/index.js'
+import { own, PendingChannels, Tensor, tensor } from '../tensor/index.js'
 
 /** Who is mixed with whom: `(N)` sample numbers from 0 to N - 1. */
 export type Partners = Tensor | Int32Array | readonly number[]
 /** Weight of the samples themselves: `(N)`, `(1)`, or one number for all. */
 export type MixWeights = Tensor | Float32Array | readonly number[] | number
 
-const mixupOperator = tensorOperator('torch_learner::mixup')
+const mixupOperator = own.mixup
 
 const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31
 

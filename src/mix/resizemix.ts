@@ -1,6 +1,5 @@
 import { invalidArgument, knownOptions } from '../native/index.js'
-import { tensorOperator } from '../nn/operators.js'
-import { type DType, Tensor } from '../tensor/index.js'
+import { type DType, Tensor, tensorOperator } from '../tensor/index.js'
 import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
 import { type Partners, partnersTensor } from './mixup.js'

@@ -1,16 +1,15 @@
-import type { Tensor } from '../tensor/index.js'
-import { tensorOperator, tensorsOperator } from './operators.js'
+import { aten, own, type Tensor } from '../tensor/index.js'
 import type { Pair } from './validate.js'
 
-const aten = {
-  layerNorm: tensorOperator('aten::layer_norm'),
-  groupNorm: tensorOperator('aten::group_norm'),
-  embedding: tensorOperator('aten::embedding'),
-  convTranspose2d: tensorOperator('aten::conv_transpose2d'),
+const run = {
+  layerNorm: aten.layerNorm,
+  groupNorm: aten.groupNorm,
+  embedding: aten.embedding,
+  convTranspose2d: aten.convTranspose2d,
+  interpolate: own.interpolate,
+  attention: own.multiHeadAttention,
+  attentionDropout: own.multiHeadAttentionDropout,
 }
-const interpolateOperator = tensorOperator('torch_learner::interpolate')
-const attentionOperator = tensorsOperator('torch_learner::multi_head_attention')
-const attentionDropoutOperator = tensorsOperator('torch_learner::multi_head_attention_dropout')
 
 /** Normalises over the last dimensions, of sizes `normalizedShape` (Ba et al. 2016). */
 export function layerNorm(
@@ -19,7 +18,7 @@ export function layerNorm(
   options: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
 ): Tensor {
   const { weight = null, bias = null, eps = 1e-5 } = options
-  return aten.layerNorm(input, normalizedShape, weight, bias, eps)
+  return run.layerNorm(input, normalizedShape, weight, bias, eps)
 }
 
 /** Normalises each of `numGroups` groups of channels of `(N, C, ...)`, sample by sample (Wu & He 2018). */
@@ -29,7 +28,7 @@ export function groupNorm(
   options: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
 ): Tensor {
   const { weight = null, bias = null, eps = 1e-5 } = options
-  return aten.groupNorm(input, numGroups, weight, bias, eps)
+  return run.groupNorm(input, numGroups, weight, bias, eps)
 }
 
 /** Rows of `weight` `(numEmbeddings, embeddingDim)` by their whole numbers: `(...)` to `(..., embeddingDim)`. */
@@ -38,7 +37,7 @@ export function embedding(
   weight: Tensor,
   options: { paddingIdx?: number | null; scaleGradByFreq?: boolean } = {},
 ): Tensor {
-  return aten.embedding(weight, input, options.paddingIdx ?? -1, options.scaleGradByFreq ?? false)
+  return run.embedding(weight, input, options.paddingIdx ?? -1, options.scaleGradByFreq ?? false)
 }
 
 /** Options of {@link convTranspose2d}. */
@@ -58,7 +57,7 @@ export function convTranspose2d(
   options: ConvTranspose2dArguments = {},
 ): Tensor {
   const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options
-  return aten.convTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation)
+  return run.convTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation)
 }
 
 /** How {@link interpolate} fills in between: by the input's dimensions `(N, C, ...)`. */
@@ -80,7 +79,7 @@ export function interpolate(input: Tensor, options: InterpolateArguments): Tenso
   const { size, scaleFactor, mode = 'nearest', alignCorners = false } = options
   const sizes = size === undefined ? null : [size].flat()
   const factors = scaleFactor === undefined ? null : [scaleFactor].flat()
-  return interpolateOperator(input, sizes, factors, mode, alignCorners)
+  return run.interpolate(input, sizes, factors, mode, alignCorners)
 }
 
 /** The weights and settings of {@link multiHeadAttention}, named as in PyTorch's state dicts. */
@@ -110,7 +109,7 @@ export function multiHeadAttention(
   value: Tensor,
   a: AttentionArguments,
 ): [Tensor, Tensor | null] {
-  const attend = a.dropout > 0 ? attentionDropoutOperator : attentionOperator
+  const attend = a.dropout > 0 ? run.attentionDropout : run.attention
   const [output, weights] = attend(
     query,
     key,

@@ -1,5 +1,4 @@
-import type { Tensor } from '../tensor/index.js'
-import { tensorOperator, tensorsOperator } from './operators.js'
+import { aten, own, type Tensor } from '../tensor/index.js'
 import { oneOf, type Pair } from './validate.js'
 
 export {
@@ -23,27 +22,28 @@ export function reductionCode(reduction: Reduction): number {
   return REDUCTIONS.indexOf(oneOf('reduction', reduction, REDUCTIONS))
 }
 
-const aten = {
-  linear: tensorOperator('aten::linear'),
-  conv2d: tensorOperator('aten::conv2d'),
-  maxPool2d: tensorOperator('aten::max_pool2d'),
-  avgPool2d: tensorOperator('aten::avg_pool2d'),
-  adaptiveAvgPool2d: tensorOperator('aten::adaptive_avg_pool2d'),
-  adaptiveMaxPool2d: tensorsOperator('aten::adaptive_max_pool2d'),
-  dropout: tensorOperator('aten::dropout'),
-  dropout_: tensorOperator('aten::dropout_'),
-  crossEntropy: tensorOperator('aten::cross_entropy_loss'),
-  nll: tensorOperator('aten::nll_loss_nd'),
-  bceWithLogits: tensorOperator('aten::binary_cross_entropy_with_logits'),
-  mse: tensorOperator('aten::mse_loss'),
-  l1: tensorOperator('aten::l1_loss'),
+/** Looked up once: a proxy is behind `aten` and `own`. */
+const run = {
+  linear: aten.linear,
+  conv2d: aten.conv2d,
+  maxPool2d: aten.maxPool2d,
+  avgPool2d: aten.avgPool2d,
+  adaptiveAvgPool2d: aten.adaptiveAvgPool2d,
+  adaptiveMaxPool2d: aten.adaptiveMaxPool2d,
+  dropout: aten.dropout,
+  dropout_: aten.dropout_,
+  crossEntropy: aten.crossEntropyLoss,
+  nll: aten.nllLossNd,
+  bceWithLogits: aten.binaryCrossEntropyWithLogits,
+  mse: aten.mseLoss,
+  l1: aten.l1Loss,
+  batchNorm: own.batchNorm,
+  lossPair: own.lossPair,
 }
-const batchNormOperator = tensorOperator('torch_learner::batch_norm')
-const lossPairOperator = tensorsOperator('torch_learner::loss_pair')
 
 /** `input @ weightᵀ + bias`: input `(..., in)`, weight `(out, in)`, bias `(out)`. */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  return aten.linear(input, weight, bias)
+  return run.linear(input, weight, bias)
 }
 
 /** Options of {@link conv2d}. */
@@ -62,7 +62,8 @@ export function conv2d(
   options: Conv2dArguments = {},
 ): Tensor {
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options
-  return aten.conv2d(input, weight, bias, stride, padding, dilation, groups)
+  // 'same' is another overload, which the addon chooses by the value; TypeScript takes a union for neither
+  return run.conv2d(input, weight, bias, stride, padding as Pair, dilation, groups)
 }
 
 /** What {@link batchNorm} normalises with. */
@@ -82,7 +83,7 @@ export interface BatchNormArguments {
 
 /** Normalises each channel of `(N, C, ...)` over all else (Ioffe & Szegedy 2015). */
 export function batchNorm(input: Tensor, a: BatchNormArguments): Tensor {
-  return batchNormOperator(
+  return run.batchNorm(
     input,
     a.weight,
     a.bias,
@@ -99,7 +100,7 @@ export function batchNorm(input: Tensor, a: BatchNormArguments): Tensor {
 /** Largest value of each window of `(N, C, H, W)`. */
 export function maxPool2d(input: Tensor, kernelSize: Pair, options: PoolArguments & { dilation?: Pair } = {}): Tensor {
   const { stride = kernelSize, padding = 0, dilation = 1, ceilMode = false } = options
-  return aten.maxPool2d(input, kernelSize, stride, padding, dilation, ceilMode)
+  return run.maxPool2d(input, kernelSize, stride, padding, dilation, ceilMode)
 }
 
 /** Options of {@link maxPool2d} and {@link avgPool2d}; `stride` is the window's size by default. */
@@ -116,24 +117,24 @@ export function avgPool2d(
   options: PoolArguments & { countIncludePad?: boolean } = {},
 ): Tensor {
   const { stride = kernelSize, padding = 0, ceilMode = false, countIncludePad = true } = options
-  return aten.avgPool2d(input, kernelSize, stride, padding, ceilMode, countIncludePad)
+  return run.avgPool2d(input, kernelSize, stride, padding, ceilMode, countIncludePad)
 }
 
 /** Means over `(N, C, H, W)` in windows such that `outputSize` remains. */
 export function adaptiveAvgPool2d(input: Tensor, outputSize: Pair): Tensor {
-  return aten.adaptiveAvgPool2d(input, outputSize)
+  return run.adaptiveAvgPool2d(input, outputSize)
 }
 
 /** Largest values over `(N, C, H, W)` in windows such that `outputSize` remains. */
 export function adaptiveMaxPool2d(input: Tensor, outputSize: Pair): Tensor {
-  const [values, indices] = aten.adaptiveMaxPool2d(input, outputSize)
+  const [values, indices] = run.adaptiveMaxPool2d(input, outputSize)
   indices.dispose()
   return values
 }
 
 /** Sets elements to 0 with probability `p` and scales the others by 1 / (1 - p), in training. */
 export function dropout(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
-  return inplace ? aten.dropout_(input, p, training) : aten.dropout(input, p, training)
+  return inplace ? run.dropout_(input, p, training) : run.dropout(input, p, training)
 }
 
 /** Options of {@link crossEntropy}. */
@@ -150,7 +151,7 @@ export interface CrossEntropyArguments {
 /** Cross entropy of logits `(N, C, ...)` against class indices `(N, ...)` or probabilities `(N, C, ...)`. */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyArguments = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean', labelSmoothing = 0 } = options
-  return aten.crossEntropy(input, target, weight, reductionCode(reduction), ignoreIndex, labelSmoothing)
+  return run.crossEntropy(input, target, weight, reductionCode(reduction), ignoreIndex, labelSmoothing)
 }
 
 /** Negative log likelihood of log-probabilities `(N, C, ...)` against class indices `(N, ...)`. */
@@ -160,7 +161,7 @@ export function nllLoss(
   options: Omit<CrossEntropyArguments, 'labelSmoothing'> = {},
 ): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options
-  return aten.nll(input, target, weight, reductionCode(reduction), ignoreIndex)
+  return run.nll(input, target, weight, reductionCode(reduction), ignoreIndex)
 }
 
 /** Binary cross entropy of logits against targets from 0 to 1, of one shape. */
@@ -170,17 +171,17 @@ export function bceWithLogits(
   options: { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: Reduction } = {},
 ): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options
-  return aten.bceWithLogits(...sameShape(input, target), weight, posWeight, reductionCode(reduction))
+  return run.bceWithLogits(...sameShape(input, target), weight, posWeight, reductionCode(reduction))
 }
 
 /** Squared error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
-  return aten.mse(...sameShape(input, target), reductionCode(reduction))
+  return run.mse(...sameShape(input, target), reductionCode(reduction))
 }
 
 /** Absolute error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export function l1Loss(input: Tensor, target: Tensor, reduction: Reduction = 'mean'): Tensor {
-  return aten.l1(...sameShape(input, target), reductionCode(reduction))
+  return run.l1(...sameShape(input, target), reductionCode(reduction))
 }
 
 function sameShape(input: Tensor, target: Tensor): [Tensor, Tensor] {
@@ -193,6 +194,6 @@ export function lossPair(
   target: Tensor,
   how: { axis: number; byClass: boolean; floatify: boolean; flatten: boolean },
 ): [Tensor, Tensor] {
-  const [predictions, truth] = lossPairOperator(input, target, how.axis, how.byClass, how.floatify, how.flatten)
+  const [predictions, truth] = run.lossPair(input, target, how.axis, how.byClass, how.floatify, how.flatten)
   return [predictions, truth]
 }

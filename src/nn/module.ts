@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { invalidArgument } from '../native/index.js'
 import { isDType, isFloat } from '../tensor/dtype.js'
-import { type Device, type DType, type MemoryFormat, operator, scope, Tensor } from '../tensor/index.js'
+import { type Device, type DType, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
 
 import { Parameter } from './parameter.js'
@@ -23,8 +23,8 @@ export type AnyModule = Module<never[], unknown>
 
 const BUFFERS = Symbol('buffers')
 
-const moduleTo = operator('torch_learner::module_to_')
-const clearGradients = operator('torch_learner::zero_grad_')
+const moduleTo = own.moduleTo_
+const clearGradients = own.zeroGrad_
 
 export interface Module<Inputs extends unknown[] = Tensor[], Output = Tensor> {
   /** Runs {@link Module.forward} in a `scope`: whatever it makes and doesn't return is freed. */

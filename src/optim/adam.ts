@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Adam}, each one value for all groups, or one for each. */
 export interface AdamOptions {
@@ -19,7 +19,7 @@ export interface AdamOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::adam_step_')
+const step = own.adamStep_
 
 /**
  * Adam with decoupled weight decay and fastai's defaults (Kingma & Ba 2014; Loshchilov & Hutter 2017). With gradient g
@@ -39,7 +39,11 @@ export class Adam extends Optimizer {
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'sqrMom' | 'eps'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { lr, mom, sqrMom, eps, wd } = group
     step(group.params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, eps, wd, this.decoupleWd)
   }

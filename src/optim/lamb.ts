@@ -1,12 +1,12 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import type { AdamOptions } from './adam.js'
-import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Lamb}: Adam's, with a weight decay of 0 unless given. */
 export type LambOptions = AdamOptions
 
-const step = operator('torch_learner::lamb_step_')
+const step = own.lambStep_
 
 /**
  * Adam for large batches (You et al. 2019): each parameter's step u = â / (√ŝ + eps) is scaled to the parameter,
@@ -25,7 +25,11 @@ export class Lamb extends Optimizer {
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'sqrMom' | 'eps'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { params, lr, mom, sqrMom, eps, wd } = group
     step(params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, eps, wd, this.decoupleWd)
   }

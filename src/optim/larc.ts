@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, isZero } from './hyper.js'
-import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Larc}, each one value for all groups, or one for each. */
 export interface LarcOptions {
@@ -21,7 +21,7 @@ export interface LarcOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::larc_step_')
+const step = own.larcStep_
 
 /**
  * SGD with a learning rate for each parameter (You et al. 2017):
@@ -43,7 +43,11 @@ export class Larc extends Optimizer {
     this.stateNames = isZero(mom) ? { localLr: momentState } : { gradAvg: momentState, localLr: momentState }
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'trustCoeff' | 'eps'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { params, lr, mom, trustCoeff, eps, wd } = group
     step(params, state.gradAvg ?? [], state.localLr, doWd, lr, mom, trustCoeff, eps, wd, this.clip, this.decoupleWd)
   }

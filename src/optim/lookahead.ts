@@ -1,6 +1,6 @@
 import { invalidArgument } from '../native/index.js'
 import { knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
-import { noGrad, operator, Tensor } from '../tensor/index.js'
+import { noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'
 
@@ -12,7 +12,7 @@ export interface LookaheadOptions {
   alpha?: number
 }
 
-const pull = operator('torch_learner::lookahead_')
+const pull = own.lookahead_
 
 /**
  * Slow weights that follow another optimizer's (Zhang et al. 2019): every `k` steps, slow += alpha · (p - slow) and

@@ -1,6 +1,6 @@
 import { invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
 import { flag, knownOptions } from '../nn/validate.js'
-import { empty, noGrad, operator, Tensor, zeros } from '../tensor/index.js'
+import { empty, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { listOf } from '../tensor/nested.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 
@@ -15,6 +15,9 @@ export interface ParamGroup {
   wd: number
   [hyper: string]: number | readonly Tensor[]
 }
+
+/** @internal A group of an optimizer that has these hyper-parameters, too. */
+export type GroupWith<Hyper extends string> = ParamGroup & Record<Hyper, number>
 
 /** What is noted for a single parameter. */
 export interface ParamFlags {
@@ -40,7 +43,7 @@ export type ParamsOrGroups = Iterable<Tensor> | Iterable<Iterable<Tensor>>
 /** Makes an optimizer: what a Learner calls when it needs one. */
 export type OptFunc = (groups: Tensor[][], options: { lr: HyperValue }) => Optimizer
 
-const clearGradients = operator('torch_learner::zero_grad_')
+const clearGradients = own.zeroGrad_
 
 /**
  * Base of the optimizers. A step is one native call for each group, over all its parameters. Parameters without a

@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link QHAdam}, each one value for all groups, or one for each. */
 export interface QHAdamOptions {
@@ -23,7 +23,7 @@ export interface QHAdamOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::qhadam_step_')
+const step = own.qhadamStep_
 
 /**
  * Quasi-hyperbolic Adam (Ma & Yarats 2018): with Adam's debiased averages â and ŝ,
@@ -42,7 +42,11 @@ export class QHAdam extends Optimizer {
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'sqrMom' | 'nu1' | 'nu2' | 'eps'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { params, lr, mom, sqrMom, nu1, nu2, eps, wd } = group
     step(params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, nu1, nu2, eps, wd, this.decoupleWd)
   }

@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import type { HyperValue } from './hyper.js'
-import { adamState, averages, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link RAdam}, each one value for all groups, or one for each. */
 export interface RAdamOptions {
@@ -21,7 +21,7 @@ export interface RAdamOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::radam_step_')
+const step = own.radamStep_
 
 /**
  * Adam that corrects for the variance of its adaptive rate in the first steps (Liu et al. 2019): with
@@ -41,7 +41,11 @@ export class RAdam extends Optimizer {
     this.decoupleWd = flag('decoupleWd', decoupleWd)
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'sqrMom' | 'eps' | 'beta'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { params, lr, mom, sqrMom, eps, wd, beta } = group
     step(params, state.gradAvg, state.sqrAvg, state.step, doWd, lr, mom, sqrMom, eps, wd, beta, this.decoupleWd)
   }

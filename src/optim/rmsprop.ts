@@ -1,7 +1,7 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, isZero } from './hyper.js'
-import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
+import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link RMSProp}, each one value for all groups, or one for each. */
 export interface RMSPropOptions {
@@ -19,7 +19,7 @@ export interface RMSPropOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::rmsprop_step_')
+const step = own.rmspropStep_
 
 /**
  * RMSProp (Hinton 2012): s = sqrMom·s + (1 - sqrMom)·g²; a = mom·a + g; p -= lr · a / (√s + eps). Made with `mom: 0` it
@@ -39,7 +39,11 @@ export class RMSProp extends Optimizer {
     this.stateNames = isZero(mom) ? { sqrAvg: momentState } : { gradAvg: momentState, sqrAvg: momentState }
   }
 
-  protected override stepGroup(group: ParamGroup, state: Record<string, Tensor[]>, doWd: boolean[]): void {
+  protected override stepGroup(
+    group: GroupWith<'sqrMom' | 'eps'>,
+    state: Record<string, Tensor[]>,
+    doWd: boolean[],
+  ): void {
     const { lr, mom, sqrMom, eps, wd } = group
     step(group.params, state.gradAvg ?? [], state.sqrAvg, doWd, lr, mom, sqrMom, eps, wd, this.decoupleWd)
   }

@@ -1,5 +1,5 @@
 import { flag, knownOptions } from '../nn/validate.js'
-import { operator, type Tensor } from '../tensor/index.js'
+import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, isZero } from './hyper.js'
 import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
@@ -15,7 +15,7 @@ export interface SGDOptions {
   decoupleWd?: boolean
 }
 
-const step = operator('torch_learner::sgd_step_')
+const step = own.sgdStep_
 
 /**
  * Gradient descent with momentum: a = mom·a + g; p -= lr·a. Whether there is momentum is settled at construction: made

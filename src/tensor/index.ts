@@ -1,5 +1,6 @@
 export { grad } from './autograd.js'
 export type { OpArgument } from './call.js'
+export { type ChannelArithmetic, channelwise, PendingChannels } from './channelwise.js'
 export { autocast, context, enableGrad, isGradEnabled, noGrad } from './context.js'
 export {
   arange,
@@ -23,7 +24,7 @@ export {
   zeros,
 } from './create.js'
 export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
-export { anyOperator, type Operator, operator, ops } from './ops.js'
+export { aten, type Operator, operator, ops, own, tensorOperator } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'
 export { aheadOfTurn, at, type Place, Run } from './run.js'

@@ -3,6 +3,7 @@ import { callOperator, type OpArgument, operatorIndex, snake } from './call.js'
 import { isDType } from './dtype.js'
 import type { AtenFunctions } from './generated/functions.js'
 import { irregularNames, methodNames, selfPositions } from './generated/names.js'
+import type { OwnFunctions } from './generated/own.js'
 import { Tensor } from './tensor.js'
 import { unsafeKind } from './unsafe.js'
 
@@ -44,8 +45,8 @@ export function operator(name: string): Operator {
   }
 }
 
-/** @internal {@link operator} for private ones, too. */
-export function anyOperator(name: string): Operator {
+/** {@link operator} for private ones, too. */
+function anyOperator(name: string): Operator {
   if (typeof name !== 'string')
     throw invalidArgument('name', 'the full name of an operator, such as aten::conv2d,', name)
   let index = -1
@@ -61,12 +62,23 @@ export function anyOperator(name: string): Operator {
  */
 export const ops = {
   aten: namespace('aten', true) as AtenFunctions & Record<string, Operator>,
-  torch_learner: namespace('torch_learner', true),
+  torch_learner: namespace('torch_learner', true) as OwnFunctions & Record<string, Operator>,
   /**
    * All operators of all namespaces, private ones, those for quantised tensors and those of one backend's library
    * included: `ops.unsafe.aten._foreach_mul(tensors, 2)`. Nobody checks their arguments: a wrong one can end the process.
    */
   unsafe,
+}
+
+/** @internal `ops.aten` with the typings of the schemas alone: what doesn't fit them doesn't compile. */
+export const aten: AtenFunctions = ops.aten
+
+/** @internal `ops.torch_learner`, alike. */
+export const own: OwnFunctions = ops.torch_learner
+
+/** @internal An operator with one tensor as result, for those that have no typings: private ones. */
+export function tensorOperator(name: string): (...args: OpArgument[]) => Tensor {
+  return anyOperator(name) as (...args: OpArgument[]) => Tensor
 }
 
 function install(method: string, name: string): void {

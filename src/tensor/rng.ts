@@ -1,6 +1,6 @@
 import { invalidArgument, native } from '../native/index.js'
 import type { Device } from './dtype.js'
-import { ops } from './ops.js'
+import { own } from './ops.js'
 import { Tensor } from './tensor.js'
 
 /** libtorch's default generators: {@link manualSeed} seeds them. */
@@ -14,12 +14,12 @@ export const rng = {
    * @param device default `cpu`
    */
   getState(device: Device = 'cpu'): Tensor {
-    return device === 'cpu' ? new Tensor(native.randomState()) : (ops.torch_learner.rng_state(device) as Tensor)
+    return device === 'cpu' ? new Tensor(native.randomState()) : own.rngState(device)
   },
   /** Puts a state back, as `torch.set_rng_state` and `torch.cuda.set_rng_state`. */
   setState(state: Tensor, device: Device = 'cpu'): void {
     if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
     if (device === 'cpu') native.setRandomState(state.handle)
-    else ops.torch_learner.set_rng_state(device, state)
+    else own.setRngState(device, state)
   },
 }

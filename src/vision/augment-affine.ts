@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions } from '../data/index.js'
 import { pair } from '../nn/validate.js'
-import { type Generator, ops, scope, type Tensor } from '../tensor/index.js'
+import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
 
 const number = z.number({ error: 'a number' }).optional()
@@ -85,7 +85,7 @@ export class AffineAugment extends BatchTransform {
   override encodes(x: Tensor, _device: string, training: boolean, generator?: Generator): Tensor {
     return scope(() => {
       const draws = training ? this.#draws(x, generator) : {}
-      return ops.torch_learner.augment_affine(x, { ...draws, ...samplingArguments(this.options) }) as Tensor
+      return own.augmentAffine(x, { ...draws, ...samplingArguments(this.options) })
     })
   }
 
@@ -161,11 +161,9 @@ export class BatchResizedCrop extends BatchTransform {
   override encodes(x: Tensor, _device: string, training: boolean, generator?: Generator): Tensor {
     const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1, mode = 'bilinear' } = this.options
     return scope(() => {
-      const tries = training
-        ? { tries: ops.torch_learner.augment_uniform([ATTEMPTS, 4], from(generator)) as Tensor }
-        : {}
+      const tries = training ? { tries: own.augmentUniform([ATTEMPTS, 4], from(generator)) } : {}
       const wanted = { scale: [minScale, maxScale], ratio: [...ratio], valid_scale: validScale, mode }
-      return ops.torch_learner.augment_crop(x, [...this.size], { ...tries, ...wanted }) as Tensor
+      return own.augmentCrop(x, [...this.size], { ...tries, ...wanted })
     })
   }
 }

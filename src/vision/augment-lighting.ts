@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions, type SplitIdx } from '../data/index.js'
-import { type Generator, ops, scope, type Tensor } from '../tensor/index.js'
+import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, drawFor, drawSchema, from } from './draw.js'
 
 const change = z.custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, {
@@ -63,7 +63,7 @@ export class LightingAugment extends BatchTransform {
         const change = -Math.log(1 - maxLighting)
         draws.contrast = drawFor(x, draw, { kind: 'log_uniform', low: -change, high: change, p, neutral: 1 }, source)
       }
-      return ops.torch_learner.augment_lighting(x, draws) as Tensor
+      return own.augmentLighting(x, draws)
     })
   }
 }
@@ -116,6 +116,6 @@ export class RandomErasing extends BatchTransform {
 
   override encodes(x: Tensor, _device?: string, _training?: boolean, generator?: Generator): Tensor {
     const { p, minArea, maxArea, minAspect, maxCount } = this.options
-    return ops.torch_learner.augment_erase(x, p, minArea, maxArea, minAspect, maxCount, from(generator)) as Tensor
+    return own.augmentErase(x, p, minArea, maxArea, minAspect, maxCount, from(generator))
   }
 }

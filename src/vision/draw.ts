@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Generator, ops, type Tensor, tensor } from '../tensor/index.js'
+import { type Generator, own, type Tensor, tensor } from '../tensor/index.js'
 
 /** Numbers instead of random ones: one for all samples, one for each, or a function that gives them for every batch. */
 export type Draw = number | readonly number[] | (() => number | readonly number[])
@@ -37,7 +37,7 @@ export function drawFor(x: Tensor, draw: Draw | undefined, spec: DrawSpec, sourc
   }
   const { batch, generator } = source
   const { kind = 'uniform', low, high, p = 1, neutral = 0 } = spec
-  return ops.torch_learner.augment_draw(x, kind, low, high, p, neutral, batch, from(generator)) as Tensor
+  return own.augmentDraw(x, kind, low, high, p, neutral, batch, from(generator))
 }
 
 /** The operators' named argument. */

@@ -1,6 +1,6 @@
-import { BatchTransform, type ChannelArithmetic, channelwise } from '../data/index.js'
+import { BatchTransform } from '../data/index.js'
 import { invalidArgument } from '../native/index.js'
-import { type Tensor, tensor } from '../tensor/index.js'
+import { type ChannelArithmetic, channelwise, type Tensor, tensor } from '../tensor/index.js'
 
 /** Means and standard deviations of the channels, of pixels in 0 to 1. */
 export type ChannelStats = readonly [mean: readonly number[], std: readonly number[]]

@@ -1,5 +1,5 @@
 import { isTensor } from '../../nn/validate.js'
-import { cat, noGrad, ops, scope, type Tensor, zeros } from '../../tensor/index.js'
+import { aten, cat, noGrad, scope, type Tensor, zeros } from '../../tensor/index.js'
 import { flatPair } from './pairs.js'
 import { AccumMetric } from './set-metric.js'
 
@@ -33,7 +33,7 @@ function area(scores: Tensor, positive: Tensor, negative: Tensor): Tensor {
   const values = scores.contiguous()
   const [sorted, order] = values.sort()
   const below = cat([zeros([1], { dtype: 'float64' }), negative.indexSelect(0, order).cumsum(0)])
-  const lower = (right: boolean) => below.indexSelect(0, ops.aten.searchsorted(sorted, values, { right }) as Tensor)
+  const lower = (right: boolean) => below.indexSelect(0, aten.searchsorted(sorted, values, { right }))
   const wins = lower(false).add(lower(true)).div(2)
   return positive.mul(wins).sum().div(positive.sum().mul(negative.sum()))
 }
