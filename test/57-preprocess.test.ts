@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   asTensor,
   getNumThreads,
+  type MemoryFormat,
   manualSeed,
   mixup,
   ops,
@@ -22,7 +23,7 @@ interface Numbers {
   divisor?: number
 }
 
-const normalize = (x: Tensor, { mean, std, ...rest }: Numbers & { memoryFormat?: string }) =>
+const normalize = (x: Tensor, { mean, std, ...rest }: Numbers & { memoryFormat?: MemoryFormat }) =>
   ops.torch_learner.normalize(x, mean, std, rest) as Tensor
 const normalizeMixup = (x: Tensor, { mean, std, divisor }: Numbers, perm: Tensor, lam: Tensor) =>
   ops.torch_learner.normalize_mixup(x, mean, std, perm, lam, { divisor }) as Tensor
