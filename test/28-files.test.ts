@@ -1,9 +1,9 @@
 // Files are written beside their name: whatever ends a process, nothing half and no leftovers; errors say which file.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lstat, mkdtemp, open, readdir, rename, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, open, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
@@ -105,6 +105,23 @@ test('of other machines only what nobody has touched for long goes, and other pe
   await utimes(join(folder, foreign), before, before)
   await save(folder)
   t.deepEqual(await leftovers(folder), ['mine.99999999-abcdef01.tmp'])
+})
+
+test('what version 0.1 has left under its names goes by the same rule', async t => {
+  const folder = await newFolder()
+  const child = execFile(process.execPath, ['-e', ''])
+  await once(child, 'exit')
+  for (const name of ['a.safetensors', 'b.png', 'c.svg', 'D.PNG']) {
+    await writeFile(join(folder, `${name}.${child.pid}-0123abcd.tmp`), 'half')
+  }
+  const others = [`notes.txt.${child.pid}-0123abcd.tmp`, `a.safetensors.${child.pid}-0123.tmp`, 'a.safetensors.tmp']
+  for (const name of others) await writeFile(join(folder, name), 'not of this package')
+  const writing = join(folder, `a.safetensors.${process.pid}-0123abcd.tmp`)
+  const handle = await open(writing, 'wx')
+  await save(folder)
+  t.deepEqual((await leftovers(folder)).sort(), [basename(writing), ...others].sort())
+  await handle.close()
+  await rm(writing)
 })
 
 test('names as long as the system allows', async t => {

@@ -100,13 +100,16 @@ function asideName(name: string): string {
 
 const ASIDE = /\.torch-learner-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.tmp$/
 
+/** The names of version 0.1, which say nothing of the place: it is taken for this one. */
+const ASIDE_0_1 = /\.(?:safetensors|png|svg)\.(\d+)-[0-9a-f]{8}\.tmp$/i
+
 /** How long a file that another machine, or another container, has left must have been untouched, in milliseconds. */
 const FOREIGN = 10 * 60_000
 
 /** Removes what processes that ended while they wrote a file have left in a folder. */
 export async function clearAside(folder: string): Promise<void> {
   for (const name of await namesIn(folder)) {
-    const [, pid, where] = ASIDE.exec(name) ?? []
+    const [, pid, where = place] = ASIDE.exec(name) ?? ASIDE_0_1.exec(name) ?? []
     if (pid === undefined) continue
     const path = join(folder, name)
     const left = where === place ? !(await isWritten(path, Number(pid))) : await isOld(path)
