@@ -64,12 +64,16 @@ export abstract class Tracker extends Callback {
       )
     }
     // a validation outside of a fit may bring its own set, and judges nothing
-    const missing = this.needsValue && learn.fitting !== 'no' ? learn.recorder.missing(this.monitor) : null
+    if (this.needsValue && learn.fitting !== 'no') this.#checkMeasured()
+  }
+
+  #checkMeasured(): void {
+    const missing = this.learn.recorder.missing(this.monitor)
     if (missing === null) return
     throw new TorchLearnerError(
       'ERR_INVALID_ARG',
       `Expected a monitor that has a value in each epoch but received '${this.monitor}', and ${missing}. ` +
-        "Give the Learner's data a validation set, or monitor 'train_loss'",
+        "Give the Learner's data a validation set with targets, or monitor 'train_loss'",
     )
   }
 
@@ -101,7 +105,11 @@ export abstract class Tracker extends Callback {
     const trained = this.#trained
     this.#trained = false
     const value = trained ? (this.learn.recorder.values.at(-1)?.[this.#column] ?? null) : null
-    if (value === null) return null
+    if (value === null) {
+      // whether a loader's batches have targets may come out only with the first of them
+      if (trained && this.needsValue) this.#checkMeasured()
+      return null
+    }
     if (!this.#isBetter(value)) return false
     this.best = value
     return true

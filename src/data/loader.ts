@@ -86,6 +86,11 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     return this.#order.n
   }
 
+  /** How many tensors a batch has, where that is known beforehand. */
+  get width(): number | undefined {
+    return this.dataset.width
+  }
+
   /** Whoever gets a batch may change it in place. */
   get writable(): boolean {
     return this.dataset.writable === true

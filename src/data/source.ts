@@ -35,6 +35,8 @@ export interface PreparedBatch {
 export interface BatchSource {
   /** How many samples there are. */
   readonly length: number
+  /** How many tensors a batch has, inputs and targets, where that is known beforehand. */
+  readonly width?: number
   /** `load` uses random numbers in training. Default false. */
   readonly usesRandom?: boolean
   /** Its batches lie in memory of their own, not in that of stored data: CutMix then works in place. Default false. */
@@ -90,6 +92,7 @@ export interface Dataset {
 export class TensorDataset implements BatchSource {
   readonly tensors: readonly Tensor[]
   readonly length: number
+  readonly width: number
   readonly writable = true
 
   /**
@@ -107,6 +110,7 @@ export class TensorDataset implements BatchSource {
     this.tensors = tensors
     for (const tensor of tensors) tensor.keep()
     this.length = sizes[0]
+    this.width = tensors.length
   }
 
   /** Arrays of numbers or tensors, in the dtypes of this dataset; with labels `[input, target]` each, or `{ x, y }`. */
@@ -147,9 +151,18 @@ function checkItem(item: unknown): Value {
   throw invalidArgument('item', 'a number, an array of numbers or a tensor', item)
 }
 
+/** How many values a sample has; nothing where it is none, which is told when it is asked for. */
+function widthOf(sample: Sample): number | undefined {
+  if (Array.isArray(sample)) return sample.length
+  return typeof sample === 'object' && sample !== null && 'x' in sample
+    ? columnsOf(sample, 'sample 0').length
+    : undefined
+}
+
 /** Samples one by one, put together to batches. */
 export class SampleSource implements BatchSource {
   readonly writable = true
+  readonly width?: number
   readonly #dataset: Dataset
   readonly #collator: Collator
   #survey?: () => void
@@ -161,7 +174,9 @@ export class SampleSource implements BatchSource {
   constructor(dataset: Dataset, nInp?: number, samples?: readonly Sample[]) {
     this.#dataset = dataset
     this.#collator = new Collator(nInp)
-    if (samples) this.#survey = () => this.#collator.survey(samples)
+    if (!samples) return
+    this.#survey = () => this.#collator.survey(samples)
+    if (samples.length > 0) this.width = widthOf(samples[0])
   }
 
   get length(): number {

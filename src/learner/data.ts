@@ -29,6 +29,8 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   new?(options: LoaderChanges): BatchLoader
   /** The same items prepared by other transforms, if the loader can: for `tta`. */
   withItemTfms?(itemTfms: readonly unknown[]): BatchLoader
+  /** How many tensors a batch has, where that is known beforehand. */
+  readonly width?: number
   /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
   /** Fresh batches lie in memory of their own too, which nobody else looks at: callbacks may change them in place. */
@@ -52,7 +54,10 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
 /** What a Learner needs of its data; `DataLoaders` is the usual one. */
 export interface LearnerData {
   readonly train: BatchLoader
-  /** Without it (or empty) there is no validation loss. */
+  /**
+   * Without it (or empty) there is no validation loss. Its batches need targets: without them metrics and trackers are refused, and a
+   * fit that has neither warns once.
+   */
   readonly valid?: BatchLoader
   /** How many tensors of a batch are inputs; default: all but the last, or the only one. */
   readonly nInp?: number

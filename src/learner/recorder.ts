@@ -7,6 +7,7 @@ import { type CallbackState, nest, readState, type SavedCallbackState, unnest } 
 import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
 import { SmoothLoss } from './smooth-loss.js'
+import { lacksTargets, noTargetsError, warnNoTargets } from './targets.js'
 import { warnNanLoss } from './warnings.js'
 
 const flag = z.boolean({ error: 'true or false' })
@@ -75,6 +76,8 @@ export class Recorder extends Callback {
   #cancelled = false
   #warned = false
   #started = 0
+  /** What has been told of batches without targets. */
+  #untargeted: { train?: boolean; valid?: boolean } = {}
 
   constructor(options: RecorderOptions = {}) {
     if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
@@ -104,8 +107,11 @@ export class Recorder extends Callback {
     this.values = []
     this.hps = {}
     this.#warned = false
+    this.#untargeted = {}
     this.#smooth.reset()
     this.metricNames = this.#names()
+    const { learn } = this
+    if (learn.fitting !== 'no' && !learn.callback('lrFinder') && lacksTargets(learn.dls)) this.#checkMetrics()
   }
 
   override beforeEpoch(): void {
@@ -129,7 +135,10 @@ export class Recorder extends Callback {
   /** A batch whose loss was never computed (`CancelBatch` in `beforeBatch` or `afterPred`) counts for nothing. */
   override afterBatch(): void {
     const { learn } = this
-    if (!learn.loss || learn.yb.length === 0) return
+    if (!learn.loss || learn.yb.length === 0) {
+      this.#withoutLoss()
+      return
+    }
     if (!learn.training) {
       for (const metric of this.#validMets()) metric.accumulate(learn)
       return
@@ -186,8 +195,25 @@ export class Recorder extends Callback {
     const isOfTraining = column === 'train_loss' || (trainMetrics && (!validMetrics || column.startsWith('train_')))
     if (isOfTraining) return null
     if (!validMetrics) return 'the Recorder measures no metrics (trainMetrics and validMetrics are false)'
-    const { valid } = this.learn.dls
-    return valid === undefined || valid.length === 0 ? 'there is no validation set' : null
+    const { dls } = this.learn
+    if (dls.valid === undefined || dls.valid.length === 0) return 'there is no validation set'
+    return this.#untargeted.valid || lacksTargets(dls) ? 'the validation set has no targets' : null
+  }
+
+  /** Of a batch that was predicted and for which nobody gave a target. */
+  #withoutLoss(): void {
+    const { learn } = this
+    if (learn.loss || learn.yb.length > 0 || learn.output === null || learn.callback('gatherPreds')) return
+    const part = learn.training ? 'train' : 'valid'
+    if (part === 'valid') this.#checkMetrics()
+    if (!this.#untargeted[part]) warnNoTargets(learn.training)
+    this.#untargeted[part] = true
+  }
+
+  /** Of a validation set without targets: refuses what it was to be measured by. */
+  #checkMetrics(): void {
+    const { metrics } = this.learn
+    if (this.validMetrics && metrics.length > 0) throw noTargetsError(metrics.map(({ name }) => name))
   }
 
   override cleanup(): void {

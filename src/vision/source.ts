@@ -61,6 +61,10 @@ export class ImageSource implements BatchSource {
     return this.files.length
   }
 
+  get width(): number {
+    return this.targets ? 2 : 1
+  }
+
   get usesRandom(): boolean {
     return drawCount(this.plan.train) > 0 || this.plan.encoders.length > 0
   }
