@@ -209,14 +209,6 @@ class CachingAllocator final : public c10::Allocator {
   size_t ask_at_ = kAsked;  // the system is asked before more than this is promised
 };
 
-napi_value set_cache_limit(Environment&, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  int64_t bytes = read_integer(env, args[0], "bytes");
-  if (bytes < 0) throw Misuse("ERR_INVALID_ARG", "Expected a non-negative number of bytes for the cache limit.");
-  CachingAllocator::instance().set_limit(static_cast<size_t>(bytes));
-  return nullptr;
-}
-
 napi_value cached_bytes(Environment&, napi_env env, napi_callback_info) {
   return to_js(env, static_cast<double>(CachingAllocator::instance().cached()));
 }
@@ -243,7 +235,6 @@ void init_allocator(napi_env env, napi_value exports) {
     CachingAllocator::instance().set_limit(limit);
     c10::SetCPUAllocator(&CachingAllocator::instance(), 1);
   });
-  define<set_cache_limit>(env, exports, "setCacheLimit");
   define<cached_bytes>(env, exports, "cachedBytes");
   define<empty_cache>(env, exports, "emptyCache");
   define<free_memory_at>(env, exports, "freeMemory");

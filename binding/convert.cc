@@ -185,10 +185,8 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
       return;
     }
     case napi_external: {
-      void* data;
-      check(napi_get_value_external(env, value, &data));
       out.kind = JsValue::Kind::kGenerator;
-      out.generator = *static_cast<at::Generator*>(data);
+      out.generator = *static_cast<at::Generator*>(from_external(env, value, kGeneratorTag, "a Generator"));
       return;
     }
     case napi_object: {
@@ -210,6 +208,27 @@ void read_value(napi_env env, Hint hint, napi_value value, JsValue& out) {
   throw Misuse("ERR_INVALID_ARG",
                "Expected a tensor, number, boolean, string, array or null as an operator's argument but "
                "received a value of another type.");
+}
+
+napi_value to_external(napi_env env, void* value, const napi_type_tag& tag, napi_finalize destroy) {
+  napi_value result;
+  const napi_status made = napi_create_external(env, value, destroy, nullptr, &result);
+  if (made != napi_ok) destroy(env, value, nullptr);
+  check(made);
+  check(napi_type_tag_object(env, result, &tag));
+  return result;
+}
+
+void* from_external(napi_env env, napi_value value, const napi_type_tag& tag, const char* expected) {
+  bool ours = false;
+  check(napi_check_object_type_tag(env, value, &tag, &ours));
+  if (!ours) {
+    throw Misuse("ERR_INVALID_ARG",
+                 std::string("Expected ") + expected + " but received a native object of another kind.");
+  }
+  void* data;
+  check(napi_get_value_external(env, value, &data));
+  return data;
 }
 
 std::string read_string(napi_env env, napi_value value) {

@@ -51,6 +51,14 @@ at::ScalarType require_dtype(const std::string& name);
 std::optional<c10::Device> parse_device(const std::string& name);
 std::optional<at::MemoryFormat> parse_memory_format(const std::string& name);
 
+// A C++ value that JavaScript holds and gives back: deleted with the object, and tagged, so that whatever else is
+// passed in place (another addon's object too) is refused instead of being read as one. A kind has one tag, of random
+// numbers.
+napi_value to_external(napi_env env, void* value, const napi_type_tag& tag, napi_finalize destroy);
+void* from_external(napi_env env, napi_value value, const napi_type_tag& tag, const char* expected);
+
+inline constexpr napi_type_tag kGeneratorTag{0x7d1c6b2f0a9e4853, 0x9be3f5a1c4472d06};
+
 napi_value to_js(napi_env env, const std::string& value);
 napi_value to_js(napi_env env, double value);
 napi_value to_js(napi_env env, bool value);

@@ -13,10 +13,10 @@ __asm__(".symver dlopen,dlopen@GLIBC_2.2.5");
 __asm__(".symver dlerror,dlerror@GLIBC_2.2.5");
 #endif
 
-// preload(path: string, global?: boolean): undefined - throws ERR_DLOPEN_FAILED with ld.so's own words.
+// preload(path: string): undefined - throws ERR_DLOPEN_FAILED with ld.so's own words.
 static napi_value Preload(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
+  size_t argc = 1;
+  napi_value argv[1];
   size_t length = 0;
   if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 1 ||
       napi_get_value_string_utf8(env, argv[0], NULL, 0, &length) != napi_ok) {
@@ -29,9 +29,7 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
     return NULL;
   }
   napi_get_value_string_utf8(env, argv[0], path, length + 1, &length);
-  bool global = false;
-  if (argc > 1) napi_get_value_bool(env, argv[1], &global);
-  void* handle = dlopen(path, RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
+  void* handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   free(path);
   if (handle == NULL) napi_throw_error(env, "ERR_DLOPEN_FAILED", dlerror());
   // never closed: libtorch does not survive being unloaded

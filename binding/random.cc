@@ -84,11 +84,8 @@ napi_value random_ready(Environment& environment, napi_env, napi_callback_info) 
 napi_value generator(Environment&, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   auto made = at::detail::createCPUGenerator(static_cast<uint64_t>(read_integer(env, args[0], "seed")));
-  napi_value result;
-  check(napi_create_external(
-      env, new at::Generator(made), [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); },
-      nullptr, &result));
-  return result;
+  return to_external(env, new at::Generator(made), kGeneratorTag,
+                     [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); });
 }
 
 // randomState() -> handle of the default CPU generator's state; setRandomState(handle)

@@ -134,20 +134,18 @@ void share_counter(napi_env env, napi_value exports) {
   Environment::of(env).reshaped = static_cast<uint32_t*>(data);
 }
 
-using Reading = at::Tensor;
-
 // Below this, copying is cheaper than an ArrayBuffer with a finalizer.
 constexpr size_t kSmall = 4096;
 
 // The bytes of a tensor as an ArrayBuffer that owns (or shares) them.
-napi_value to_array(napi_env env, const std::shared_ptr<Reading>& reading, bool copy) {
+napi_value to_array(napi_env env, const std::shared_ptr<at::Tensor>& reading, bool copy) {
   const at::Tensor& value = *reading;
   size_t bytes = value.nbytes();
   napi_value buffer, result;
   napi_status status = napi_generic_failure;
   if (bytes > 0 && (bytes > kSmall || !copy)) {
-    auto* keep = new std::shared_ptr<Reading>(reading);
-    auto free = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Reading>*>(hint); };
+    auto* keep = new std::shared_ptr<at::Tensor>(reading);
+    auto free = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<at::Tensor>*>(hint); };
     status = napi_create_external_arraybuffer(env, value.data_ptr(), bytes, free, keep, &buffer);
     if (status != napi_ok) delete keep;
   }
@@ -181,7 +179,7 @@ at::Tensor readable(const at::Tensor& value, bool copy) {
 // Records the reading of a slot; everything that computes, computes on the stream, which owns the threads for it.
 // Returns the slot that carries the error if there is one.
 Slot* record_reading(Environment& environment, Slot* slot, bool copy, Origin origin,
-                     const std::shared_ptr<Reading>& reading) {
+                     const std::shared_ptr<at::Tensor>& reading) {
   Task task;
   task.origin = origin;
   Arg& arg = task.args.emplace_back();
@@ -200,7 +198,7 @@ napi_value read(Environment& environment, napi_env env, napi_callback_info info)
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   bool copy = read_bool(env, args[1], "copy");
   const Origin origin = read_origin(env, args[2]);
-  auto reading = std::make_shared<Reading>();
+  auto reading = std::make_shared<at::Tensor>();
   Slot* holder = record_reading(environment, slot, copy, origin, reading);
   auto* completion = new Completion;
   completion->build = [reading, copy](napi_env e) { return to_array(e, reading, copy); };
@@ -214,7 +212,7 @@ napi_value read_sync(Environment& environment, napi_env env, napi_callback_info 
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   bool copy = read_bool(env, args[1], "copy");
   const Origin origin = read_origin(env, args[2]);
-  auto reading = std::make_shared<Reading>();
+  auto reading = std::make_shared<at::Tensor>();
   Slot* holder = record_reading(environment, slot, copy, origin, reading);
   environment.stream.wait(environment.stream.last());
   ErrorPtr error = holder->error ? holder->error : environment.failures->take(origin, Failures::Reach::kPlace);

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { types } from 'node:util'
 import test from 'ava'
 import {
   cuda,
@@ -104,6 +107,28 @@ test.serial('a generator of its own leaves the default one alone', async t => {
     draws.map(x => x.dtype),
     ['float32', 'int64', 'int64'],
   )
+})
+
+/** A native object that is none of ours: Node's own, of a socket. */
+async function foreignExternal(): Promise<object> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { _externalStream: external } = Reflect.get(server, '_handle')
+  server.close()
+  return external
+}
+
+test.serial("a generator with another's native object is refused", async t => {
+  const foreign = await foreignExternal()
+  t.true(types.isExternal(foreign))
+  for (const native of [foreign, {}, ones([1])]) {
+    const generator: Generator = Object.assign(Object.create(Generator.prototype), { native })
+    t.throws(() => randn([3], { generator }), { name: 'TorchLearnerError', code: 'ERR_INVALID_ARG' })
+  }
+  t.throws(() => randn([3], { generator: Object.assign(Object.create(Generator.prototype), { native: foreign }) }), {
+    message: 'Expected a Generator but received a native object of another kind.',
+  })
+  t.deepEqual((await randn([3], { generator: new Generator(1) }).toArray()).length, 3)
 })
 
 test.serial('seeds of 64 bits', async t => {

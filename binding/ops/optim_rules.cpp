@@ -17,8 +17,8 @@ struct Group {
   bool decoupled;
 };
 
-// One parameter during its step. Weight decay has been applied.
-struct Slot {
+// One parameter's step, as its rule takes it. Weight decay has been applied.
+struct Update {
   at::Tensor parameter, gradient, average, square_average;
   double step;
   size_t index;
@@ -40,41 +40,41 @@ void step_each(const Group& group, Rule rule) {
   for (size_t i = 0; i < count; ++i) {
     const at::Tensor& parameter = group.parameters[i];
     if (!takes_part(parameter)) continue;
-    Slot slot{parameter, gradient_of(parameter), {}, {}, 0, i};
+    Update update{parameter, gradient_of(parameter), {}, {}, 0, i};
     if (group.weight_decay != 0 && group.do_wd.get(i)) {
-      slot.gradient = decay(parameter, slot.gradient, group.lr, group.weight_decay, group.decoupled);
+      update.gradient = decay(parameter, update.gradient, group.lr, group.weight_decay, group.decoupled);
     }
-    if (!group.averages.empty()) match_state(slot.average = group.averages[i], parameter);
-    if (!group.square_averages.empty()) match_state(slot.square_average = group.square_averages[i], parameter);
+    if (!group.averages.empty()) match_state(update.average = group.averages[i], parameter);
+    if (!group.square_averages.empty()) match_state(update.square_average = group.square_averages[i], parameter);
     // counts stay in the CPU's memory, so that reading one doesn't wait for another device
-    if (!group.steps.empty()) slot.step = at::Tensor(group.steps[i]).add_(1).item<double>();
-    rule(slot);
+    if (!group.steps.empty()) update.step = at::Tensor(group.steps[i]).add_(1).item<double>();
+    rule(update);
   }
 }
 
 // average = momentum * average + gradient
-void accumulate(Slot& slot, double momentum) { slot.average.mul_(momentum).add_(slot.gradient); }
+void accumulate(Update& update, double momentum) { update.average.mul_(momentum).add_(update.gradient); }
 
 // Both averages, dampened: momentum * average + (1 - momentum) * gradient.
-void average_moments(Slot& slot, double momentum, double square_momentum) {
-  slot.average.mul_(momentum).add_(slot.gradient, 1 - momentum);
-  slot.square_average.mul_(square_momentum).addcmul_(slot.gradient, slot.gradient, 1 - square_momentum);
+void average_moments(Update& update, double momentum, double square_momentum) {
+  update.average.mul_(momentum).add_(update.gradient, 1 - momentum);
+  update.square_average.mul_(square_momentum).addcmul_(update.gradient, update.gradient, 1 - square_momentum);
 }
 
 double debias(double momentum, double step) { return 1 - std::pow(momentum, step); }
 
 // sqrt(square_average / debias) + eps
-at::Tensor debiased_root(const Slot& slot, double square_momentum, double eps) {
-  return slot.square_average.div(debias(square_momentum, slot.step)).sqrt_().add_(eps);
+at::Tensor debiased_root(const Update& update, double square_momentum, double eps) {
+  return update.square_average.div(debias(square_momentum, update.step)).sqrt_().add_(eps);
 }
 
 void rmsprop_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_avgs, const c10::List<bool>& do_wd,
                    double lr, double mom, double sqr_mom, double eps, double wd, bool decouple_wd) {
-  step_each({params, avgs, sqr_avgs, {}, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
-    if (slot.average.defined()) accumulate(slot, mom);
-    slot.square_average.mul_(sqr_mom).addcmul_(slot.gradient, slot.gradient, 1 - sqr_mom);
-    const at::Tensor& direction = slot.average.defined() ? slot.average : slot.gradient;
-    slot.parameter.addcdiv_(direction, slot.square_average.sqrt().add_(eps), -lr);
+  step_each({params, avgs, sqr_avgs, {}, do_wd, lr, wd, decouple_wd}, [&](Update& update) {
+    if (update.average.defined()) accumulate(update, mom);
+    update.square_average.mul_(sqr_mom).addcmul_(update.gradient, update.gradient, 1 - sqr_mom);
+    const at::Tensor& direction = update.average.defined() ? update.average : update.gradient;
+    update.parameter.addcdiv_(direction, update.square_average.sqrt().add_(eps), -lr);
   });
 }
 
@@ -83,20 +83,20 @@ void radam_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_
                  const c10::List<bool>& do_wd, double lr, double mom, double sqr_mom, double eps, double wd,
                  double beta, bool decouple_wd) {
   const double longest = 2 / (1 - sqr_mom) - 1;
-  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
-    average_moments(slot, mom, sqr_mom);
-    const double rate = -lr / debias(mom, slot.step);
-    const double decayed = std::pow(sqr_mom, slot.step);
-    const double length = longest - 2 * slot.step * decayed / (1 - decayed);
+  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Update& update) {
+    average_moments(update, mom, sqr_mom);
+    const double rate = -lr / debias(mom, update.step);
+    const double decayed = std::pow(sqr_mom, update.step);
+    const double length = longest - 2 * update.step * decayed / (1 - decayed);
     if (length <= 5) {
-      slot.parameter.add_(slot.average, rate);
+      update.parameter.add_(update.average, rate);
       return;
     }
     const double rectified =
         std::sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
-    at::Tensor root = debiased_root(slot, sqr_mom, eps);
+    at::Tensor root = debiased_root(update, sqr_mom, eps);
     if (beta != 0) root = at::softplus(root, beta);
-    slot.parameter.addcdiv_(slot.average, root, rate * rectified);
+    update.parameter.addcdiv_(update.average, root, rate * rectified);
   });
 }
 
@@ -104,12 +104,12 @@ void radam_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_
 void qhadam_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_avgs, at::TensorList steps,
                   const c10::List<bool>& do_wd, double lr, double mom, double sqr_mom, double nu_1, double nu_2,
                   double eps, double wd, bool decouple_wd) {
-  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
-    average_moments(slot, mom, sqr_mom);
-    const at::Tensor direction = slot.average.mul(nu_1 / debias(mom, slot.step)).add_(slot.gradient, 1 - nu_1);
-    at::Tensor square = slot.square_average.mul(nu_2 / debias(sqr_mom, slot.step));
-    if (nu_2 != 1) square.addcmul_(slot.gradient, slot.gradient, 1 - nu_2);
-    slot.parameter.addcdiv_(direction, square.sqrt_().add_(eps), -lr);
+  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Update& update) {
+    average_moments(update, mom, sqr_mom);
+    const at::Tensor direction = update.average.mul(nu_1 / debias(mom, update.step)).add_(update.gradient, 1 - nu_1);
+    at::Tensor square = update.square_average.mul(nu_2 / debias(sqr_mom, update.step));
+    if (nu_2 != 1) square.addcmul_(update.gradient, update.gradient, 1 - nu_2);
+    update.parameter.addcdiv_(direction, square.sqrt_().add_(eps), -lr);
   });
 }
 
@@ -119,13 +119,13 @@ void larc_step_(at::TensorList params, at::TensorList avgs, at::TensorList local
                 double lr, double mom, double trust_coeff, double eps, double wd, bool clip, bool decouple_wd) {
   TORCH_CHECK(local_lrs.size() == params.size(), "Expected ", params.size(), " tensors for local_lrs but received ",
               local_lrs.size());
-  step_each({params, avgs, {}, {}, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
-    if (slot.average.defined()) accumulate(slot, mom);
-    const at::Tensor norm = slot.parameter.norm();
-    at::Tensor local_lr = norm.mul(lr * trust_coeff).div_(slot.gradient.norm().add_(norm, wd).add_(eps));
+  step_each({params, avgs, {}, {}, do_wd, lr, wd, decouple_wd}, [&](Update& update) {
+    if (update.average.defined()) accumulate(update, mom);
+    const at::Tensor norm = update.parameter.norm();
+    at::Tensor local_lr = norm.mul(lr * trust_coeff).div_(update.gradient.norm().add_(norm, wd).add_(eps));
     if (clip) local_lr.clamp_max_(lr);
-    at::Tensor(local_lrs[slot.index]).set_data(local_lr);
-    slot.parameter.addcmul_(slot.average.defined() ? slot.average : slot.gradient, local_lr, -1);
+    at::Tensor(local_lrs[update.index]).set_data(local_lr);
+    update.parameter.addcmul_(update.average.defined() ? update.average : update.gradient, local_lr, -1);
   });
 }
 
@@ -133,14 +133,14 @@ void larc_step_(at::TensorList params, at::TensorList avgs, at::TensorList local
 void lamb_step_(at::TensorList params, at::TensorList avgs, at::TensorList sqr_avgs, at::TensorList steps,
                 const c10::List<bool>& do_wd, double lr, double mom, double sqr_mom, double eps, double wd,
                 bool decouple_wd) {
-  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Slot& slot) {
-    average_moments(slot, mom, sqr_mom);
-    const at::Tensor direction = slot.average.div(debias(mom, slot.step)).div_(debiased_root(slot, sqr_mom, eps));
-    const at::Tensor own = slot.parameter.square().mean().sqrt_();
+  step_each({params, avgs, sqr_avgs, steps, do_wd, lr, wd, decouple_wd}, [&](Update& update) {
+    average_moments(update, mom, sqr_mom);
+    const at::Tensor direction = update.average.div(debias(mom, update.step)).div_(debiased_root(update, sqr_mom, eps));
+    const at::Tensor own = update.parameter.square().mean().sqrt_();
     const at::Tensor its = direction.square().mean().sqrt_();
     const at::Tensor ratio = own.div(its).clamp_max_(10);
     const at::Tensor scale = at::where(own.eq(0).logical_or_(its.eq(0)), at::ones_like(ratio), ratio);
-    slot.parameter.addcmul_(direction, scale, -lr);
+    update.parameter.addcmul_(direction, scale, -lr);
   });
 }
 

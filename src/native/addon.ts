@@ -110,7 +110,6 @@ export interface NativeAddon extends ImageAddon {
   getThreads(): number
   cudaAvailable(): boolean
   cudaDeviceCount(): number
-  setCacheLimit(bytes: number): void
   cachedBytes(): number
   emptyCache(): void
   /** Bytes that are free for this process, where that is known; `root` goes before every path that is read. */

@@ -10,7 +10,7 @@ import { locateAddon, locateLibtorch } from './locate.js'
 import { type Environment, withOpenMpDefaults } from './openmp.js'
 
 interface PreloadModule extends Environment {
-  preload(path: string, global?: boolean): void
+  preload(path: string): void
 }
 
 /** Opened in this order, so that each finds what it needs already there. */
