@@ -1,4 +1,4 @@
-import { Callback } from '../learner/callback.js'
+import { Callback } from '../learner/index.js'
 import { BatchNorm } from '../nn/index.js'
 
 /**

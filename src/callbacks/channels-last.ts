@@ -1,4 +1,4 @@
-import { Callback } from '../learner/callback.js'
+import { Callback } from '../learner/index.js'
 
 /**
  * Lays the model out channels-last before each fit, which convolutions like best. A {@link Learner} does that for

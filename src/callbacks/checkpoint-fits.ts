@@ -1,4 +1,4 @@
-import type { Learner } from '../learner/learner.js'
+import type { Learner } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import type { Module } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Batch, BatchLoader } from '../learner/data.js'
-import type { Learner } from '../learner/learner.js'
+import type { Batch, BatchLoader, Learner } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import { rng, type Tensor } from '../tensor/index.js'
 

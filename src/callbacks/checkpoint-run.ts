@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Learner } from '../learner/learner.js'
+import type { Learner } from '../learner/index.js'
 import { hasCode, TorchLearnerError } from '../native/index.js'
-import { writing } from '../nn/files.js'
-import { clearAside, probe } from '../nn/write-aside.js'
+import { clearAside, probe, writing } from '../nn/index.js'
 
 /** One run of a script, as far as one Learner's fits are concerned that are saved under one name. */
 export interface Run {

@@ -2,11 +2,9 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { formatTime } from '../learner/format.js'
+import { Callback, type CallbackState, formatTime, readState, type SavedCallbackState } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
-import { checkTarget, reading, writing } from '../nn/files.js'
+import { checkTarget, reading, writing } from '../nn/index.js'
 import { flag, text } from './options.js'
 
 /** Options of {@link CSVLogger}. */

@@ -1,4 +1,4 @@
-import { CancelFit } from '../learner/signals.js'
+import { CancelFit } from '../learner/index.js'
 import { count } from './options.js'
 import { type PatientOptions, PatientTracker, trackerSchema } from './tracker.js'
 

@@ -1,7 +1,5 @@
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import type { CallbackList } from '../learner/options.js'
-import { type Preds, type PredsOptions, predsSchema } from '../learner/preds.js'
+import { Callback, type CallbackList, type Preds, type PredsOptions, predsSchema } from '../learner/index.js'
 import { scope, Tensor } from '../tensor/index.js'
 
 /** Options of {@link FetchPreds}: those of {@link Learner.getPreds}; `cbs` are callbacks to leave out meanwhile. */

@@ -1,6 +1,5 @@
 import { checkOptions } from '../data/index.js'
-import { Learner } from '../learner/learner.js'
-import { checkEpochs, fields } from '../learner/options.js'
+import { checkEpochs, fields, Learner } from '../learner/index.js'
 import { slice } from '../optim/index.js'
 import { type OneCycleOptions, oneCycleSchema } from './one-cycle.js'
 

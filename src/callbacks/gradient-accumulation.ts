@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { CancelBatch } from '../learner/signals.js'
+import { Callback, type CallbackState, CancelBatch, readState, type SavedCallbackState } from '../learner/index.js'
 import { count } from './options.js'
 
 /** Options of {@link GradientAccumulation}. */

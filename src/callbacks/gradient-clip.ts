@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
+import { Callback } from '../learner/index.js'
 import { own } from '../tensor/index.js'
 import { positive } from './options.js'
 

@@ -1,3 +1,5 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
+
 // these give Learner its further methods: fitOneCycle, fitFlatCos, fitSgdr, fineTune, lrFind
 import './one-cycle.js'
 import './sgdr.js'

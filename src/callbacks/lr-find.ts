@@ -1,11 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { Learner } from '../learner/learner.js'
-import { fields, fitSchema } from '../learner/options.js'
-import { CancelFit, CancelValid } from '../learner/signals.js'
-import { SmoothLoss } from '../learner/smooth-loss.js'
-import { Snapshot } from '../learner/snapshot.js'
+import { Callback, CancelFit, CancelValid, fields, fitSchema, Learner, SmoothLoss, Snapshot } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import { lineChart, saveFigure, type Theme } from '../plot/index.js'
 import {

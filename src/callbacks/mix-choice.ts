@@ -1,8 +1,14 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../learner/callback-state.js'
-import type { Learner } from '../learner/learner.js'
+import {
+  Callback,
+  type CallbackState,
+  type Learner,
+  nest,
+  readState,
+  type SavedCallbackState,
+  unnest,
+} from '../learner/index.js'
 import { defaultRandom, drawBeta, isRandom, type MixRandom } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Tensor } from '../tensor/index.js'

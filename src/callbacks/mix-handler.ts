@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import type { Learner } from '../learner/learner.js'
+import { Callback, type CallbackState, type Learner, readState, type SavedCallbackState } from '../learner/index.js'
 import {
   checkAlpha,
   type DrawOptions,
@@ -17,10 +15,8 @@ import {
   smoothed,
 } from '../mix/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import type { Reduction } from '../nn/functional.js'
-import type { Loss } from '../nn/losses.js'
-import { isFloat } from '../tensor/dtype.js'
-import type { Tensor } from '../tensor/index.js'
+import type { Loss, Reduction } from '../nn/index.js'
+import { isFloat, type Tensor } from '../tensor/index.js'
 
 /** Alpha as a function of how much of the training is done, 0 to 1; where it is 0 nothing is mixed. */
 export type AlphaSchedule = (pct: number) => number

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
+import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { full, own, type Tensor, zeros } from '../tensor/index.js'
 import { count, positive } from './options.js'
 

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { drawMix, foldWeights, mixup } from '../mix/index.js'
-import { isFloat } from '../tensor/dtype.js'
-import { tensor } from '../tensor/index.js'
+import { isFloat, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
 
 /** Options of {@link MixUp}. */

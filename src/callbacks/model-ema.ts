@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
+import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import { noGrad, own, type Tensor } from '../tensor/index.js'
 import { decayRate, flag } from './options.js'

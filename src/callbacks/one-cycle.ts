@@ -1,8 +1,6 @@
 import { checkOptions } from '../data/index.js'
-import { Learner } from '../learner/learner.js'
-import { type FitOptions, fields, fitSchema, type Moms } from '../learner/options.js'
-import { spread } from '../optim/hyper.js'
-import type { HyperValue } from '../optim/index.js'
+import { type FitOptions, fields, fitSchema, Learner, type Moms } from '../learner/index.js'
+import { type HyperValue, spread } from '../optim/index.js'
 import { combinedCos, ParamScheduler, type Schedule } from './schedule.js'
 
 /** Options of {@link Learner.fitOneCycle}. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Awaitable } from '../learner/events.js'
+import type { Awaitable } from '../learner/index.js'
 import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'

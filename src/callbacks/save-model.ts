@@ -1,10 +1,8 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { savedFile } from '../learner/save.js'
+import { type CallbackState, readState, type SavedCallbackState, savedFile } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
-import { writing } from '../nn/files.js'
-import { clearAside } from '../nn/write-aside.js'
+import { clearAside, writing } from '../nn/index.js'
 import { count, flag, text } from './options.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
 

@@ -1,7 +1,5 @@
 import { z } from 'zod'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { Recorder } from '../learner/recorder.js'
+import { Callback, type CallbackState, Recorder, readState, type SavedCallbackState } from '../learner/index.js'
 import { invalidArgument } from '../native/index.js'
 import { tensor } from '../tensor/index.js'
 

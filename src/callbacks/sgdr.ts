@@ -1,6 +1,5 @@
 import { checkOptions } from '../data/index.js'
-import { Learner } from '../learner/learner.js'
-import { type FitOptions, fields } from '../learner/options.js'
+import { type FitOptions, fields, Learner } from '../learner/index.js'
 import { invalidArgument } from '../native/index.js'
 import type { HyperValue } from '../optim/index.js'
 import { rates, scheduled, schedulesSchema } from './one-cycle.js'

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { CancelTrain, CancelValid } from '../learner/signals.js'
+import { Callback, CancelTrain, CancelValid } from '../learner/index.js'
 import { flag, share } from './options.js'
 
 /** Options of {@link ShortEpoch}. */

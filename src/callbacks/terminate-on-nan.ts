@@ -1,5 +1,4 @@
-import { Callback } from '../learner/callback.js'
-import { CancelFit } from '../learner/signals.js'
+import { Callback, CancelFit } from '../learner/index.js'
 import { own } from '../tensor/index.js'
 
 const dropUnlessFinite = own.dropUnlessFinite_

@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
-import { Callback } from '../learner/callback.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../learner/callback-state.js'
-import { SkipToEpoch } from '../learner/skip-to-epoch.js'
+import { Callback, type CallbackState, readState, type SavedCallbackState, SkipToEpoch } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { count, flag, nonNegative, text } from './options.js'
 

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
-import type { Loss } from '../nn/losses.js'
-import { BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat } from '../nn/losses-flat.js'
+import { BCEWithLogitsLossFlat, CrossEntropyLossFlat, type Loss, MSELossFlat } from '../nn/index.js'
 import { checkOptions } from './options.js'
 import { type Targets, targetsOfClasses, targetsOfNumbers, targetsOfSeveralClasses } from './targets.js'
 import { Vocab } from './vocab.js'

@@ -1,6 +1,5 @@
 import { describe, invalidArgument, isTyped, TorchLearnerError } from '../native/index.js'
-import { ownTensor } from '../tensor/create.js'
-import { type NestedArray, stack, Tensor } from '../tensor/index.js'
+import { type NestedArray, ownTensor, stack, Tensor } from '../tensor/index.js'
 import { isWhole, type NumberArray, type ShapedArray, unravel, type Values } from './values.js'
 
 /** Something a tensor can be made of. */

@@ -1,3 +1,4 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
 export {
   blockFor,
   CategoryBlock,
@@ -24,6 +25,7 @@ export type { DataLoadersOptions } from './loaders-options.js'
 export { checkOptions } from './options.js'
 export { CONVERT, imageExtensions, PassedOver } from './picture-formats.js'
 export type { ShowBatchOptions } from './show.js'
+export { areClasses, batchTiles, labelsOf, showBatch } from './show.js'
 export {
   type BatchPass,
   type BatchSource,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Loss } from '../nn/losses.js'
+import type { Loss } from '../nn/index.js'
 
 export const Options = z.strictObject({
   path: z.string({ error: "a folder's path" }).default('.'),

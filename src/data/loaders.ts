@@ -1,5 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import type { Loss } from '../nn/losses.js'
+import type { Loss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { DataLoaderOptions, TestDlOptions } from './loader-options.js'
 import { type DataLoadersFromOptions, type DataSource, loadersFrom } from './loaders-from.js'

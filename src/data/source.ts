@@ -1,7 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import { ownTensor } from '../tensor/create.js'
-import { isFloat } from '../tensor/dtype.js'
-import { scope, Tensor } from '../tensor/index.js'
+import { isFloat, ownTensor, scope, Tensor } from '../tensor/index.js'
 import type { Label } from './blocks.js'
 import { Collator, columnsOf, type Sample, type Value } from './collate.js'
 import { isNumberArray, type ShapedArray } from './values.js'

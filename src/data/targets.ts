@@ -1,5 +1,4 @@
-import { ownTensor } from '../tensor/create.js'
-import type { Tensor } from '../tensor/index.js'
+import { ownTensor, type Tensor } from '../tensor/index.js'
 
 /** The targets of all samples, ready to be cut into batches. */
 export interface Targets {

@@ -1,6 +1,5 @@
 import { type Float16ArrayLike, invalidArgument, isDetached, typedArrayName } from '../native/index.js'
-import { type NestedArray, Tensor } from '../tensor/index.js'
-import { listOf, unnest } from '../tensor/nested.js'
+import { listOf, type NestedArray, Tensor, unnest } from '../tensor/index.js'
 
 /** Typed arrays, Node's Buffer among them, that become a row of a batch. */
 export type NumberArray =

@@ -1,6 +1,6 @@
 import type { BatchTransform } from '../data/index.js'
 import { TorchLearnerError } from '../native/index.js'
-import type { Loss } from '../nn/losses.js'
+import type { Loss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Awaitable } from './events.js'
 import type { Kind } from './guard.js'

@@ -1,7 +1,6 @@
 import { checkOptions } from '../data/index.js'
 import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
-import type { Module } from '../nn/index.js'
-import type { Loss } from '../nn/losses.js'
+import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import { at, Tensor } from '../tensor/index.js'
 import { type Callback, inContext, runCallback } from './callback.js'

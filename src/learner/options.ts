@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument, isAbortSignal } from '../native/index.js'
-import type { Loss } from '../nn/losses.js'
+import type { Loss } from '../nn/index.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
 import type { Kind } from './guard.js'

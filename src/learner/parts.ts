@@ -1,7 +1,6 @@
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Conv2d, Module } from '../nn/index.js'
-import type { Loss, OutputsLoss } from '../nn/losses.js'
+import { Conv2d, type Loss, Module, type OutputsLoss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { DATA, type LearnerData } from './data.js'
 import type { ModelOutput } from './loop-state.js'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { keepModes } from '../nn/modes.js'
+import { keepModes } from '../nn/index.js'
 import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import { BatchFiles } from './batch-files.js'
 import { Callback } from './callback.js'

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, type ShowBatchOptions } from '../data/index.js'
-import { areClasses, labelsOf, showBatch } from '../data/show.js'
+import { areClasses, checkOptions, labelsOf, type ShowBatchOptions, showBatch } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'

@@ -1,4 +1,4 @@
-import { keepModes } from '../nn/modes.js'
+import { keepModes } from '../nn/index.js'
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, noGrad, rng, type Tensor } from '../tensor/index.js'
 import type { BatchLoader } from './data.js'

@@ -1,7 +1,5 @@
 import { TorchLearnerError } from '../native/index.js'
-import type { Module } from '../nn/index.js'
-import { keepModes } from '../nn/modes.js'
-import type { AnyModule } from '../nn/module.js'
+import { type AnyModule, keepModes, type Module } from '../nn/index.js'
 import { mark, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { batches, inputCount } from './data.js'
 import { Learner } from './learner.js'

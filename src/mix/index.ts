@@ -1,3 +1,5 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
+
 /**
  * Mixing as pure functions of tensors and numbers: no learner, no state. The callbacks (src/callbacks/mixup.ts) only
  * decide when to call them.

@@ -1,7 +1,10 @@
 import { invalidArgument, knownOptions } from '../native/index.js'
-import { LabelSmoothingCrossEntropy, LabelSmoothingCrossEntropyFlat } from '../nn/label-smoothing.js'
-import { CrossEntropyLoss } from '../nn/losses.js'
-import { CrossEntropyLossFlat } from '../nn/losses-flat.js'
+import {
+  CrossEntropyLoss,
+  CrossEntropyLossFlat,
+  LabelSmoothingCrossEntropy,
+  LabelSmoothingCrossEntropyFlat,
+} from '../nn/index.js'
 import { own, Tensor } from '../tensor/index.js'
 import { type MixWeights, weightsTensor } from './mixup.js'
 import { type LossFunction, noneReduce, reduceLoss, reductionOf } from './reduce-loss.js'

@@ -1,3 +1,5 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
+
 import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 

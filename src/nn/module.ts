@@ -1,7 +1,6 @@
 import { inspect } from 'node:util'
 import { invalidArgument } from '../native/index.js'
-import { isDType, isFloat } from '../tensor/dtype.js'
-import { type Device, type DType, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
+import { type Device, type DType, isDType, isFloat, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
 
 import { Parameter } from './parameter.js'

@@ -1,17 +1,4 @@
-export { Adam, type AdamOptions } from './adam.js'
-export { type HyperValue, Slice, slice } from './hyper.js'
-export { Lamb, type LambOptions } from './lamb.js'
-export { Larc, type LarcOptions } from './larc.js'
-export { Lookahead, type LookaheadOptions, type RangerOptions, ranger } from './lookahead.js'
-export {
-  type OptFunc,
-  Optimizer,
-  type OptimizerState,
-  type ParamFlags,
-  type ParamGroup,
-  type ParamsOrGroups,
-} from './optimizer.js'
-export { QHAdam, type QHAdamOptions } from './qhadam.js'
-export { RAdam, type RAdamOptions } from './radam.js'
-export { RMSProp, type RMSPropOptions } from './rmsprop.js'
-export { SGD, type SGDOptions } from './sgd.js'
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
+export { spread } from './hyper.js'
+export * from './optim.js'
+export * as optim from './optim.js'

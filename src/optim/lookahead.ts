@@ -1,5 +1,5 @@
 import { invalidArgument } from '../native/index.js'
-import { knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
+import { knownOptions, numberBetween, wholeNumber } from '../nn/index.js'
 import { noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'

@@ -1,7 +1,6 @@
 import { invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
-import { flag, knownOptions } from '../nn/validate.js'
-import { empty, noGrad, own, Tensor, zeros } from '../tensor/index.js'
-import { listOf } from '../tensor/nested.js'
+import { flag, knownOptions } from '../nn/index.js'
+import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */

@@ -1,4 +1,4 @@
-import { flag, knownOptions } from '../nn/validate.js'
+import { flag, knownOptions } from '../nn/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'

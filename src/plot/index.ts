@@ -1,3 +1,4 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
 export { type GridOptions, gridShape, imageGrid } from './grid.js'
 export { type LineChartOptions, lineChart, type Mark, type Series } from './line.js'
 export { type MatrixChartOptions, matrixChart } from './matrix.js'

@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { invalidArgument } from '../native/index.js'
-import { writeAside } from '../nn/write-aside.js'
+import { writeAside } from '../nn/index.js'
 import { renderPng, ZOOM } from './png.js'
 import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'
 

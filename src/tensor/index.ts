@@ -1,3 +1,4 @@
+// What the other folders of src/ may use. What users get of it, src/index.ts lists.
 export { grad } from './autograd.js'
 export type { OpArgument } from './call.js'
 export { type ChannelArithmetic, channelwise, PendingChannels } from './channelwise.js'
@@ -11,6 +12,7 @@ export {
   full,
   linspace,
   ones,
+  ownTensor,
   type RandomOptions,
   rand,
   randint,
@@ -24,6 +26,8 @@ export {
   zeros,
 } from './create.js'
 export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
+export { isDType, isFloat } from './dtype.js'
+export { listOf, unnest } from './nested.js'
 export { aten, type Operator, operator, ops, own, tensorOperator } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'

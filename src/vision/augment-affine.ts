@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { BatchTransform, checkOptions } from '../data/index.js'
-import { pair } from '../nn/validate.js'
+import { pair } from '../nn/index.js'
 import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
 

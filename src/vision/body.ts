@@ -1,7 +1,16 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { type AnyModule, Conv2d, type Layer, Module, type Parameter, Sequential } from '../nn/index.js'
-import { keepModes } from '../nn/modes.js'
-import { flag, knownOptions, wholeNumber } from '../nn/validate.js'
+import {
+  type AnyModule,
+  Conv2d,
+  flag,
+  keepModes,
+  knownOptions,
+  type Layer,
+  Module,
+  type Parameter,
+  Sequential,
+  wholeNumber,
+} from '../nn/index.js'
 import { noGrad, scope, type Tensor, zeros } from '../tensor/index.js'
 import { ResNet } from './resnet.js'
 

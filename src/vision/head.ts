@@ -5,14 +5,17 @@ import {
   BatchNorm1d,
   Dropout,
   Flatten,
+  flag,
   init,
+  knownOptions,
   type Layer,
   Linear,
   Module,
+  numberBetween,
   ReLU,
   Sequential,
+  wholeNumber,
 } from '../nn/index.js'
-import { flag, knownOptions, numberBetween, wholeNumber } from '../nn/validate.js'
 import { cat, noGrad, type Tensor } from '../tensor/index.js'
 
 /** Largest values and means of each channel of `(N, C, H, W)`, side by side: `(N, 2C, 1, 1)`. */

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, DataLoader } from '../data/index.js'
-import { showBatch } from '../data/show.js'
+import { checkOptions, DataLoader, showBatch } from '../data/index.js'
 import type { BatchLoader, Learner } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { matrixChart, saveFigure, type Theme } from '../plot/index.js'

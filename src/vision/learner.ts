@@ -2,8 +2,15 @@ import { z } from 'zod'
 import { checkOptions, DataLoader } from '../data/index.js'
 import { Learner, type LearnerData, type LearnerOptions } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { type AnyModule, type Layer, Module, Sequential, type StateDict, StateDictError } from '../nn/index.js'
-import { stateEntries } from '../nn/state-dict.js'
+import {
+  type AnyModule,
+  type Layer,
+  Module,
+  Sequential,
+  type StateDict,
+  StateDictError,
+  stateEntries,
+} from '../nn/index.js'
 import { scope } from '../tensor/index.js'
 import { bodyHeadSplit, type Cut, createBody, numFeatures, replacedChildren, resnetSplit } from './body.js'
 import { createHead, HEAD_OPTIONS, type HeadOptions } from './head.js'

@@ -3,15 +3,18 @@ import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
   Conv2d,
+  flag,
   init,
+  knownOptions,
   Linear,
   MaxPool2d,
   Module,
   type ModuleTarget,
+  oneOf,
   ReLU,
   Sequential,
+  wholeNumber,
 } from '../nn/index.js'
-import { flag, knownOptions, oneOf, wholeNumber } from '../nn/validate.js'
 import { scope, type Tensor } from '../tensor/index.js'
 import { pretrainedState, type WeightsName, type WeightsVersion } from './weights.js'
 

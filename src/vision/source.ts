@@ -8,8 +8,7 @@ import type {
   Targets,
 } from '../data/index.js'
 import { invalidArgument, isTyped, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
-import { ownTensor } from '../tensor/create.js'
-import { asTensor, Tensor } from '../tensor/index.js'
+import { asTensor, ownTensor, Tensor } from '../tensor/index.js'
 import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
 import { decodeInto, type RgbPicture } from './decode.js'
 import { drawCount, ItemTransform, type PicturePlan, planOf, sizeOf } from './item-transform.js'

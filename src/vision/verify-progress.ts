@@ -1,4 +1,4 @@
-import type { TextSink } from '../learner/renderer.js'
+import type { TextSink } from '../learner/index.js'
 
 const WIDTH = 20
 /** Milliseconds between two drawings on a terminal, and between two lines elsewhere. */

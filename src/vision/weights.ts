@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
 import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
-import { loadPthSync } from '../nn/load-pth.js'
+import { loadPthSync } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 
 /**

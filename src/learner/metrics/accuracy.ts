@@ -1,4 +1,4 @@
-import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/validate.js'
+import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/index.js'
 import { type Tensor, where } from '../../tensor/index.js'
 import { flatPair, targetsLike } from './pairs.js'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../../data/index.js'
 import { invalidArgument } from '../../native/index.js'
-import { isTensor } from '../../nn/validate.js'
+import { isTensor } from '../../nn/index.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { invalidArgument } from '../../native/index.js'
-import { isTensor } from '../../nn/validate.js'
+import { isTensor } from '../../nn/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'

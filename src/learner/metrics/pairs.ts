@@ -1,5 +1,4 @@
-import { lossPair } from '../../nn/functional.js'
-import { isTensor } from '../../nn/validate.js'
+import { isTensor, lossPair } from '../../nn/index.js'
 import type { Tensor } from '../../tensor/index.js'
 
 // Sizes are compared natively, where they are known: an error surfaces where the metric's value is read. Elementwise

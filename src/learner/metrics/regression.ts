@@ -1,4 +1,4 @@
-import { isTensor } from '../../nn/validate.js'
+import { isTensor } from '../../nn/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { flatPair, targetsLike } from './pairs.js'
 

@@ -1,4 +1,4 @@
-import { isTensor } from '../../nn/validate.js'
+import { isTensor } from '../../nn/index.js'
 import { aten, cat, noGrad, scope, type Tensor, zeros } from '../../tensor/index.js'
 import { flatPair } from './pairs.js'
 import { AccumMetric } from './set-metric.js'
