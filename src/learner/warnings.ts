@@ -1,4 +1,5 @@
-import { messageOf } from '../native/index.js'
+import { isOperators, messageOf, TorchLearnerError } from '../native/index.js'
+import { reportUnread } from '../tensor/index.js'
 
 /** Tells the user, through Node's own channel (`process.on('warning')`), that the loss can't be used any more. */
 export function warnNanLoss(value: number, batch: number): void {
@@ -26,10 +27,17 @@ export function warnOptimizerState(file: string, reason: string): void {
 
 /** Tells of a failure that came after another one, which is what the caller is told. */
 export function warnLaterFailure(error: unknown): void {
-  process.emitWarning(`After the error that ended a run: ${messageOf(error)}`, {
-    type: 'TorchLearnerWarning',
-    code: 'ERR_CALLBACK',
-  })
+  if (isOperators(error)) {
+    reportUnread(error)
+    return
+  }
+  const { origin, operator } = error instanceof TorchLearnerError ? error : {}
+  const message = `After the error that ended a run: ${messageOf(error)}`
+  const warning = Object.assign(new Error(message), { name: 'TorchLearnerWarning', code: 'ERR_CALLBACK' })
+  warning.stack = `${warning.name}: ${message}` // where it was thrown, ours doesn't say
+  process.emitWarning(
+    Object.assign(warning, { cause: error, ...(operator && { operator }), ...(origin && { origin }) }),
+  )
 }
 
 /** Tells that a loader whose pass ended early failed to close. */

@@ -47,7 +47,7 @@ export interface ErrorOrigin {
   /** The callback at work, as messages call it, and its event. */
   readonly callback?: string
   readonly event?: string
-  /** What else was at work: `the model`, `the loss`, `the data loader`, ... */
+  /** What was at work there: `the model`, `the loss`, `the metric accuracy`, ..., or the name of a {@link scope}. */
   readonly part?: string
   /** The epoch and the batch, from 0. */
   readonly epoch?: number
@@ -56,14 +56,14 @@ export interface ErrorOrigin {
   readonly validation?: boolean
 }
 
-/** An origin in words: `Mine at afterBatch, batch 3 of epoch 0 (fit)`. */
+/** An origin in words: `the metric accuracy, Recorder at afterBatch, batch 3 of epoch 0 (fit)`. */
 export function originText({ run, callback, event, part, epoch, batch, validation }: ErrorOrigin): string {
-  const who = callback === undefined ? part : `${callback} at ${event}`
+  const who = [part, callback === undefined ? undefined : `${callback} at ${event}`].filter(Boolean).join(', ')
   const place = [
     ...(batch === undefined ? [] : [`${validation ? 'validation batch' : 'batch'} ${batch}`]),
     ...(epoch === undefined ? [] : [`epoch ${epoch}`]),
   ].join(' of ')
-  if (who === undefined && place === '') return run
+  if (who === '' && place === '') return run
   return `${[who, place].filter(Boolean).join(', ')} (${run})`
 }
 
@@ -228,6 +228,11 @@ export function typeName(value: unknown): string {
 export function invalidArgument(name: string, expected: string, received: unknown, hint?: string): TorchLearnerError {
   const sentence = `Expected ${expected} for ${name} but received ${describe(received)} of type ${typeName(received)}`
   return new TorchLearnerError('ERR_INVALID_ARG', hint ? `${sentence}. ${hint}` : sentence)
+}
+
+/** Whether it is the error of an operator that failed, and not that of whoever awaited it. */
+export function isOperators(error: unknown): error is TorchLearnerError {
+  return error instanceof TorchLearnerError && error.operator !== undefined && error.code !== 'ERR_CALLBACK'
 }
 
 /** What an error says; of other things that were thrown, what they are. */

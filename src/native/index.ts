@@ -13,6 +13,7 @@ export {
   type ErrorOrigin,
   inspected,
   invalidArgument,
+  isOperators,
   messageOf,
   originText,
   TorchLearnerError,

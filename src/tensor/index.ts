@@ -31,7 +31,7 @@ export { listOf, unnest } from './nested.js'
 export { aten, type Operator, operator, ops, own, tensorOperator } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'
 export { rng } from './rng.js'
-export { aheadOfTurn, at, type Place, Run } from './run.js'
+export { aheadOfTurn, at, type Place, Run, refuseAbandoned } from './run.js'
 export {
   cuda,
   emptyCache,
@@ -44,4 +44,4 @@ export {
 } from './runtime.js'
 export { type ScopeOptions, scope, scopeSize } from './scope.js'
 export { type Deferral, type NestedArray, Tensor } from './tensor.js'
-export { onUnreadError, type UnreadErrorHandler } from './unread.js'
+export { onUnreadError, reportUnread, type UnreadErrorHandler } from './unread.js'

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { invalidArgument, native, originText, TorchLearnerError, type UnreadError } from '../native/index.js'
 import { belongs, originOf } from './run.js'
 
@@ -40,6 +41,9 @@ export function onUnreadError(handler: UnreadErrorHandler): () => void {
 const QUIET_MS = 10_000
 const KINDS = 100
 
+/** The first error that nobody was told of but by a warning: the program ends with it. */
+let warned: TorchLearnerError | null = null
+
 /** What has been said lately, and how often more it would have been. */
 const said = new Map<string, { error: TorchLearnerError; more: number }>()
 let others = 0
@@ -49,10 +53,15 @@ native.onUnread(report)
 
 function report(errors: UnreadError[]): void {
   for (const [code, message, operator, origin, count] of errors) {
-    if (message === '') others += count
+    if (message === '') tellOthers(count)
     else tell(message, toError(code, message, operator, origin), count)
   }
   if (others > 0) wakeLater()
+}
+
+/** @internal Reports an operator's error that nobody could be told of, as one that nobody has read. */
+export function reportUnread(error: TorchLearnerError): void {
+  tell(error.message, error, 1)
 }
 
 function tell(message: string, error: TorchLearnerError, count: number): void {
@@ -60,6 +69,7 @@ function tell(message: string, error: TorchLearnerError, count: number): void {
     for (const { handler } of handlers) guarded(handler, error, count)
     return
   }
+  warned ??= error
   const { run, callback, event, part } = error.origin ?? {}
   const key = [message, run, callback, event, part].join('\n') // whatever the batch
   const known = said.get(key)
@@ -70,6 +80,14 @@ function tell(message: string, error: TorchLearnerError, count: number): void {
     warn(error, count > 1 ? ` (${count} times)` : '')
   }
   wakeLater()
+}
+
+const othersText = (count: number) => `${count} more operators failed and nobody read their results`
+
+/** Errors of more kinds at once than are told apart. */
+function tellOthers(count: number): void {
+  if (handlers.size === 0) others += count
+  else tell('', new TorchLearnerError('ERR_OP_FAILED', othersText(count)), count)
 }
 
 /** An error of the handler is the program's, as one of an event's listener is. */
@@ -96,34 +114,77 @@ function flush(): void {
     else said.delete(key)
     entry.more = 0
   }
-  if (others > 0) emit(`${others} more operators failed and nobody read their results`, {})
+  if (others > 0) emit(othersText(others), {})
   others = 0
   if (said.size > 0) wakeLater()
 }
 
-function warn({ code, message, operator, origin }: TorchLearnerError, times: string): void {
-  emit(`An operator failed and nobody read its result${times}: ${message}`, { code, operator, origin })
+const warningText = ({ message }: TorchLearnerError, times: string) =>
+  `An operator failed and nobody read its result${times}: ${message}`
+
+function warn(error: TorchLearnerError, times: string): void {
+  const { code, operator, origin } = error
+  emit(warningText(error, times), { code, operator, origin })
 }
 
+const WARNING = 'TorchLearnerWarning'
+
 function emit(message: string, details: object): void {
-  const warning = Object.assign(new Error(message), { name: 'TorchLearnerWarning', ...details })
+  const warning = Object.assign(new Error(message), { name: WARNING, ...details })
   warning.stack = `${warning.name}: ${message}` // ours would say nothing about the operator
   process.emitWarning(warning)
 }
 
 // A program that ends with operators still queued lets them run. The first error that nobody has read then ends it as an
-// unhandled rejection does; a handler takes it over.
+// unhandled rejection does, whether it has been warned of or not: which of the two is the collector's choice. A handler
+// takes it over.
 process.on('beforeExit', () => {
   if (!native.quiet()) {
     void native.mark(0, false)
     return
   }
-  const [first, ...rest] = native.unread()
-  if (first) {
-    const [code, message, operator, origin, count] = first
-    if (handlers.size > 0) report([first])
-    else void Promise.reject(Object.assign(toError(code, message, operator, origin), count > 1 ? { count } : {}))
-    report(rest)
+  native.sync(0) // what has been given up is known to be so
+  const unread = native.unread()
+  if (handlers.size === 0 && warned === null) {
+    const [first] = unread.splice(0, 1)
+    if (first) {
+      const [code, message, operator, origin, count] = first
+      warned = Object.assign(toError(code, message, operator, origin), count > 1 ? { count } : {})
+    }
   }
+  report(unread)
   flush()
+  if (warned) void Promise.reject(warned)
+  warned = null
+})
+
+/** How long `process.exit()` waits for operators that are still queued, to say which of them fail. */
+const LAST_WAIT_MS = 100
+const SHOWN = 8
+
+// After process.exit() warnings aren't written any more: here they are, as Node writes them. The code is the caller's.
+process.on('exit', () => {
+  const until = performance.now() + LAST_WAIT_MS
+  const clock = new Int32Array(new SharedArrayBuffer(4))
+  while (!native.quiet() && performance.now() < until) Atomics.wait(clock, 0, 0, 1)
+  if (native.quiet()) native.sync(0)
+  const unread = native.unread()
+  if (handlers.size > 0) {
+    report(unread)
+    return
+  }
+  const write = (text: string) => {
+    try {
+      writeSync(2, `(node:${process.pid}) ${text}\n`)
+    } catch {} // stderr is gone: there is nobody left to tell
+  }
+  let left = 0
+  for (const [i, [code, message, operator, origin, count]] of unread.entries()) {
+    if (message === '' || i >= SHOWN) left += count
+    else {
+      const times = count > 1 ? ` (${count} times)` : ''
+      write(`[${code}] ${WARNING}: ${warningText(toError(code, message, operator, origin), times)}`)
+    }
+  }
+  if (left > 0) write(`${WARNING}: ${othersText(left)}`)
 })
