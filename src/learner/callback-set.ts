@@ -1,8 +1,10 @@
 import { invalidArgument } from '../native/index.js'
-import { Callback, inContext } from './callback.js'
+import { at } from '../tensor/index.js'
+import { acting, Callback } from './callback.js'
 import { throwFirst } from './ending.js'
 import type { Learner } from './learner.js'
 import type { CallbackClass, CallbackLike, CallbackList, CallbackRefs } from './options.js'
+import { placeOf } from './working.js'
 
 /** The callbacks of one Learner, in order of insertion. */
 export class CallbackSet implements Iterable<Callback> {
@@ -41,7 +43,7 @@ export class CallbackSet implements Iterable<Callback> {
     const added = asArray(list).map(instantiate)
     for (const [i, callback] of added.entries()) {
       try {
-        callback.attach(this.#learn)
+        at(placeOf(this.#learn, callback, 'attach'), () => callback.attach(this.#learn))
       } catch (error) {
         const others = added.slice(0, i).filter(other => !this.#list.includes(other))
         throwFirst([error, ...this.#detach(others)])
@@ -73,9 +75,9 @@ export class CallbackSet implements Iterable<Callback> {
     const failures: unknown[] = []
     for (const callback of callbacks) {
       try {
-        callback.detach(this.#learn)
+        acting(callback, 'detach', placeOf(this.#learn, callback, 'detach'), () => callback.detach(this.#learn))
       } catch (error) {
-        failures.push(inContext(callback, 'detach', error))
+        failures.push(error)
       }
     }
     return failures

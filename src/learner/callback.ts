@@ -1,10 +1,18 @@
-import { invalidArgument, isThenable, messageOf, TorchLearnerError } from '../native/index.js'
-import { at, context, type Place } from '../tensor/index.js'
+import {
+  type ErrorOrigin,
+  invalidArgument,
+  isThenable,
+  messageOf,
+  originText,
+  TorchLearnerError,
+} from '../native/index.js'
+import { at, context, type Place, refuseAbandoned } from '../tensor/index.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
 import type { Learner } from './learner.js'
 import { callbackName } from './naming.js'
-import { CancelSignal } from './signals.js'
+import { partOf } from './parts-at-work.js'
+import { CancelSignal, noteSource } from './signals.js'
 
 /** Flags of a {@link Callback}, as given to the constructor. */
 export interface CallbackFlags {
@@ -101,7 +109,7 @@ export class Callback {
    * @throws TorchLearnerError `ERR_STATE` while it belongs to none, and for what goes on in a run that an abort has ended
    */
   get learn(): Learner {
-    if (context().run?.abandoned) throw tooLate(this)
+    refuseAbandoned(this.label)
     if (this.#learn) return this.#learn
     throw new TorchLearnerError(
       'ERR_STATE',
@@ -176,8 +184,8 @@ export class Callback {
   afterFit?(): Awaitable<void>
 }
 
-/** When a callback acts: at an event, or when it is cleaned up or removed. */
-export type CallbackMoment = EventName | 'cleanup' | 'detach'
+/** When a callback acts: at an event, or when it is added, cleaned up or removed. */
+export type CallbackMoment = EventName | 'attach' | 'cleanup' | 'detach'
 
 /**
  * Runs one callback's part in an event, as a place of its own. Synchronous when the method is: a promise costs more than
@@ -186,11 +194,23 @@ export type CallbackMoment = EventName | 'cleanup' | 'detach'
  */
 export function runCallback(callback: Callback, event: EventName, place: () => Place): Awaitable<void> {
   if (!callback[event]) return
+  return acting(callback, event, place(), () => callback[event]?.())
+}
+
+/** As {@link runCallback}, for any method of a callback. */
+export function acting(
+  callback: Callback,
+  event: CallbackMoment,
+  place: Place,
+  act: () => Awaitable<void>,
+): Awaitable<void> {
   try {
-    const pending = at(place(), () => callback[event]?.())
-    if (isThenable(pending)) return pending.then(undefined, error => Promise.reject(inContext(callback, event, error)))
+    const pending = at(place, act)
+    if (isThenable(pending)) {
+      return pending.then(undefined, error => Promise.reject(inContext(callback, event, place, error)))
+    }
   } catch (error) {
-    throw inContext(callback, event, error)
+    throw inContext(callback, event, place, error)
   }
 }
 
@@ -198,18 +218,31 @@ export function runCallback(callback: Callback, event: EventName, place: () => P
  * The error of a callback, with the callback and the event (or method) in its message; signals pass as they are. That of
  * an operator is its own who recorded it, not his who happened to read it.
  */
-export function inContext(callback: Callback, event: CallbackMoment, error: unknown): unknown {
-  if (error instanceof CancelSignal) return error
-  if (!(error instanceof TorchLearnerError) || !context().run?.owns(error))
-    return failedIn(callback.label, event, error)
-  const { callback: owner, event: its } = error.origin ?? {}
-  return owner === undefined || its === undefined ? error : failedIn(owner, its, error)
+function inContext(callback: Callback, event: CallbackMoment, place: Place, error: unknown): unknown {
+  const { run } = context()
+  if (error instanceof CancelSignal) {
+    noteSource(error, run ? originText({ run: run.name, ...place }) : `${callback.label} at ${event}`)
+    return error
+  }
+  if (!(error instanceof TorchLearnerError) || !run?.owns(error)) {
+    const part = partOf(error)
+    const here = run && { run: run.name, ...place, ...(part !== undefined && { part }) }
+    return failedIn(callback.label, event, error, part, here)
+  }
+  const { callback: owner, event: its, part } = error.origin ?? {}
+  return owner === undefined || its === undefined ? error : failedIn(owner, its, error, part)
 }
 
-function failedIn(label: string, event: string, error: unknown): TorchLearnerError {
-  return new TorchLearnerError('ERR_CALLBACK', `Error in ${label} at ${event}: ${messageOf(error)}`, { cause: error })
-}
-
-function tooLate({ label }: Callback): TorchLearnerError {
-  return new TorchLearnerError('ERR_STATE', `${label} goes on in a run that was aborted and has ended without it`)
+/** @param here where it was thrown; an operator's error knows better where it comes from */
+function failedIn(
+  label: string,
+  event: string,
+  error: unknown,
+  part: string | undefined,
+  here: ErrorOrigin | null = null,
+): TorchLearnerError {
+  const { origin = here ?? undefined, operator } = error instanceof TorchLearnerError ? error : {}
+  const who = part === undefined ? label : `${part}, ${label}`
+  const message = `Error in ${who} at ${event}: ${messageOf(error)}`
+  return new TorchLearnerError('ERR_CALLBACK', message, { cause: error, operator, origin })
 }

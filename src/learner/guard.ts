@@ -1,5 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { Tensor } from '../tensor/index.js'
+import { refuseAbandoned, Tensor } from '../tensor/index.js'
 
 /** What a field may hold: said, and tested. */
 export type Kind = readonly [what: string, fits: (value: unknown) => boolean]
@@ -52,6 +52,7 @@ export function guard<T extends object>(
         return values.get(this)
       },
       set(this: object, value: unknown) {
+        refuseAbandoned(`${owner}.${name}`)
         if (!fits(value)) throw invalidArgument(`${owner}.${name}`, what, value)
         values.set(this, value)
       },

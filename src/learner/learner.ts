@@ -2,9 +2,10 @@ import { checkOptions } from '../data/index.js'
 import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
-import { at, Tensor } from '../tensor/index.js'
-import { type Callback, inContext, runCallback } from './callback.js'
+import { refuseAbandoned, Tensor } from '../tensor/index.js'
+import { acting, type Callback, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
+import { Creation } from './creation.js'
 import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
 import { endingWith, throwFirst } from './ending.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
@@ -41,7 +42,7 @@ import { openSession } from './session.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
-import { placeOf, Work } from './working.js'
+import { innerRun, placeOf, Work } from './working.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
@@ -65,13 +66,13 @@ export class Learner extends LoopState {
   declare splitter: Splitter
   declare path: string
   declare modelDir: string
-  /** @internal */
-  readonly pipeline = new Pipeline()
+  /** @internal What the loop has queued; a pass within a pass has its own. */
+  pipeline = new Pipeline()
 
   readonly #cbs = new CallbackSet(this)
   readonly #flags: { wdBnBias: boolean; trainBn: boolean }
   readonly #work = new Work()
-  readonly #ready: readonly (readonly [Callback, Awaitable<void>])[]
+  readonly #creation: Creation
   #metrics: Metric[] = []
 
   /**
@@ -104,14 +105,7 @@ export class Learner extends LoopState {
     if (options.channelsLast !== false) useChannelsLast(model)
     if (options.defaultCbs !== false) this.addCb([TrainEvalCallback, Recorder, ProgressCallback])
     this.addCb(options.cbs ?? [])
-    this.#ready = this.#create()
-  }
-
-  /** `afterCreate`: at once for callbacks that are synchronous; a promise that fails is reported by the first run. */
-  #create(): (readonly [Callback, Awaitable<void>])[] {
-    const pending = this.#cbs.ordered().map(callback => [callback, this.#act(callback, 'afterCreate')] as const)
-    for (const [, promise] of pending) Promise.resolve(promise).catch(() => undefined) // not unhandled until then
-    return pending
+    this.#creation = new Creation(this.#cbs.ordered(), callback => placeOf(this, callback, 'afterCreate'))
   }
 
   #act(callback: Callback, event: EventName): Awaitable<void> {
@@ -193,6 +187,7 @@ export class Learner extends LoopState {
    */
   async emit(event: EventName | readonly EventName[]): Promise<void> {
     for (const name of [event].flat()) {
+      refuseAbandoned(name)
       if (!isEventName(name)) throw invalidArgument('event', `one of ${EVENTS.join(', ')}`, name)
       for (const callback of this.#cbs.ordered()) {
         if (callback.takesPart(name, this.training)) {
@@ -228,11 +223,9 @@ export class Learner extends LoopState {
    * @throws TorchLearnerError `ERR_STATE` during a fit, whose schedules and state belong to the one it began with
    */
   createOpt(): Optimizer {
-    if (this.fitting !== 'no')
-      throw new TorchLearnerError(
-        'ERR_STATE',
-        'createOpt: a fit is under way; call it before, or fit with resetOpt: true',
-      )
+    refuseAbandoned('createOpt')
+    const hint = 'call it before, or fit with resetOpt: true'
+    if (this.fitting !== 'no') throw new TorchLearnerError('ERR_STATE', `createOpt: a fit is under way; ${hint}`)
     const { splitter, optFunc, lr } = this
     this.opt?.dispose()
     this.opt = createOptimizer(this.model, { splitter, optFunc, lr, ...this.#flags })
@@ -278,19 +271,14 @@ export class Learner extends LoopState {
     const { lr = this.lr, wd = this.wd, cbs = [], resetOpt = false, startEpoch = 0, signal } = options
     signal?.throwIfAborted()
     const all = [cbs, startEpoch > 0 ? new SkipToEpoch(startEpoch) : []].flat(2)
-    await this.#run(
-      'fit',
-      all,
-      async () => {
-        const opt = resetOpt || !this.opt ? this.createOpt() : this.opt
-        if (wd !== null) opt.setHyper('wd', wd)
-        opt.setHyper('lr', lr)
-        this.nEpoch = nEpoch
-        const finished = await runFit(this, signal)
-        if (!finished) signal?.throwIfAborted()
-      },
-      signal,
-    )
+    const body = async () => {
+      const opt = resetOpt || !this.opt ? this.createOpt() : this.opt
+      if (wd !== null) opt.setHyper('wd', wd)
+      opt.setHyper('lr', lr)
+      this.nEpoch = nEpoch
+      await runFit(this, signal)
+    }
+    await this.#run('fit', all, body, signal)
   }
 
   /**
@@ -334,8 +322,20 @@ export class Learner extends LoopState {
     const cbs = [options.cbs ?? [], gather].flat()
     const prepare = options.reorder === false && options.dl ? undefined : inOrder
     const body = () => gather.collect(this, () => this.#validation(options, prepare))
-    if (options.inner) return this.addedCbs(cbs, body).finally(() => gather.cleanup())
+    if (options.inner) return this.#inner(() => this.addedCbs(cbs, body).finally(() => gather.cleanup()))
     return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body), options.signal))
+  }
+
+  /** A pass within a pass: if it rejects, all that failed in it is told with that. */
+  async #inner<T>(body: () => Promise<T>): Promise<T> {
+    const { pipeline } = this
+    this.pipeline = new Pipeline()
+    try {
+      return await innerRun('getPreds').whole(body)
+    } finally {
+      await this.pipeline.abandon()
+      this.pipeline = pipeline
+    }
   }
 
   async #validation(
@@ -370,7 +370,7 @@ export class Learner extends LoopState {
   async #run<T>(what: string, cbs: CallbackList, body: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let added: Callback[] = []
     const whole = async () => {
-      for (const [callback, pending] of this.#ready) await this.#work.patiently(pending, callback, 'afterCreate')
+      await this.#creation.settled((pending, callback) => this.#work.patiently(pending, callback, 'afterCreate'))
       added = this.#cbs.add(cbs)
       this.#cbs.attachAll()
       const result = await body()
@@ -388,9 +388,7 @@ export class Learner extends LoopState {
     for (const callback of this.#cbs.ordered()) {
       callback.run = true
       const place = placeOf(this, callback, 'cleanup')
-      const pending = at(place, async () => callback.cleanup?.()).catch(error => {
-        throw inContext(callback, 'cleanup', error)
-      })
+      const pending = (async () => acting(callback, 'cleanup', place, () => callback.cleanup?.()))()
       await this.#work.patiently(pending, callback, 'cleanup').catch(error => failures.push(error))
     }
     throwFirst([...failures, ...this.#cbs.take(added).failures])

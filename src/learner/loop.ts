@@ -59,23 +59,27 @@ async function withEvents(
   await learn.emit(after)
 }
 
-/** All epochs of a fit, and whether they came to their end. An abort cancels the fit like {@link CancelFit}. */
-export async function runFit(learn: Learner, signal?: AbortSignal): Promise<boolean> {
-  let finished = false
+/** All epochs of a fit. An abort cancels it like {@link CancelFit}. */
+export async function runFit(learn: Learner, signal?: AbortSignal): Promise<void> {
   learn.fitting = 'yes'
   learn.firstEpoch = 0
   try {
-    await withEvents(learn, FIT, async () => {
-      for (let epoch = learn.firstEpoch; epoch < learn.nEpoch; epoch++) {
-        learn.epoch = epoch
-        await withEvents(learn, EPOCH, () => runEpoch(learn, signal))
-      }
-      finished = true
-    })
+    await withEvents(learn, FIT, () => runEpochs(learn, signal))
   } finally {
     learn.fitting = 'no'
   }
-  return finished
+}
+
+async function runEpochs(learn: Learner, signal?: AbortSignal): Promise<void> {
+  try {
+    for (let epoch = learn.firstEpoch; epoch < learn.nEpoch; epoch++) {
+      learn.epoch = epoch
+      await withEvents(learn, EPOCH, () => runEpoch(learn, signal))
+    }
+  } catch (error) {
+    if (signal?.aborted) learn.fitting = 'aborted'
+    throw error
+  }
 }
 
 async function runEpoch(learn: Learner, signal?: AbortSignal): Promise<void> {
@@ -116,9 +120,7 @@ async function runBatches(
     }
     learn.pipeline.launched()
   }
-  if (!signal?.aborted) return
-  if (learn.fitting === 'yes') learn.fitting = 'aborted'
-  throw new CancelFit('aborted by its signal')
+  if (signal?.aborted) throw new CancelFit('aborted by its signal')
 }
 
 /** One batch: split, predict, measure; in training also backward and step. */

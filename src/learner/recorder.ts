@@ -6,6 +6,7 @@ import { Callback, type CallbackFlags } from './callback.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from './callback-state.js'
 import { formatTime } from './format.js'
 import { AvgLoss, type Metric } from './metrics/metric.js'
+import { asPart } from './parts-at-work.js'
 import { SmoothLoss } from './smooth-loss.js'
 import { lacksTargets, noTargetsError, warnNoTargets } from './targets.js'
 import { warnNanLoss } from './warnings.js'
@@ -124,12 +125,12 @@ export class Recorder extends Callback {
   override beforeTrain(): void {
     this.#trained = true
     this.#cancelled = false
-    if (this.trainMetrics) for (const metric of this.learn.metrics) metric.reset()
+    if (this.trainMetrics) each(this.learn.metrics, metric => metric.reset())
   }
 
   override beforeValidate(): void {
     this.#cancelled = false
-    for (const metric of this.#validMets()) metric.reset()
+    each(this.#validMets(), metric => metric.reset())
   }
 
   /** A batch whose loss was never computed (`CancelBatch` in `beforeBatch` or `afterPred`) counts for nothing. */
@@ -140,10 +141,10 @@ export class Recorder extends Callback {
       return
     }
     if (!learn.training) {
-      for (const metric of this.#validMets()) metric.accumulate(learn)
+      each(this.#validMets(), metric => metric.accumulate(learn))
       return
     }
-    if (this.trainMetrics) for (const metric of learn.metrics) metric.accumulate(learn)
+    if (this.trainMetrics) each(learn.metrics, metric => metric.accumulate(learn))
     this.lrs.push(learn.opt?.paramGroups.at(-1)?.lr ?? Number.NaN)
     const { losses } = this
     const at = losses.push(Number.NaN) - 1
@@ -166,11 +167,11 @@ export class Recorder extends Callback {
     this.#trained = true
     if (this.#cancelled) return
     const metrics = this.trainMetrics ? this.learn.metrics : []
-    this.#train = Promise.allSettled([this.#smooth.current(), ...metrics.map(metric => metric.value())])
+    this.#train = Promise.allSettled([this.#smooth.current(), ...valuesOf(metrics)])
   }
 
   override afterValidate(): void {
-    if (!this.#cancelled) this.#valid = Promise.allSettled(this.#validMets().map(metric => metric.value()))
+    if (!this.#cancelled) this.#valid = Promise.allSettled(valuesOf(this.#validMets()))
   }
 
   override async afterEpoch(): Promise<void> {
@@ -288,6 +289,15 @@ const savedSchema = z.object({
 
 function savedMetric(metric: Metric): CallbackState {
   return metric.saveState?.() ?? {}
+}
+
+/** Does something with every metric, each as a part of its own. */
+function each<T>(metrics: readonly Metric[], act: (metric: Metric) => T): T[] {
+  return metrics.map(metric => asPart(`the metric ${metric.name}`, () => act(metric)))
+}
+
+function valuesOf(metrics: readonly Metric[]): Promise<number | null>[] {
+  return each(metrics, metric => metric.value())
 }
 
 async function settled(pending: Pending | null): Promise<RecordRow | null> {

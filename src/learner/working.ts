@@ -1,9 +1,10 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { type Place, Run } from '../tensor/index.js'
+import { invalidArgument, isOperators, TorchLearnerError } from '../native/index.js'
+import { context, type Place, Run, refuseAbandoned } from '../tensor/index.js'
 import type { Callback, CallbackMoment } from './callback.js'
 import { endingWith } from './ending.js'
 import { type Awaitable, INNER_EVENTS } from './events.js'
 import type { LoopState } from './loop-state.js'
+import { explained } from './signals.js'
 
 /** Where the loop stands, for the errors of operators that are recorded now. */
 export function standing(learn: LoopState): Place {
@@ -18,18 +19,25 @@ export function standing(learn: LoopState): Place {
 export function placeOf(learn: LoopState, callback: Callback, event: CallbackMoment): Place {
   const { epoch, batch, validation } = standing(learn)
   const inBatch = batch !== undefined && (INNER_EVENTS as ReadonlySet<string>).has(event)
-  const inFit = event === 'beforeFit' || event === 'afterFit' || event === 'afterCancelFit' || event === 'cleanup'
   return {
     callback: callback.label,
     event,
-    ...(!inFit && epoch !== undefined && { epoch }),
+    ...(!AROUND_EPOCHS.has(event) && epoch !== undefined && { epoch }),
     ...(inBatch && { batch, ...(validation && { validation }) }),
   }
 }
 
+const AROUND_EPOCHS: ReadonlySet<CallbackMoment> = new Set(['beforeFit', 'afterFit', 'afterCancelFit'] as const)
+
+/** A run that answers for a part of the one in force, or for itself where there is none. */
+export function innerRun(what: string): Run {
+  const { run } = context()
+  return run === null || run.isOver ? new Run(what) : new Run(run.name, run)
+}
+
 /** What a Learner is doing: one thing at a time, which answers for its own operators. */
 export class Work {
-  #now: { run: Run; signal: AbortSignal | undefined; hung: boolean } | null = null
+  #now: { signal: AbortSignal | undefined; hung: boolean } | null = null
 
   get isUnderWay(): boolean {
     return this.#now !== null
@@ -48,24 +56,22 @@ export class Work {
     body: () => Promise<T>,
     end: () => Promise<void>,
   ): Promise<T> {
+    refuseAbandoned(what)
     if (this.#now) throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
-    const run = new Run(what)
-    const now = { run, signal, hung: false }
+    // What ends it is a run of its own: its failures are told too, whatever became of the first.
+    const [run, ending] = [new Run(what), new Run(what)]
+    const now = { signal, hung: false }
     this.#now = now
-    const whole = async (): Promise<T> => {
-      const result = await body()
-      await run.whole()
-      return result
-    }
-    let failed = true
     try {
-      const result = await run.within(() => endingWith(whole, end))
-      failed = false
-      return result
+      return await endingWith(
+        () => unlessAborted(signal, () => run.whole(() => unlessAborted(signal, body))),
+        () => ending.whole(end),
+      )
+    } catch (error) {
+      throw explained(error)
     } finally {
       this.#now = null
-      run.end(failed)
-      run.abandoned = now.hung
+      if (now.hung) for (const part of [run, ending]) part.abandon()
     }
   }
 
@@ -97,6 +103,21 @@ export class Work {
       clearTimeout(timer)
       signal.removeEventListener('abort', hurry)
     }
+  }
+}
+
+/**
+ * What `body` comes to, unless the signal has aborted: then that ends the run, and not an operator's failure that comes to
+ * light after it.
+ */
+async function unlessAborted<T>(signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
+  try {
+    const result = await body()
+    signal?.throwIfAborted()
+    return result
+  } catch (error) {
+    if (isOperators(error)) signal?.throwIfAborted()
+    throw error
   }
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../native/index.js'
 import { context } from './context.js'
 import { Generator } from './random.js'
+import { refuseAbandoned } from './run.js'
 import { Tensor } from './tensor.js'
 
 /** What an operator takes. Tensors may be missing from a list of optional tensors: `x.index([null, i])`. */
@@ -143,7 +144,8 @@ function record(index: number, args: readonly OpArgument[]): unknown {
       note(count + named++, hint)
     }
   }
-  const { flags, scope, origin } = context()
+  const { flags, scope, origin, run } = context()
+  if (run?.isAbandoned) refuseAbandoned('an operator')
   const result = native.call(index, flags | (named << 8), origin, hints0 >>> 0, hints1 >>> 0, ...lowered)
   return typeof result === 'number' ? own(result, args, options, scope) : lift(result, args, options)
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { invalidArgument, isThenable, knownOptions } from '../native/index.js'
 import type { DType } from './dtype.js'
-import type { Run } from './run.js'
+import type { Place, Run } from './run.js'
 
 /** What a scope must know of the tensors it holds. */
 export interface Scoped {
@@ -58,6 +58,8 @@ export interface Context {
   scope: ScopeRecord | null
   /** Which run this is a part of: operators that fail are told to it. */
   run: Run | null
+  /** The place in that run, `null` outside of its places. */
+  place: Place | null
   /** The run and the place in it as the addon wants them, 0 outside of runs. */
   origin: number
   /** grad mode and autocast as the addon wants them */
@@ -73,7 +75,16 @@ function flagsOf({ grad, autocast, block }: Context): number {
 }
 
 const storage = new AsyncLocalStorage<Context>()
-const ROOT: Context = { grad: true, autocast: null, block: 0, scope: null, run: null, origin: 0, flags: 1 }
+const ROOT: Context = {
+  grad: true,
+  autocast: null,
+  block: 0,
+  scope: null,
+  run: null,
+  place: null,
+  origin: 0,
+  flags: 1,
+}
 
 export function context(): Context {
   return storage.getStore() ?? ROOT

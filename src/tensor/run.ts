@@ -1,4 +1,4 @@
-import { type ErrorOrigin, isThenable, native } from '../native/index.js'
+import { type ErrorOrigin, isThenable, native, TorchLearnerError } from '../native/index.js'
 import { context, within } from './context.js'
 
 /** A place in a run: what {@link ErrorOrigin} says beside the run. */
@@ -33,11 +33,12 @@ export class Run {
   #places: { number: number; place: Place }[] = []
   #last = 0
   #over = false
-  /** It ended although something in it still hung: what that does from now on must change nothing. */
-  abandoned = false
+  #abandoned = false
 
+  /** @param outer the run that this one is a part of: errors in it are that one's too, though another is told of them */
   constructor(
     readonly name: string,
+    readonly outer: Run | null = null,
     number?: number,
   ) {
     this.number = number ?? nextNumber()
@@ -49,26 +50,52 @@ export class Run {
     return this.#over
   }
 
-  /** Whether this is the error of an operator that was recorded in this run. */
+  /** It ended although something in it still hung: what that does from now on must change nothing. */
+  get isAbandoned(): boolean {
+    return this.#abandoned || (this.outer?.isAbandoned ?? false)
+  }
+
+  abandon(): void {
+    this.#abandoned = true
+  }
+
+  /** Whether this is the error of an operator that was recorded in this run, or in a part of it. */
   owns(error: unknown): boolean {
-    return typeof error === 'object' && error !== null && runs.get(error) === this
+    let run: Run | null = (typeof error === 'object' && error !== null && runs.get(error)) || null
+    while (run !== null && run !== this) run = run.outer
+    return run !== null
   }
 
-  /** Runs `fn` as a part of this run. */
+  /** Runs `fn` as a part of this run: where it stands in the outer one, if there is one. */
   within<T>(fn: () => T): T {
-    return within({ run: this, origin: this.number * PLACES }, fn)
+    const { run, place } = context()
+    if (this.outer !== null && run === this.outer && place !== null) return this.at(place, fn)
+    return within({ run: this, place: null, origin: this.number * PLACES }, fn)
   }
 
-  /** Runs `fn` at a place of its own in this run. */
-  at<T>(place: Place, fn: () => T): T {
+  /** Runs `fn` at a place of its own in this run: within the place in force, unless it is that of a callback. */
+  at<T>(given: Place, fn: () => T): T {
+    const { run, place: around } = context()
+    const place = run === this && around !== null ? placeWithin(around, given) : given
     this.#last = (this.#last % (PLACES - 1)) + 1
     this.#places[this.#last % REMEMBERED] = { number: this.#last, place }
-    return within({ run: this, origin: this.number * PLACES + this.#last }, fn)
+    return within({ run: this, place, origin: this.number * PLACES + this.#last }, fn)
   }
 
-  /** Resolves when everything recorded so far has run; rejects with what has failed in the run and nobody was told of. */
-  whole(): Promise<void> {
-    return native.mark(this.number * PLACES, true)
+  /**
+   * Runs `fn` as the whole of this run, and ends it. If `fn` ends well, rejects with what has failed in the run and nobody
+   * was told of.
+   */
+  async whole<T>(fn: () => T | Promise<T>): Promise<T> {
+    let failed = true
+    try {
+      const result = await this.within(fn)
+      await native.mark(this.number * PLACES, true)
+      failed = false
+      return result
+    } finally {
+      this.end(failed)
+    }
   }
 
   /** @param silent untold errors needn't be told: the run's own failure says enough */
@@ -87,7 +114,18 @@ export class Run {
   }
 }
 
-const ahead = new Run('ahead of its turn', AHEAD)
+/** Parts within parts are named together, up to this length. */
+const LONGEST_PART = 200
+
+function placeWithin(around: Place, place: Place): Place {
+  if (place.callback !== undefined) return place
+  const { part: whole = '' } = around
+  const { part = '' } = place
+  const both = part !== '' && whole !== '' && part.length + whole.length < LONGEST_PART
+  return { ...around, ...place, ...(both && { part: `${part} in ${whole}` }) }
+}
+
+const ahead = new Run('ahead of its turn', null, AHEAD)
 
 /** @internal Runs `fn` as work ahead of its turn, which perhaps nobody will want. */
 export function aheadOfTurn<T>(place: Place, fn: () => T): T {
@@ -98,6 +136,15 @@ export function aheadOfTurn<T>(place: Place, fn: () => T): T {
 export function at<T>(place: Place, fn: () => T): T {
   const { run } = context()
   return run === null || run.isOver ? fn() : run.at(place, fn)
+}
+
+/**
+ * @internal Refuses what goes on in a run that an abort has ended without it.
+ * @throws TorchLearnerError `ERR_STATE`
+ */
+export function refuseAbandoned(what: string): void {
+  if (context().run?.isAbandoned)
+    throw new TorchLearnerError('ERR_STATE', `${what}: this goes on in a run that was aborted and has ended without it`)
 }
 
 /** Runs `fn` as a run of this name; within another run, as a place of that one. */
