@@ -216,8 +216,12 @@ test('paths that lead nowhere, and arguments that are none', async t => {
     message: /a part of its path is/,
   })
   await t.throwsAsync(loadSafetensors('x'.repeat(300)), { code: 'ERR_NOT_FOUND', message: /its name is too long/ })
-  await writeFile(join(path, 'models'), 'in the way')
   const learn = tinyLearner({ path })
+  await t.throwsAsync(learn.load(join(path, 'x'.repeat(300))), {
+    code: 'ERR_NOT_FOUND',
+    message: /its name is too long/,
+  })
+  await writeFile(join(path, 'models'), 'in the way')
   await t.throwsAsync(learn.save('x'), { code: 'ERR_WRITE', message: /models.x\.safetensors can't be written/ })
   await t.throwsAsync(learn.load('x'), { code: 'ERR_NOT_FOUND' })
   const error = await t.throwsAsync(learn.fit(1, { cbs: new SaveModel() }), { code: 'ERR_CALLBACK' })

@@ -1,8 +1,7 @@
-import { access } from 'node:fs/promises'
 import { z } from 'zod'
 import { type Callback, describeOptimizer, type Learner, optimizerState, optimizerTensors } from '../learner/index.js'
 import { TorchLearnerError } from '../native/index.js'
-import { readSealed, saveSealed } from '../nn/index.js'
+import { exists, reading, readSealed, saveSealed } from '../nn/index.js'
 import { mark, noGrad, type Tensor } from '../tensor/index.js'
 import { checkCallbacks, checkModel, checkOptimizer } from './checkpoint-fits.js'
 import { type RandomState, restoreRandom } from './checkpoint-random.js'
@@ -138,7 +137,7 @@ function loopOf({ epoch, trainIter, pctTrain, smoothLoss, finalRecord, training 
 
 /** The checkpoint in a file, `null` if there is no file. */
 export async function readCheckpoint(file: string): Promise<Restorable | null> {
-  if (!(await exists(file))) return null
+  if (!(await reading(file, () => exists(file)))) return null
   const { tensors, metadata } = await readSealed(file)
   try {
     return toRestorable(file, tensors, parse(file, metadata.checkpoint))
@@ -220,12 +219,5 @@ function damaged(file: string, cause?: unknown): TorchLearnerError {
     'ERR_FILE_FORMAT',
     `Expected a checkpoint written by the Checkpoint callback but ${file} is something else, or damaged`,
     { cause },
-  )
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
   )
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { drawFmix, fmix } from '../mix/index.js'
+import { drawFmixWith, fmix, keptFade } from '../mix/index.js'
 import { computed, type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link FMix}. */
@@ -20,6 +20,7 @@ export interface FMixOptions extends RegionMixOptions {
  */
 export class FMix extends RegionMix {
   readonly decayPower: number
+  readonly #fade = keptFade()
 
   /** @param options alpha (default 1), or {@link FMixOptions} */
   constructor(options: number | FMixOptions = {}) {
@@ -28,7 +29,7 @@ export class FMix extends RegionMix {
   }
 
   protected override async drawRegion(n: number, width: number, height: number, alpha: number): Promise<Region | null> {
-    const draw = drawFmix(n, width, height, alpha, { ...this.draws, decayPower: this.decayPower })
+    const draw = drawFmixWith(this.#fade, n, width, height, alpha, { ...this.draws, decayPower: this.decayPower })
     if (draw === null) return null
     await computed([draw.mask]) // fmix asks for its shape, and many Fourier transforms take their time
     return { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }

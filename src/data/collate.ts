@@ -19,6 +19,11 @@ export function columnsOf(sample: unknown, name: string): readonly Value[] {
   throw invalidArgument(name, 'an array [input, target] or an object { x, y }', sample)
 }
 
+/** How many of a sample's (or a batch's) values are inputs: `nInp`; by default all but the last, or the only one. */
+export function inputCount(nInp: number | undefined, values: number): number {
+  return nInp ?? Math.max(1, values - 1)
+}
+
 /**
  * Makes batches of samples: each column is stacked along a new first dimension.
  *
@@ -30,7 +35,7 @@ export class Collator {
   /** Target columns that have had a fraction: they stay float32 when a batch happens to have none. */
   readonly #float = new Set<number>()
 
-  /** @param nInp how many columns are inputs; default: all but the last, or the only one */
+  /** @param nInp how many columns are inputs, see {@link inputCount} */
   constructor(nInp?: number) {
     this.#nInp = nInp
   }
@@ -39,7 +44,7 @@ export class Collator {
   survey(samples: readonly unknown[]): void {
     for (const [i, sample] of samples.entries()) {
       const columns = columnsOf(sample, `sample ${i}`)
-      for (let c = this.#inputs(columns.length); c < columns.length; c++) {
+      for (let c = inputCount(this.#nInp, columns.length); c < columns.length; c++) {
         if (!this.#float.has(c) && !isWhole(columns[c])) this.#float.add(c)
       }
     }
@@ -56,7 +61,7 @@ export class Collator {
     if (odd) throw invalidArgument('a sample', `${width} values, as the first sample has,`, odd)
     return rows[0].map((_, column) => {
       const values = rows.map(row => row[column])
-      return this.#stackColumn(values, column, column < this.#inputs(width))
+      return this.#stackColumn(values, column, column < inputCount(this.#nInp, width))
     })
   }
 
@@ -67,12 +72,12 @@ export class Collator {
       // a handle of its own: whoever gets the batch may dispose it
       if (value instanceof Tensor) return value.detach()
       const { kind, items, shape } = unravel(value)
-      return toTensor([items], this.#dtype([kind], [items], column, column < this.#inputs(columns.length)), shape)
+      return toTensor(
+        [items],
+        this.#dtype([kind], [items], column, column < inputCount(this.#nInp, columns.length)),
+        shape,
+      )
     })
-  }
-
-  #inputs(width: number): number {
-    return this.#nInp ?? Math.max(1, width - 1)
   }
 
   #stackColumn(values: readonly Value[], column: number, isInput: boolean): Tensor {

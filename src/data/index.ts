@@ -11,7 +11,7 @@ export {
   TargetBlock,
   type TargetEncoder,
 } from './blocks.js'
-export type { Sample, Value } from './collate.js'
+export { inputCount, type Sample, type Value } from './collate.js'
 export { columnValues, isBlank, isMissing } from './column.js'
 export { readCsv } from './csv.js'
 export { getImageFiles, type ImageFilesOptions, listImages } from './files.js'

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { Generator, hostRandom, rng, scope, Tensor } from '../tensor/index.js'
 import { deferred, fuse } from './channelwise.js'
-import type { Sample } from './collate.js'
+import { inputCount, type Sample } from './collate.js'
 import { type DataLoaderOptions, IN_ORDER, Options, type TestDlOptions, TestOptions } from './loader-options.js'
 import { checkOptions } from './options.js'
 import { SampleOrder } from './order.js'
@@ -204,7 +204,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     if (!Array.isArray(batch) || !batch.every(x => x instanceof Tensor))
       throw invalidArgument('batch', 'an array of tensors', batch)
     return batch.map((x, i) => {
-      if (i >= this.#inputs(batch.length)) return x
+      if (i >= inputCount(this.#options.nInp, batch.length)) return x
       return this.batchTfms.reduceRight((value, transform) => transform.decodes(value, this.device), x)
     })
   }
@@ -212,7 +212,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   #finish(batch: Tensor[], generator?: Generator): Tensor[] {
     const finished = batch.map((x, i) => {
       const here = this.device === 'cpu' ? x : x.to({ device: this.device })
-      if (i >= this.#inputs(batch.length)) return here
+      if (i >= inputCount(this.#options.nInp, batch.length)) return here
       const isOurs = this.writable && batch.indexOf(x) === batch.lastIndexOf(x)
       const later = isOurs ? deferred(here, this.#steps, this.device) : null
       const encode = (value: Tensor, step: BatchTransform) => step.encodes(value, this.device, this.training, generator)
@@ -220,10 +220,6 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
     })
     for (const x of batch) if (!finished.includes(x)) x.dispose()
     return finished
-  }
-
-  #inputs(batchLength: number): number {
-    return this.#options.nInp ?? (batchLength === 1 ? 1 : batchLength - 1)
   }
 
   // Without a seed drawn only where it is used, so that loaders without random items take nothing but their order from libtorch.

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { unzip, type ZipEntry } from '../../scripts/unzip.mjs'
 import { codeOf, messageOf, TorchLearnerError } from '../native/index.js'
+import { exists } from '../nn/index.js'
 import { ArchiveError, Extraction, LimitError, type Limits } from './extraction.js'
 import { type FileKind, fileKind, KIND_BYTES } from './file-kind.js'
 import { readTar } from './read-tar.js'
@@ -131,16 +132,6 @@ async function removeRemains(prefix: string): Promise<void> {
     const pid = name.startsWith(start) ? Number.parseInt(name.slice(start.length), 10) : Number.NaN
     if (Number.isInteger(pid) && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true })
   }
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
-      throw error
-    },
-  )
 }
 
 function isAlive(pid: number): boolean {

@@ -7,9 +7,10 @@ import { z } from 'zod'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
 import { withLock } from '../../scripts/libtorch/lock.mjs'
 import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import { exists } from '../nn/index.js'
 import { ENDING, Places } from './address.js'
 import { checkOptions } from './options.js'
-import { exists, isDisk, unpack } from './unpack.js'
+import { isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
 
 const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional()

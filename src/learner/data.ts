@@ -92,11 +92,6 @@ export function inOrder(loader: BatchLoader): BatchLoader {
   return loader.new?.({ shuffle: false, dropLast: false }) ?? loader
 }
 
-/** How many of a batch's tensors are inputs. */
-export function inputCount(nInp: number | undefined, batchLength: number): number {
-  return nInp ?? (batchLength === 1 ? 1 : batchLength - 1)
-}
-
 /** Where a pass begins that goes on in the middle: see {@link batches}. */
 export interface PassStart {
   /** How many batches are passed over. */

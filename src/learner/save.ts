@@ -1,9 +1,8 @@
-import { access } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import { loadPth, readSafetensors, saveSafetensors } from '../nn/index.js'
+import { exists, loadPth, reading, readSafetensors, saveSafetensors } from '../nn/index.js'
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import type { Learner } from './learner.js'
@@ -90,19 +89,12 @@ export async function saveLearner(learn: Learner, name: string, options: SaveOpt
   return file
 }
 
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
-}
-
 /** The file of that name: as it is, or with one of the extensions. */
 async function findModel(path: string): Promise<string> {
   const candidates = ['.safetensors', '.pth', '.pt'].includes(extname(path))
     ? [path]
     : [path + EXTENSION, `${path}.pth`]
-  for (const candidate of candidates) if (await exists(candidate)) return candidate
+  for (const candidate of candidates) if (await reading(candidate, () => exists(candidate))) return candidate
   throw new TorchLearnerError('ERR_NOT_FOUND', `There is no file ${candidates.join(' or ')}`)
 }
 

@@ -1,7 +1,8 @@
+import { inputCount } from '../data/index.js'
 import { TorchLearnerError } from '../native/index.js'
 import { type AnyModule, keepModes, type Module } from '../nn/index.js'
 import { mark, noGrad, rng, scope, Tensor } from '../tensor/index.js'
-import { batches, inputCount } from './data.js'
+import { batches } from './data.js'
 import { Learner } from './learner.js'
 
 /** What a table of layers shows of one. */

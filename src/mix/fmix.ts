@@ -60,22 +60,28 @@ export interface FmixDrawOptions extends DrawOptions {
   decayPower?: number
 }
 
-let lastFade: { key: string; values: Float32Array } | null = null
+/** By how much each frequency of a picture is weakened, `(H, W / 2 + 1)`. */
+type Fade = (H: number, W: number, power: number) => Float32Array
 
-/** By how much each frequency of a picture is weakened, `(H, W / 2 + 1)`; kept, since pictures seldom change their size. */
 function fade(H: number, W: number, power: number): Float32Array {
-  const key = `${H} ${W} ${power}`
-  if (lastFade?.key === key) return lastFade.values
   const columns = Math.floor(W / 2) + 1
   const lowest = 1 / Math.max(H, W)
-  const values = Float32Array.from({ length: H * columns }, (_, i) => {
+  return Float32Array.from({ length: H * columns }, (_, i) => {
     const row = Math.floor(i / columns)
     const fy = (row < H / 2 ? row : row - H) / H
     const fx = (i % columns) / W
     return Math.max(Math.hypot(fy, fx), lowest) ** -power
   })
-  lastFade = { key, values }
-  return values
+}
+
+/** @internal A {@link Fade} that keeps what it gave last, for who draws often: pictures seldom change their size. */
+export function keptFade(): Fade {
+  let last: { key: string; values: Float32Array } | null = null
+  return (H, W, power) => {
+    const key = `${H} ${W} ${power}`
+    if (last?.key !== key) last = { key, values: fade(H, W, power) }
+    return last.values
+  }
 }
 
 function noise(shape: number[], random: MixRandom): Tensor {
@@ -87,10 +93,11 @@ function noise(shape: number[], random: MixRandom): Tensor {
 }
 
 /** The `kept` brightest pixels of a random picture of low frequencies. */
-function blob(H: number, W: number, kept: number, power: number, random: MixRandom): Tensor {
+function blob(H: number, W: number, kept: number, weights: Float32Array, random: MixRandom): Tensor {
   const columns = Math.floor(W / 2) + 1
-  const weights = tensor(fade(H, W, power), { shape: [H, columns, 1] })
-  const spectrum = noise([H, columns, 2], random).mul(weights).viewAsComplex()
+  const spectrum = noise([H, columns, 2], random)
+    .mul(tensor(weights, { shape: [H, columns, 1] }))
+    .viewAsComplex()
   const picture = spectrum.fftIrfft2([H, W])
   const [, brightest] = picture.flatten().topk(kept)
   return zeros([H * W], { dtype: 'bool' })
@@ -118,6 +125,18 @@ export function drawFmix(
   alpha: number,
   options: FmixDrawOptions = {},
 ): FmixDraw | null {
+  return drawFmixWith(fade, n, W, H, alpha, options)
+}
+
+/** @internal {@link drawFmix} with a {@link keptFade}. */
+export function drawFmixWith(
+  fadeOf: Fade,
+  n: number,
+  W: number,
+  H: number,
+  alpha: number,
+  options: FmixDrawOptions,
+): FmixDraw | null {
   knownOptions('drawFmix', options, [...DRAW_OPTIONS, 'decayPower'])
   const { decayPower = 3, ...rest } = options
   const { random = defaultRandom } = rest
@@ -133,7 +152,8 @@ export function drawFmix(
   const keptOf = (group: number) => Math.round(shares.values[group] * H * W)
   const kept = spread(shares, keptOf, H * W)
   const whole = ones([H, W], { dtype: 'bool' })
-  const masks = spread(shares, group => blob(H, W, keptOf(group), decayPower, random), whole)
+  const weights = fadeOf(H, W, decayPower)
+  const masks = spread(shares, group => blob(H, W, keptOf(group), weights, random), whole)
   return {
     mask: masks.length === 1 ? masks[0] : stack(masks),
     lam: Float32Array.from(kept, pixels => pixels / (H * W)),

@@ -31,7 +31,7 @@ export {
   cutmix,
   drawCutmix,
 } from './cutmix.js'
-export { drawFmix, type FmixDraw, type FmixDrawOptions, fmix } from './fmix.js'
+export { drawFmix, drawFmixWith, type FmixDraw, type FmixDrawOptions, fmix, keptFade } from './fmix.js'
 export { type MixedLossOptions, mixedLoss, smoothed } from './mixed-loss.js'
 export { type MixWeights, mixup, type Partners, partnersOf } from './mixup.js'
 export {

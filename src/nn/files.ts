@@ -11,6 +11,17 @@ export function checkFile(file: unknown, name = 'file'): asserts file is string 
   if (typeof file !== 'string' || file === '' || file.includes('\0')) throw invalidArgument(name, 'a path', file)
 }
 
+/** Whether there is a file or folder of that path; throws where the system can't tell. */
+export async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
+      throw error
+    },
+  )
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota of disk space is used up',

@@ -1,5 +1,5 @@
 // What the other folders of src/ may use. What users get of it, src/index.ts lists.
-export { checkTarget, reading, writing } from './files.js'
+export { checkTarget, exists, reading, writing } from './files.js'
 export { lossPair } from './functional.js'
 export { keepModes } from './modes.js'
 export * from './nn.js'
