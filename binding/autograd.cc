@@ -13,10 +13,10 @@ napi_value get_grad(Environment& environment, napi_env env, napi_callback_info i
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
   const Origin origin = read_origin(env, args[1]);
   environment.stream.wait(environment.stream.last());
-  environment.await_slot(slot);
-  ErrorPtr error = environment.stream.error_of(*slot);
+  environment.await_slot(slot, origin);
+  ErrorPtr error = environment.stream.error_of(*slot, environment.stream.last() + 1);
   if (!error) error = environment.failures->take(origin, Failures::Reach::kPlace);
-  if (error) environment.report(error);
+  if (error) environment.report(error, origin);
   const at::Tensor& grad = slot->value.grad();
   if (!grad.defined()) return to_js(env, -1.0);
   return to_js(env, environment.put(grad));

@@ -90,19 +90,19 @@ napi_value call_for_values(Environment& environment, napi_env env, const OpOverl
     auto type = classify_type(result.real_type());
     lists &= type == ArgType::kTensor || type == ArgType::kTensorList;
   }
+  const Origin origin = task.origin;
   if (lists) {
     auto results = std::make_shared<std::vector<c10::IValue>>();
     auto* holder = environment.fresh(task);  // carries the error, if there is one
     task.run = [results](Task& done) { *results = done.results; };
     uint64_t seq = environment.push(std::move(task));
     environment.stream.wait(seq);
-    ErrorPtr error = holder->live_error() ? *holder->live_error() : nullptr;
+    ErrorPtr error = holder->error;
     environment.stream.drop(holder);
-    if (error) environment.report(error);
+    if (error) environment.report(error, origin);
     return results->size() == 1 ? to_js(environment, (*results)[0])
                                 : to_js(environment, c10::ivalue::Tuple::create(*results));
   }
-  const Origin origin = task.origin;
   auto completion = std::make_unique<Completion>();
   Completion* raw = completion.get();
   napi_value promise = environment.promise(raw);

@@ -86,8 +86,9 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
       }
       if (ok && value == nullptr) napi_get_undefined(env, &value);
     } else {
-      const OpError& error = *completion->error;
-      value = Environment::of(env).make_error(env, error.code, error.message, error.op, error.origin);
+      const ErrorText& what = *completion->error->what;
+      Environment::of(env).tell(completion->error, completion->origin);
+      value = Environment::of(env).make_error(env, what.code, what.message, what.op, what.origin);
     }
     if (ok) {
       napi_resolve_deferred(env, completion->deferred, value);
@@ -275,7 +276,7 @@ uint64_t Environment::push(Task&& task) {
 void Environment::settle_if_synchronous() {
   if (!synchronous) return;
   stream.wait(stream.last());
-  if (auto error = stream.take_failed()) report(error);
+  if (auto error = stream.take_failed()) report(error, error->what->origin);
 }
 
 napi_value Environment::promise(Completion* completion) {
@@ -309,15 +310,16 @@ void Environment::throw_error(napi_env env, const std::string& code, const std::
   napi_throw(env, make_error(env, code, message, op, origin));
 }
 
-void Environment::report(const ErrorPtr& error) {
-  failures->tell(error);
-  throw_error(env, error->code, error->message, error->op, error->origin);
+void Environment::report(const ErrorPtr& error, Origin origin) {
+  tell(error, origin);
+  const ErrorText& what = *error->what;
+  throw_error(env, what.code, what.message, what.op, what.origin);
   throw PendingJsException{};
 }
 
-void Environment::await_slot(Slot* slot) {
+void Environment::await_slot(Slot* slot, Origin origin) {
   if (!stream.reached(slot->seq)) stream.wait(slot->seq);
-  if (const ErrorPtr* error = slot->live_error()) report(*error);
+  if (const ErrorPtr* error = slot->live_error(stream.last() + 1)) report(*error, origin);
   if (!slot->value.defined()) {
     throw Misuse("ERR_STATE", "This tensor has no value: the operator left that result undefined.");
   }

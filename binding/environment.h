@@ -10,6 +10,7 @@ namespace torch_learner {
 struct Completion {
   napi_deferred deferred = nullptr;
   ErrorPtr error;
+  Origin origin = 0;                          // of who waits for it
   std::function<napi_value(napi_env)> build;  // makes the promise's value
   std::function<void(napi_env)> cleanup;      // runs in any case, last
 };
@@ -57,9 +58,11 @@ struct Environment {
                    Origin origin = 0);
   napi_value make_error(napi_env env, const std::string& code, const std::string& message, const std::string& op,
                         Origin origin = 0);
-  // Waits until the slot's value is there; throws its error.
-  void await_slot(Slot* slot);
-  void report(const ErrorPtr& error);
+  // Waits until the slot's value is there; throws its error to who reads at this origin.
+  void await_slot(Slot* slot, Origin origin);
+  // On the JavaScript thread: who reads at this origin is told.
+  void tell(const ErrorPtr& error, Origin origin) { failures->tell(error, origin, stream.last()); }
+  void report(const ErrorPtr& error, Origin origin);
   // Tells V8 how much memory its tensors hold, whenever that has changed by some megabytes.
   void account(napi_env env);
 

@@ -12,17 +12,35 @@ struct Run;
 using Origin = uint64_t;
 constexpr uint32_t run_of(Origin origin) { return static_cast<uint32_t>(origin >> 24); }
 
-// What a failed operator leaves behind. Shared by every slot that it poisons, so that the first reader can mark it as
-// told for all of them. Made by Failures, which also hears of one that was never told.
-struct OpError {
+// What is said of an operator that failed.
+struct ErrorText {
   std::string code;
   std::string message;
   std::string op;
   Origin origin = 0;
-  uint64_t number = 0;  // in the order in which they happened
+};
+
+// What a failed operator leaves behind, in every slot that it poisons: whoever reads one of them tells it. There are
+// three kinds: an operator failed; an in-place operator wasn't run because of `causes`, so that its target is out of
+// date; a result depends on several `causes` and has nothing of its own to tell. Made by Failures, which also hears of
+// one that was never told.
+struct OpError {
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  std::shared_ptr<const ErrorText> what;
+  bool in_place = false;  // its operator was to change something in place
+  bool joint = false;     // of the third kind
+  uint64_t number = 0;    // in the order in which they happened
   std::shared_ptr<Run> run;
-  std::vector<std::shared_ptr<OpError>> joined;  // told together with this one; guarded by Failures
-  std::atomic<bool> told{false};
+  std::vector<std::shared_ptr<OpError>> causes;  // told together with this one
+  std::atomic<bool> told{false};                 // somebody was told
+  std::atomic<bool> claimed{false};              // its run is being told
+  // The last task that was recorded when its own run was told: those after it may use what it has poisoned in place,
+  // which is as it was before.
+  std::atomic<uint64_t> told_own{kNever};
+
+  // Whether the task of this number may use again what was poisoned in place.
+  bool lifted(uint64_t task) const;
 };
 using ErrorPtr = std::shared_ptr<OpError>;
 

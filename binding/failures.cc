@@ -9,13 +9,77 @@ namespace torch_learner {
 
 namespace {
 
-constexpr size_t kHeld = 1024;   // untold errors that a run holds on to
-constexpr size_t kKinds = 32;    // different errors on their way to JavaScript
-constexpr size_t kJoined = 256;  // errors that are told with another one
+constexpr size_t kHeld = 1024;  // untold errors that a run holds on to
+constexpr size_t kKinds = 32;   // different errors on their way to JavaScript
+constexpr size_t kCauses = 256;
 
-bool untold(const ErrorPtr& error) { return error && !error->told.load(std::memory_order_acquire); }
+bool told(const OpError& error) { return error.told.load(std::memory_order_acquire); }
+bool told_own(const OpError& error) { return error.told_own.load(std::memory_order_acquire) != OpError::kNever; }
+
+// Whether its run is still to be told, by what it takes.
+bool due(const OpError& error, bool in_place) {
+  return !(in_place ? told_own(error) : told(error)) && !error.claimed.load(std::memory_order_acquire);
+}
+
+// Whether the end of its last handle is the last chance to say it.
+bool owed(const OpError& error, const Run* program) {
+  if (told(error) || error.joint) return false;
+  if (error.causes.empty()) return true;
+  if (error.run.get() == program) return false;
+  // what it comes from is owed itself, or was told: there, if it is of the same run
+  return std::all_of(error.causes.begin(), error.causes.end(),
+                     [&](const ErrorPtr& cause) { return told(*cause) && cause->run != error.run; });
+}
+
+template <typename Visit>
+void with_causes(OpError& error, Visit visit) {
+  std::unordered_set<const OpError*> seen;
+  std::vector<OpError*> next{&error};
+  while (!next.empty()) {
+    OpError* one = next.back();
+    next.pop_back();
+    if (!seen.insert(one).second || !visit(*one)) continue;
+    for (const ErrorPtr& cause : one->causes) next.push_back(cause.get());
+  }
+}
+
+void mark(OpError& error, const Run* reader, uint64_t task) {
+  with_causes(error, [&](OpError& one) {
+    one.told.store(true, std::memory_order_release);
+    bool own = !one.run || one.run->over.load(std::memory_order_relaxed);
+    for (const Run* run = reader; run != nullptr && !own; run = run->parent.get()) own = run == one.run.get();
+    uint64_t never = OpError::kNever;
+    if (own) one.told_own.compare_exchange_strong(never, task, std::memory_order_acq_rel);
+    return true;
+  });
+}
+
+// A chain of causes may be long: its end must not be a recursion.
+void dispose(std::unique_ptr<OpError> error) {
+  thread_local std::vector<ErrorPtr>* under_way = nullptr;
+  if (under_way != nullptr) {
+    std::move(error->causes.begin(), error->causes.end(), std::back_inserter(*under_way));
+    return;
+  }
+  std::vector<ErrorPtr> rest = std::move(error->causes);
+  under_way = &rest;
+  error.reset();
+  while (!rest.empty()) {
+    ErrorPtr one = std::move(rest.back());
+    rest.pop_back();
+    one.reset();
+  }
+  under_way = nullptr;
+}
 
 }  // namespace
+
+bool OpError::lifted(uint64_t task) const {
+  const uint64_t at = told_own.load(std::memory_order_acquire);
+  if (at != kNever) return task > at;
+  return run && (run->excused.load(std::memory_order_acquire) ||
+                 (run->over.load(std::memory_order_acquire) && told.load(std::memory_order_acquire)));
+}
 
 // References that are given up are collected in a `bin` that outlives the lock: the last one to an untold error ends in
 // lost(), which takes the lock itself.
@@ -25,29 +89,28 @@ Failures::Failures(std::function<void()> announce) : announce_(std::move(announc
   auto silent = std::make_shared<Run>();
   silent->over = silent->silent = true;
   runs_[kSilentRun] = std::move(silent);
+  program_->over = true;  // nobody waits for its end
 }
 
-void Failures::begin(uint32_t run) {
+void Failures::begin(uint32_t number, uint32_t parent) {
+  auto run = std::make_shared<Run>();
   std::lock_guard lock(mutex_);
-  runs_[run] = std::make_shared<Run>();
+  auto found = runs_.find(parent);
+  run->parent = found == runs_.end() || found->second->silent ? program_ : found->second;
+  runs_[number] = std::move(run);
 }
 
-void Failures::end(uint32_t number, bool silent) {
+void Failures::end(uint32_t number, bool excused) {
   Bin bin;
   std::lock_guard lock(mutex_);
   auto found = runs_.find(number);
   if (found == runs_.end() || number == kSilentRun) return;
   Run& run = *found->second;
-  for (Run::Entry& entry : run.entries) {
-    ErrorPtr error = entry.held ? std::move(entry.held) : entry.open.lock();
-    if (!error) continue;
-    if (silent) mark(error);
-    bin.push_back(std::move(error));
-  }
+  for (Run::Entry& entry : run.entries) bin.push_back(std::move(entry.held));
   count_ -= run.entries.size();
   run.entries.clear();
+  if (excused) run.excused = true;
   run.over = true;
-  run.silent = silent;
   runs_.erase(found);
 }
 
@@ -64,25 +127,30 @@ void Failures::close() {
   count_ = 0;
 }
 
+std::shared_ptr<Run> Failures::run_at(Origin origin) const {
+  auto found = runs_.find(run_of(origin));
+  return found == runs_.end() ? program_ : found->second;
+}
+
 ErrorPtr Failures::own(OpError* error) {
   return ErrorPtr(error, [failures = weak_from_this()](OpError* last) {
-    auto here = last->told.load(std::memory_order_acquire) ? nullptr : failures.lock();
+    auto here = last->joint || told(*last) ? nullptr : failures.lock();
     if (here) {
       here->lost(last);
     } else {
-      delete last;
+      dispose(std::unique_ptr<OpError>(last));
     }
   });
 }
 
-ErrorPtr Failures::adopt(std::unique_ptr<OpError> made) {
+ErrorPtr Failures::adopt(ErrorText failure) {
   Bin bin;
-  ErrorPtr error = own(made.release());
+  ErrorPtr error = own(new OpError);
   std::lock_guard lock(mutex_);
   error->number = ++last_;
-  auto found = runs_.find(run_of(error->origin));
-  error->run = found == runs_.end() ? program_ : found->second;
-  if (!error->run->silent) add(*error->run, {error->origin, nullptr, error, false}, bin);
+  error->run = run_at(failure.origin);
+  error->what = std::make_shared<const ErrorText>(std::move(failure));
+  if (!error->run->silent) add(*error->run, {error->what->origin, nullptr, error, false}, bin);
   return error;
 }
 
@@ -91,7 +159,7 @@ void Failures::add(Run& run, Run::Entry entry, Bin& bin) {
     std::vector<Run::Entry> rest;
     for (Run::Entry& known : run.entries) {
       ErrorPtr error = known.held ? known.held : known.open.lock();
-      const bool keep = untold(error);
+      const bool keep = error && due(*error, known.in_place);
       bin.push_back(std::move(error));
       if (keep) {
         rest.push_back(std::move(known));
@@ -111,45 +179,75 @@ void Failures::add(Run& run, Run::Entry entry, Bin& bin) {
   count_++;
 }
 
-void Failures::in_place(const ErrorPtr& error, Origin origin) {
+// With the lock held.
+ErrorPtr Failures::derived(const std::shared_ptr<Run>& run, std::initializer_list<ErrorPtr> causes) {
+  ErrorPtr error = own(new OpError);
+  error->number = ++last_;
+  error->run = run;
+  error->what = (*causes.begin())->what;
+  // Left out are errors that have nothing to tell beside their own causes: otherwise chains of them grow for ever where
+  // run after run works on the same spoiled memory.
+  auto passes_on = [&](const OpError& one) {
+    return one.joint || (!one.causes.empty() && one.run->over && !one.run->silent && one.run != program_);
+  };
+  auto& known = error->causes;
+  std::vector<ErrorPtr> next(causes);
+  while (!next.empty() && known.size() < kCauses) {
+    ErrorPtr cause = std::move(next.back());
+    next.pop_back();
+    if (passes_on(*cause)) {
+      next.insert(next.end(), cause->causes.begin(), cause->causes.end());
+    } else if (std::find(known.begin(), known.end(), cause) == known.end()) {
+      known.push_back(std::move(cause));
+    }
+  }
+  return error;
+}
+
+void Failures::in_place(const ErrorPtr& error) {
   Bin bin;
   std::lock_guard lock(mutex_);
-  auto found = runs_.find(run_of(origin));
-  // outside of runs the poisoned memory alone holds it
-  if (found == runs_.end() || found->second->silent || !untold(error)) return;
-  add(*found->second, {origin, error, {}, true}, bin);
+  error->in_place = true;
+  // outside of runs that end, the poisoned memory alone holds it
+  if (!error->run->silent && error->run != program_) add(*error->run, {error->what->origin, error, {}, true}, bin);
 }
 
-void Failures::join(const ErrorPtr& error, const ErrorPtr& other) {
-  if (error == other) return;
+ErrorPtr Failures::in_place(const ErrorPtr& cause, Origin origin) {
+  Bin bin;
   std::lock_guard lock(mutex_);
-  std::unordered_set<const OpError*> seen;
-  std::vector<const OpError*> next{other.get()};
-  while (!next.empty()) {  // no rings: the two would keep each other for ever
-    const OpError* one = next.back();
-    next.pop_back();
-    if (one == error.get()) return;
-    if (!seen.insert(one).second) continue;
-    for (const ErrorPtr& joined : one->joined) next.push_back(joined.get());
-  }
-  auto& joined = error->joined;
-  if (joined.size() >= kJoined || std::find(joined.begin(), joined.end(), other) != joined.end()) return;
-  joined.push_back(other);
+  ErrorPtr error = derived(run_at(origin), {cause});
+  error->in_place = true;
+  if (!error->run->silent && error->run != program_) add(*error->run, {origin, error, {}, true}, bin);
+  return error;
 }
 
-void Failures::mark(const ErrorPtr& error) {
-  std::vector<OpError*> next{error.get()};
-  while (!next.empty()) {
-    OpError* one = next.back();
-    next.pop_back();
-    if (one->told.exchange(true, std::memory_order_acq_rel)) continue;
-    for (const ErrorPtr& joined : one->joined) next.push_back(joined.get());
-  }
-}
-
-void Failures::tell(const ErrorPtr& error) {
+bool Failures::covers(const ErrorPtr& error, Origin origin, uint64_t task) {
   std::lock_guard lock(mutex_);
-  mark(error);
+  const Run* run = run_at(origin).get();
+  bool found = false;
+  with_causes(*error, [&](OpError& one) {
+    found |= one.run.get() == run && one.in_place && !one.lifted(task);
+    return !found;
+  });
+  return found;
+}
+
+ErrorPtr Failures::join(const ErrorPtr& first, const ErrorPtr& second) {
+  if (first == second) return first;
+  std::lock_guard lock(mutex_);
+  auto has = [](const OpError& joint, const ErrorPtr& one) {
+    return joint.joint && std::find(joint.causes.begin(), joint.causes.end(), one) != joint.causes.end();
+  };
+  if (has(*first, second) || (first->joint && first->causes.size() >= kCauses)) return first;
+  if (has(*second, first)) return second;
+  ErrorPtr joint = derived(program_, {first, second});
+  joint->joint = true;
+  return joint;
+}
+
+void Failures::tell(const ErrorPtr& error, Origin reader, uint64_t task) {
+  std::lock_guard lock(mutex_);
+  mark(*error, run_at(reader).get(), task);
 }
 
 ErrorPtr Failures::take(Origin origin, Reach reach) {
@@ -163,10 +261,10 @@ ErrorPtr Failures::take(Origin origin, Reach reach) {
     if (reach == Reach::kPlace && !(entry.in_place && entry.origin == origin)) continue;
     if (reach == Reach::kRun && !entry.held) continue;
     ErrorPtr error = entry.held ? entry.held : entry.open.lock();
-    if (untold(error) && (!first || error->number < first->number)) first = error;
+    if (error && due(*error, entry.in_place) && (!first || error->number < first->number)) first = error;
     bin.push_back(std::move(error));
   }
-  if (first) mark(first);
+  if (first) first->claimed.store(true, std::memory_order_release);
   return first;
 }
 
@@ -178,26 +276,29 @@ void Failures::lost(OpError* error) {
     Bin bin;
     std::lock_guard lock(mutex_);
     const std::shared_ptr<Run> run = error->run;
-    if (closed_ || run->silent) return;
-    if (run == program_ || run->over) {
-      announce = unread_.empty() && left_out_ == 0;
-      note(*error);
-    } else {
-      Origin origin = error->origin;
-      add(*run, {origin, own(owned.release()), {}, false}, bin);
+    if (!closed_ && !run->silent && !run->excused && owed(*error, program_.get())) {
+      if (run->over) {
+        announce = unread_.empty() && left_out_ == 0;
+        note(*error);
+      } else {
+        Origin origin = error->what->origin;
+        add(*run, {origin, own(owned.release()), {}, false}, bin);
+      }
     }
   }
+  if (owned) dispose(std::move(owned));
   if (announce) announce_();
 }
 
 void Failures::note(const OpError& error) {
+  const ErrorText& what = *error.what;
   for (Unread& known : unread_) {
-    if (known.origin != error.origin || known.message != error.message || known.code != error.code) continue;
+    if (known.origin != what.origin || known.message != what.message || known.code != what.code) continue;
     known.count++;
     return;
   }
   if (unread_.size() < kKinds) {
-    unread_.push_back({error.code, error.message, error.op, error.origin, 1});
+    unread_.push_back({what.code, what.message, what.op, what.origin, 1});
   } else {
     left_out_++;
   }
@@ -212,20 +313,23 @@ std::vector<Unread> Failures::take_unread() {
 
 std::vector<Unread> Failures::take_everything() {
   {
+    Bin untold;
     Bin bin;
     std::lock_guard lock(mutex_);
     auto gather = [&](Run& run) {
       for (Run::Entry& entry : run.entries) {
         ErrorPtr error = entry.held ? entry.held : entry.open.lock();
-        if (untold(error)) {
-          note(*error);
-          mark(error);
-        }
+        if (error && owed(*error, program_.get())) untold.push_back(error);
         bin.push_back(std::move(error));
       }
     };
     gather(*program_);
     for (auto& [number, run] : runs_) gather(*run);
+    for (const ErrorPtr& error : untold) {
+      if (told(*error)) continue;
+      note(*error);
+      mark(*error, error->run.get(), 0);
+    }
   }
   return take_unread();
 }
@@ -241,18 +345,18 @@ void PoisonedMemory::add(const at::Tensor& tensor, const ErrorPtr& error) {
   size_.store(entries_.size(), std::memory_order_release);
 }
 
-ErrorPtr PoisonedMemory::find(const at::Tensor& tensor) {
+ErrorPtr PoisonedMemory::find(const at::Tensor& tensor, uint64_t task) {
   if (empty() || !tensor.defined() || !tensor.has_storage()) return nullptr;
   std::lock_guard lock(mutex_);
   auto found = entries_.find(tensor.storage().unsafeGetStorageImpl());
-  return found != entries_.end() && untold(found->second.error) ? found->second.error : nullptr;
+  return found != entries_.end() && !found->second.error->lifted(task) ? found->second.error : nullptr;
 }
 
-void PoisonedMemory::sweep() {
+void PoisonedMemory::sweep(uint64_t task) {
   std::vector<Entry> bin;  // released without the lock
   std::lock_guard lock(mutex_);
   for (auto it = entries_.begin(); it != entries_.end();) {
-    if (untold(it->second.error) && it->second.storage.use_count() > 0) {
+    if (!it->second.error->lifted(task) && it->second.storage.use_count() > 0) {
       ++it;
     } else {
       bin.push_back(std::move(it->second));

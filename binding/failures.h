@@ -1,5 +1,5 @@
-// Who hears of an operator that failed: whoever reads what depends on it; else the run that it belongs to; else, when
-// nobody can read it any more, the program.
+// Who hears of an operator that failed: whoever reads what depends on it; and the run that it belongs to, where it was
+// to change something in place; else, when nobody can read it any more, the program.
 #pragma once
 
 #include <unordered_map>
@@ -16,8 +16,10 @@ struct Run {
     std::weak_ptr<OpError> open;  // somebody may still read it
     bool in_place = false;
   };
-  bool over = false;
-  bool silent = false;  // abandoned, or its failure is known already
+  std::shared_ptr<Run> parent;       // the run that it was started in: hears of what this one rejects with
+  std::atomic<bool> over{false};     // whoever is told, nobody else needs to be
+  std::atomic<bool> excused{false};  // it ended with a failure that is known: what else failed in it needn't be told
+  bool silent = false;               // nobody may ever want what it makes
   std::vector<Entry> entries;
   size_t prune_at = 64;
 };
@@ -37,20 +39,26 @@ class Failures : public std::enable_shared_from_this<Failures> {
   // Called, from any thread, when there is something for take_unread().
   explicit Failures(std::function<void()> announce);
 
-  void begin(uint32_t run);
-  // In the order of the stream. `silent`: what is untold need not be told, as the run's own end says enough.
-  void end(uint32_t run, bool silent);
+  void begin(uint32_t run, uint32_t parent);
+  // In the order of the stream. `excused`: what is untold need not be told, as the run's own end says enough.
+  void end(uint32_t run, bool excused);
   void close();
 
-  ErrorPtr adopt(std::unique_ptr<OpError> error);
-  // An operator has failed in place, by an error of its own or one of its inputs.
-  void in_place(const ErrorPtr& error, Origin origin);
-  // Something depends on both: whoever is told the one has heard of both.
-  void join(const ErrorPtr& error, const ErrorPtr& other);
-  void tell(const ErrorPtr& error);
+  // An operator has failed.
+  ErrorPtr adopt(ErrorText failure);
+  // That operator was to change something in place: its run must hear of it.
+  void in_place(const ErrorPtr& error);
+  // An in-place operator, recorded at this origin, can't run because of `cause`: the error for what it was to change.
+  ErrorPtr in_place(const ErrorPtr& cause, Origin origin);
+  // Whether whoever is told of `error` hears of an in-place failure of the origin's run that task can't overlook.
+  bool covers(const ErrorPtr& error, Origin origin, uint64_t task);
+  // For what depends on both.
+  ErrorPtr join(const ErrorPtr& first, const ErrorPtr& second);
+  // Somebody who reads at this origin is told, after the stream's task of that number was recorded.
+  void tell(const ErrorPtr& error, Origin reader, uint64_t task);
 
-  // Which of a run's untold errors a reader is told beside what it depends on: those of in-place operators at the same
-  // place; those which nobody can read, too, wherever in the run; all, at the run's end.
+  // Which of its own errors a run is told beside what it reads: those of in-place operators at the same place; those
+  // which nobody can read, too, wherever in the run; all, at the run's end. Each is given once, to be told.
   enum class Reach : uint8_t { kPlace, kRun, kAll };
   ErrorPtr take(Origin origin, Reach reach);
 
@@ -62,8 +70,9 @@ class Failures : public std::enable_shared_from_this<Failures> {
  private:
   void lost(OpError* error);
   ErrorPtr own(OpError* error);
+  ErrorPtr derived(const std::shared_ptr<Run>& run, std::initializer_list<ErrorPtr> causes);
+  std::shared_ptr<Run> run_at(Origin origin) const;
   void note(const OpError& error);
-  void mark(const ErrorPtr& error);
   void add(Run& run, Run::Entry entry, std::vector<ErrorPtr>& bin);
 
   std::function<void()> announce_;
@@ -78,14 +87,15 @@ class Failures : public std::enable_shared_from_this<Failures> {
 };
 
 // The memory that failed in-place operators were to change: it is poisoned for whoever uses it, under whatever name,
-// until somebody has been told. For the stream's thread, but for `find`.
+// until its own run has been told. For the stream's thread, but for `find`.
 class PoisonedMemory {
  public:
   bool empty() const { return size_.load(std::memory_order_acquire) == 0; }
   void add(const at::Tensor& tensor, const ErrorPtr& error);
-  ErrorPtr find(const at::Tensor& tensor);
-  // Forgets what has been told or whose memory is gone.
-  void sweep();
+  // `task`: the number of whoever uses it
+  ErrorPtr find(const at::Tensor& tensor, uint64_t task);
+  // Forgets what tasks from this number on may use again, and memory that is gone.
+  void sweep(uint64_t task);
   size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:

@@ -22,8 +22,8 @@ napi_value Job::start(Environment& environment, napi_env env, std::shared_ptr<Jo
     environment.jobs.add(job);
   } catch (const std::exception& error) {
     job->completion_->error = std::make_shared<OpError>();
-    job->completion_->error->code = "ERR_OUT_OF_MEMORY";
-    job->completion_->error->message = std::string("No thread can be started for it: ") + error.what();
+    job->completion_->error->what = std::make_shared<ErrorText>(
+        ErrorText{"ERR_OUT_OF_MEMORY", std::string("No thread can be started for it: ") + error.what(), "", 0});
     job->done();
   }
   return promise;

@@ -88,7 +88,7 @@ napi_value generator(Environment&, napi_env env, napi_callback_info info) {
                      [](napi_env, void* data, void*) { delete static_cast<at::Generator*>(data); });
 }
 
-// randomState() -> handle of the default CPU generator's state; setRandomState(handle)
+// randomState() -> handle of the default CPU generator's state; setRandomState(handle, origin)
 napi_value random_state(Environment& environment, napi_env env, napi_callback_info) {
   settle(environment);
   at::Generator gen = at::detail::getDefaultCPUGenerator();
@@ -101,9 +101,9 @@ napi_value random_state(Environment& environment, napi_env env, napi_callback_in
 }
 
 napi_value set_random_state(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
+  Args<2> args(env, info);
   Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  environment.await_slot(slot);
+  environment.await_slot(slot, read_origin(env, args[1]));
   environment.stream.wait(environment.stream.last());  // a tensor that is read here may still be written
   at::Generator gen = at::detail::getDefaultCPUGenerator();
   std::lock_guard lock(gen.mutex());

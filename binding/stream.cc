@@ -20,31 +20,27 @@ inline void cpu_relax() {
 #endif
 }
 
-std::unique_ptr<OpError> make_error(const Task& task, const char* code, const std::string& what) {
-  auto error = std::make_unique<OpError>();
-  error->code = code;
-  error->op = task.op ? task.op->name : "";
-  error->message = task.op ? what + " (" + describe_call(task) + ")" : what;
-  error->origin = task.origin;
-  return error;
+ErrorText error_text(const Task& task, const char* code, const std::string& what) {
+  if (task.op == nullptr) return {code, what, "", task.origin};
+  return {code, what + " (" + describe_call(task) + ")", task.op->name, task.origin};
 }
 
-// The error of the exception that is being handled.
-std::unique_ptr<OpError> caught(const Task& task) {
+// What the exception that is being handled says.
+ErrorText caught(const Task& task) {
   try {
     throw;
   } catch (const Misuse& e) {
-    return make_error(task, e.code.c_str(), e.message);
+    return error_text(task, e.code.c_str(), e.message);
   } catch (const c10::OutOfMemoryError& e) {
-    return make_error(task, "ERR_OUT_OF_MEMORY", one_line(e.what_without_backtrace()));
+    return error_text(task, "ERR_OUT_OF_MEMORY", one_line(e.what_without_backtrace()));
   } catch (const c10::Error& e) {
-    return make_error(task, "ERR_OP_FAILED", one_line(e.what_without_backtrace()));
+    return error_text(task, "ERR_OP_FAILED", one_line(e.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
-    return make_error(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
+    return error_text(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
   } catch (const std::exception& e) {
-    return make_error(task, "ERR_OP_FAILED", one_line(e.what()));
+    return error_text(task, "ERR_OP_FAILED", one_line(e.what()));
   } catch (...) {
-    return make_error(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
+    return error_text(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
   }
 }
 
@@ -129,7 +125,7 @@ bool Stream::await_work(uint64_t next) {
     if (found()) return true;
     cpu_relax();
   }
-  if (!memory_.empty()) memory_.sweep();
+  if (!memory_.empty()) memory_.sweep(next + 1);
   std::unique_lock lock(mutex_);
   asleep_.store(true, std::memory_order_seq_cst);
   wake_.wait(lock, [&] { return stopping_.load() || found(); });
@@ -145,9 +141,9 @@ void Stream::loop() {
     if (garbage_.load(std::memory_order_relaxed) != nullptr) sweep();
     if (c == head_.load(std::memory_order_acquire)) continue;
     Task& task = ring_[c % kCapacity];
-    execute(task);
+    execute(task, c + 1);
     finish(task);
-    if (freed_ > memory_.size() + 64) tidy();
+    if (freed_ > memory_.size() + 64) tidy(c + 2);
     tail_.store(c + 1, std::memory_order_seq_cst);
     uint64_t target = waited_for_.load(std::memory_order_seq_cst);
     if (target != 0 && c + 1 >= target) {
@@ -178,9 +174,10 @@ void Stream::set_modes(const Modes& modes) {
   current_ = modes;
 }
 
-void Stream::execute(Task& task) {
-  ErrorPtr error = task.always ? nullptr : poisoned(task);
-  if (!error) {
+void Stream::execute(Task& task, uint64_t number) {
+  ErrorPtr error = task.always ? nullptr : poisoned(task, number);
+  const bool own = !error;
+  if (own) {
     try {
       if (task.modes) set_modes(*task.modes);
       if (task.op != nullptr) {
@@ -196,16 +193,16 @@ void Stream::execute(Task& task) {
     }
     stack_.clear();
   }
-  if (error) poison(task, error);
+  if (error) poison(task, number, std::move(error), own);
 }
 
-ErrorPtr Stream::error_of(const Slot& slot) {
-  if (const ErrorPtr* error = slot.live_error()) return *error;
-  return memory_.find(slot.value);
+ErrorPtr Stream::error_of(const Slot& slot, uint64_t task) {
+  if (const ErrorPtr* error = slot.live_error(task)) return *error;
+  return memory_.find(slot.value, task);
 }
 
-// The error of the first poisoned input, if any. A result depends on all of them: they are told together.
-ErrorPtr Stream::poisoned(const Task& task) {
+// The error of the poisoned inputs, if any. A result depends on all of them: they are told together.
+ErrorPtr Stream::poisoned(const Task& task, uint64_t number) {
   ErrorPtr first;
   const bool clean = memory_.empty();
   const bool values = task.op == nullptr || !task.op->ignores_values;
@@ -213,49 +210,56 @@ ErrorPtr Stream::poisoned(const Task& task) {
     if (clean && !slot.error) return;
     ErrorPtr error;
     if (values) {
-      error = error_of(slot);
+      error = error_of(slot, number);
     } else if (!slot.value.defined()) {
       error = slot.error;
     }
     if (!error) return;
-    if (first) {
-      failures_->join(first, error);
-    } else {
-      first = std::move(error);
-    }
+    first = first ? failures_->join(first, error) : std::move(error);
   });
   return first;
 }
 
-// Results are poisoned for good; what should have been changed in place, until somebody has been told.
-void Stream::poison(Task& task, const ErrorPtr& error) {
+// Results are poisoned for good; what should have been changed in place, until its run has been told. `own`: the
+// operator itself has failed, and not what it was to work with.
+void Stream::poison(Task& task, uint64_t number, ErrorPtr error, bool own) {
+  c10::SmallVector<std::pair<Slot*, at::Tensor>, 4> targets;  // a slot, or memory alone
+  for (Slot* slot : task.in_place) targets.emplace_back(slot, slot->value);
+  if (task.op != nullptr && task.op->return_alias.empty() && task.in_place.empty()) {
+    // no results and no targets: it was to change the tensor that it is called on, and a backward also the leaves
+    const bool has_self = !task.args.empty() && task.args[0].kind == Arg::Kind::kTensor;
+    if (has_self) targets.emplace_back(task.args[0].slot, task.args[0].slot->value);
+    if (has_self && task.op->is_backward) {
+      for (at::Tensor& leaf : leaves_of(task.args[0].slot->value)) targets.emplace_back(nullptr, std::move(leaf));
+    }
+  }
+  bool fresh = own;  // whether `error` is one that the run will hear of
+  if (own && !targets.empty()) failures_->in_place(error);
+  for (auto& [slot, tensor] : targets) {
+    if (slot != nullptr && slot->error && !slot->passing) {  // it never had a value, and now depends on all this, too
+      if (!own) slot->error = error;
+      continue;
+    }
+    const ErrorPtr known = slot != nullptr ? error_of(*slot, number) : memory_.find(tensor, number);
+    if (known && (own || failures_->covers(known, task.origin, number))) continue;
+    if (!std::exchange(fresh, true)) error = failures_->in_place(error, task.origin);
+    if (slot != nullptr) {
+      slot->error = error;
+      slot->passing = true;
+    }
+    memory_.add(tensor, error);
+  }
+  // of a tensor without a value it isn't known to which leaves it would have gone
+  if (!fresh && task.op != nullptr && task.op->is_backward) error = failures_->in_place(error, task.origin);
   for (Slot* slot : task.outs) {
     slot->value.reset();
     slot->error = error;
   }
-  bool in_place = false;
-  auto target = [&](Slot& slot) {
-    in_place = true;
-    if (slot.live_error()) return;
-    slot.error = error;
-    slot.passing = true;
-    memory_.add(slot.value, error);
-  };
-  for (Slot* slot : task.in_place) target(*slot);
-  if (task.op != nullptr && task.op->return_alias.empty() && task.in_place.empty()) {
-    // no results and no targets: it was to change the tensor that it is called on, and a backward also the leaves
-    const bool has_self = !task.args.empty() && task.args[0].kind == Arg::Kind::kTensor;
-    if (has_self) target(*task.args[0].slot);
-    if (has_self && task.op->is_backward) {
-      for (const at::Tensor& leaf : leaves_of(task.args[0].slot->value)) memory_.add(leaf, error);
-    }
-  }
-  if (in_place) failures_->in_place(error, task.origin);
 }
 
-void Stream::tidy() {
+void Stream::tidy(uint64_t number) {
   if (garbage_.load(std::memory_order_acquire) != nullptr) sweep();
-  if (!memory_.empty()) memory_.sweep();
+  if (!memory_.empty()) memory_.sweep(number);
   freed_ = 0;
 }
 

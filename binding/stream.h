@@ -17,10 +17,10 @@ struct Slot {
   bool passing = false;  // the error came from a failed in-place operator on this tensor
   Slot* next = nullptr;  // in a list of slots to be freed or used again
 
-  // The error a reader must see, if any. A failed in-place operator leaves its target as it was, so once somebody has
-  // been told, the target is usable again.
-  const ErrorPtr* live_error() const {
-    if (!error || (passing && error->told.load(std::memory_order_acquire))) return nullptr;
+  // The error that the task of this number must see, if any. A failed in-place operator leaves its target as it was, so
+  // once its run has been told, the target is usable again.
+  const ErrorPtr* live_error(uint64_t task) const {
+    if (!error || (passing && error->lifted(task))) return nullptr;
     return &error;
   }
 };
@@ -95,10 +95,10 @@ class Stream {
   // and returns false when it still runs: the stream must then live as long as the process.
   bool stop(std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
-  // The error that a reader of this slot must see, the memory's included; once its task has run.
-  ErrorPtr error_of(const Slot& slot);
+  // The error that a task of this number must see which uses the slot, the memory's included; once the slot's has run.
+  ErrorPtr error_of(const Slot& slot, uint64_t task);
   // On the stream's thread: gives up what JavaScript has given up, so that errors which only that held are known.
-  void tidy();
+  void tidy() { tidy(tail_.load(std::memory_order_relaxed) + 1); }
   Failures& failures() { return *failures_; }
   // With TORCH_LEARNER_SYNC=1: the error of what has run last.
   void keep_failed() { keep_failed_ = true; }
@@ -116,14 +116,15 @@ class Stream {
  private:
   void loop();
   bool await_work(uint64_t next);
-  void execute(Task& task);
+  void execute(Task& task, uint64_t number);
   void finish(Task& task);
   void destroy(Slot* slot);
   void sweep();
   void wake();
   void set_modes(const Modes& modes);
-  ErrorPtr poisoned(const Task& task);
-  void poison(Task& task, const ErrorPtr& error);
+  ErrorPtr poisoned(const Task& task, uint64_t number);
+  void poison(Task& task, uint64_t number, ErrorPtr error, bool own);
+  void tidy(uint64_t number);
 
   std::vector<Task> ring_;
   std::atomic<uint64_t> head_{0}, tail_{0};

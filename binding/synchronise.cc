@@ -4,6 +4,7 @@
 namespace torch_learner {
 
 void deliver(Environment& environment, Slot* slot, Completion* completion, Origin origin, Failures::Reach reach) {
+  completion->origin = origin;
   Task task;
   task.always = true;
   if (slot != nullptr) {
@@ -14,7 +15,6 @@ void deliver(Environment& environment, Slot* slot, Completion* completion, Origi
   task.run = [completion, origin, reach, mailbox = environment.mailbox, stream = &environment.stream](Task& t) {
     if (!t.args.empty() && t.args[0].slot->error) {
       completion->error = t.args[0].slot->error;
-      stream->failures().tell(completion->error);
     } else {
       if (reach != Failures::Reach::kPlace) stream->tidy();
       completion->error = stream->failures().take(origin, reach);
@@ -49,25 +49,27 @@ napi_value sync(Environment& environment, napi_env env, napi_callback_info info)
     *error = stream->failures().take(origin, Failures::Reach::kRun);
   };
   environment.stream.wait(environment.push(std::move(task)));
-  if (*error) environment.report(*error);
+  if (*error) environment.report(*error, origin);
   return nullptr;
 }
 
+// beginRun(run, parent): parent is the run that it is started in, or 0
 napi_value begin_run(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  environment.failures->begin(static_cast<uint32_t>(read_integer(env, args[0], "run")));
+  Args<2> args(env, info);
+  environment.failures->begin(static_cast<uint32_t>(read_integer(env, args[0], "run")),
+                              static_cast<uint32_t>(read_integer(env, args[1], "parent")));
   return nullptr;
 }
 
-// endRun(run, silent): what it has recorded so far still belongs to it
+// endRun(run, excused): what it has recorded so far still belongs to it
 napi_value end_run(Environment& environment, napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
   const auto run = static_cast<uint32_t>(read_integer(env, args[0], "run"));
-  const bool silent = read_bool(env, args[1], "silent");
+  const bool excused = read_bool(env, args[1], "excused");
   Task task;
-  task.run = [run, silent, stream = &environment.stream](Task&) {
+  task.run = [run, excused, stream = &environment.stream](Task&) {
     stream->tidy();
-    stream->failures().end(run, silent);
+    stream->failures().end(run, excused);
   };
   environment.push(std::move(task));
   return nullptr;

@@ -88,17 +88,17 @@ const char* memory_format(const at::Tensor& tensor) {
 
 // The tensor of a handle, for what is read of it while the stream runs on: it waits for the last task that may have
 // changed that through whichever handle.
-const at::Tensor& settled(Environment& environment, napi_env env, napi_value handle, uint64_t seq) {
-  Slot* slot = environment.get(read_number(env, handle, "handle"));
-  environment.await_slot(slot);
+const at::Tensor& settled(Environment& environment, napi_env env, const Args<2>& args, uint64_t seq) {
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  environment.await_slot(slot, read_origin(env, args[1]));
   if (!environment.stream.reached(seq)) environment.stream.wait(seq);
   return slot->value;
 }
 
-// describe(handle) -> {shape, strides, dtype, device, memoryFormat}
+// describe(handle, origin) -> {shape, strides, dtype, device, memoryFormat}
 napi_value describe(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  const at::Tensor& value = settled(environment, env, args[0], environment.reshaped_seq);
+  Args<2> args(env, info);
+  const at::Tensor& value = settled(environment, env, args, environment.reshaped_seq);
   napi_value result;
   check(napi_create_object(env, &result));
   auto set = [&](const char* name, napi_value v) { check(napi_set_named_property(env, result, name, v)); };
@@ -110,11 +110,11 @@ napi_value describe(Environment& environment, napi_env env, napi_callback_info i
   return result;
 }
 
-// history(handle) -> {requiresGrad, isLeaf}
+// history(handle, origin) -> {requiresGrad, isLeaf}
 napi_value history(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
+  Args<2> args(env, info);
   const at::Tensor& value =
-      settled(environment, env, args[0], std::max(environment.reshaped_seq, environment.history_seq));
+      settled(environment, env, args, std::max(environment.reshaped_seq, environment.history_seq));
   napi_value result;
   check(napi_create_object(env, &result));
   check(napi_set_named_property(env, result, "requiresGrad", to_js(env, value.requires_grad())));
@@ -217,7 +217,7 @@ napi_value read_sync(Environment& environment, napi_env env, napi_callback_info 
   environment.stream.wait(environment.stream.last());
   ErrorPtr error = holder->error ? holder->error : environment.failures->take(origin, Failures::Reach::kPlace);
   environment.stream.drop(holder);
-  if (error) environment.report(error);
+  if (error) environment.report(error, origin);
   return to_array(env, reading, copy);
 }
 

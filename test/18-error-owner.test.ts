@@ -197,15 +197,17 @@ test.serial('what nobody can read any more is reported once, with what is known 
     })
     scope(() => void failing(), { name: 'request 3' })
   })
-  const seen = unread.map(({ error, count }) => [error.operator, error.origin?.run, count])
-  t.deepEqual(
-    seen.toSorted((a, b) => String(a).localeCompare(String(b))),
-    [
-      ['aten::add_.Tensor', undefined, 1],
-      ['aten::mm', 'request 3', 1],
-      ['aten::mm', undefined, 2],
-    ].toSorted((a, b) => String(a).localeCompare(String(b))),
-  )
+  // one that is found a moment later comes in a call of its own
+  const seen: Record<string, number> = {}
+  for (const { error, count } of unread) {
+    const what = `${error.operator} in ${error.origin?.run ?? 'the program'}`
+    seen[what] = (seen[what] ?? 0) + count
+  }
+  t.deepEqual(seen, {
+    'aten::add_.Tensor in the program': 1,
+    'aten::mm in the program': 2,
+    'aten::mm in request 3': 1,
+  })
   t.deepEqual(await unreadDuring(() => wide.data()), [], 'once')
 })
 

@@ -12,6 +12,7 @@ import {
   ProgressCallback,
   randint,
   randn,
+  resnet18,
   synchronize,
   type Tensor,
   TensorDataset,
@@ -202,6 +203,16 @@ test.serial('train mode and a batch of one, caught: evaluation is as it was', as
     t.not(await endOf(learn.model(randn([1, 8])).data()), null)
     learn.model.eval()
     t.is(await endOf(learn.model(randn([1, 8])).data()), null)
+  }
+})
+
+test.serial('the same in a network with branches', async t => {
+  const net = resnet18({ pretrained: false })
+  for (let i = 0; i < 2; i++) {
+    net.train()
+    t.regex((await endOf(net(randn([1, 3, 32, 32])).data()))?.message ?? '', /more than one value per channel/)
+    net.eval()
+    t.is(await endOf(net(randn([1, 3, 32, 32])).data()), null)
   }
 })
 

@@ -56,8 +56,8 @@ export interface NativeAddon extends ImageAddon {
    * described before is out of date.
    */
   readonly reshaped: Uint32Array
-  describe(handle: Handle): TensorInfo
-  history(handle: Handle): { requiresGrad: boolean; isLeaf: boolean }
+  describe(handle: Handle, origin: number): TensorInfo
+  history(handle: Handle, origin: number): { requiresGrad: boolean; isLeaf: boolean }
   read(handle: Handle, copy: boolean, origin: number): Promise<ReadResult>
   readSync(handle: Handle, copy: boolean, origin: number): ReadResult
   /** `slots`: what is behind handles, kept for the next ones too. */
@@ -67,9 +67,10 @@ export interface NativeAddon extends ImageAddon {
   /** Rejects with what the origin's run must be told; `whole`: also with what somebody could still read. */
   mark(origin: number, whole: boolean): Promise<void>
   sync(origin: number): void
-  beginRun(run: number): void
-  /** What has been recorded so far still belongs to it; `silent`: what is untold needn't be told. */
-  endRun(run: number, silent: boolean): void
+  /** `parent`: the run that it is started in, 0 for none: it hears of what this one rejects with. */
+  beginRun(run: number, parent: number): void
+  /** What has been recorded so far still belongs to it; `excused`: what is untold needn't be told. */
+  endRun(run: number, excused: boolean): void
   /** Called with errors that nobody can read any more. */
   onUnread(handler: (errors: UnreadError[]) => void): void
   /** All errors that nobody has been told of. */
@@ -103,7 +104,7 @@ export interface NativeAddon extends ImageAddon {
   randomReady(): Promise<void> | undefined
   generator(seed: number): object
   randomState(): Handle
-  setRandomState(handle: Handle): void
+  setRandomState(handle: Handle, origin: number): void
 
   // threads and devices (binding/device.cc), memory (binding/allocator.cc)
   setThreads(threads: number): void

@@ -1,4 +1,5 @@
 import { invalidArgument, native } from '../native/index.js'
+import { context } from './context.js'
 import type { Device } from './dtype.js'
 import { own } from './ops.js'
 import { Tensor } from './tensor.js'
@@ -19,7 +20,7 @@ export const rng = {
   /** Puts a state back, as `torch.set_rng_state` and `torch.cuda.set_rng_state`. */
   setState(state: Tensor, device: Device = 'cpu'): void {
     if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
-    if (device === 'cpu') native.setRandomState(state.handle)
+    if (device === 'cpu') native.setRandomState(state.handle, context().origin)
     else own.setRngState(device, state)
   },
 }

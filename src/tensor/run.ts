@@ -43,7 +43,7 @@ export class Run {
   ) {
     this.number = number ?? nextNumber()
     known.set(this.number, this)
-    if (number === undefined) native.beginRun(this.number)
+    if (number === undefined) native.beginRun(this.number, context().run?.number ?? 0)
   }
 
   get isOver(): boolean {
@@ -98,11 +98,11 @@ export class Run {
     }
   }
 
-  /** @param silent untold errors needn't be told: the run's own failure says enough */
-  end(silent: boolean): void {
+  /** @param excused untold errors needn't be told: the run's own failure says enough */
+  end(excused: boolean): void {
     if (this.#over) return
     this.#over = true
-    native.endRun(this.number, silent)
+    native.endRun(this.number, excused)
     this.#places = this.#places.filter(entry => entry.number > this.#last - REMEMBERED_WHEN_OVER)
     over.push(this)
     while (over.length > RUNS_REMEMBERED) known.delete(over.shift()?.number ?? 0)

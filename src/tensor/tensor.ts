@@ -141,7 +141,7 @@ export class Tensor implements Scoped {
     // an operator may have changed it through another handle of the same tensor; null after dispose() too, so that the
     // handle is asked for and complains
     if (this.#info === null || this.#infoOf !== native.reshaped[0]) {
-      this.#info = native.describe(this.handle)
+      this.#info = native.describe(this.handle, context().origin)
       this.#infoOf = native.reshaped[0]
     }
     return this.#info
@@ -182,7 +182,7 @@ export class Tensor implements Scoped {
 
   /** Whether operators on this tensor are recorded for {@link Tensor.backward}. */
   get requiresGrad(): boolean {
-    return native.history(this.handle).requiresGrad // not remembered: an operator on a view of this tensor may change it
+    return native.history(this.handle, context().origin).requiresGrad // not remembered: an operator on a view of this tensor may change it
   }
 
   set requiresGrad(value: boolean) {
@@ -191,7 +191,7 @@ export class Tensor implements Scoped {
 
   /** Whether this tensor was made by the user and not by a recorded operator. */
   get isLeaf(): boolean {
-    return native.history(this.handle).isLeaf
+    return native.history(this.handle, context().origin).isLeaf
   }
 
   /**
