@@ -100,6 +100,8 @@ napi_value init(napi_env env, napi_value exports) {
     on_exit(leave, nullptr);
   }
 #endif
+  // Else sparse tensors are made of any indices, and the operators on them read and write where these say
+  at::globalContext().setCheckSparseTensorInvariants(true);
   try {
     environment->mailbox->open(env);
     napi_add_env_cleanup_hook(env, close, environment);

@@ -78,6 +78,95 @@ void embedding_dense_backward(const Stack& a) {
   check_range(a[1].toTensor(), a[2].toInt(), "embedding_dense_backward");
 }
 
+// The same, and a sparse result whose indices nobody looks at: grad, indices, num_weights.
+void embedding_backward(const Stack& a) {
+  check_range(a[1].toTensor(), a[2].toInt(), "embedding_backward");
+  const at::Tensor &grad = a[0].toTensor(), &index = a[1].toTensor();
+  TORCH_CHECK(grad.dim() == index.dim() + 1 && grad.sizes().slice(0, index.dim()) == index.sizes(),
+              "Expected a gradient of the indices' shape ", index.sizes(),
+              " and a last dimension for embedding_backward but received shape ", grad.sizes());
+}
+
+// Steps from offset to offset: weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
+// include_last_offset.
+void embedding_bag(const Stack& a) {
+  const at::Tensor &weight = a[0].toTensor(), &index = a[1].toTensor(), &offsets = a[2].toTensor();
+  TORCH_CHECK(weight.dim() == 2, "Expected a weight of two dimensions for embedding_bag but received shape ",
+              weight.sizes());
+  check_range(index, weight.size(0), "embedding_bag");
+  if (index.dim() != 1) return;
+  check_range(offsets, index.numel() + 1, "embedding_bag's offsets");
+  const bool last = a[7].toBool();
+  TORCH_CHECK(offsets.dim() == 1 && offsets.numel() >= (last ? 2 : 0), "Expected a vector of ",
+              last ? "at least 2 " : "", "offsets for embedding_bag but received shape ", offsets.sizes());
+  if (offsets.numel() > 0 && !offsets.is_meta()) {
+    TORCH_CHECK((offsets.diff() >= 0).all().item<bool>() && offsets[0].item<int64_t>() == 0,
+                "Expected offsets that begin with 0 and ascend for embedding_bag");
+  }
+}
+
+// The gradient goes where the index says: grad_output, self, ..., indices; the last `spatial` dimensions are pooled.
+template <int spatial, size_t place>
+void pool_backward(const Stack& a) {
+  const at::Tensor &grad = a[0].toTensor(), &self = a[1].toTensor(), &index = a[place].toTensor();
+  TORCH_CHECK(self.dim() > spatial && index.sizes() == grad.sizes() && grad.dim() == self.dim(),
+              "Expected indices of the gradient's shape ", grad.sizes(), " and of ", self.dim(),
+              " dimensions for the gradient of a maximum pool but received shape ", index.sizes());
+  const auto before = static_cast<size_t>(self.dim() - spatial);
+  TORCH_CHECK(grad.sizes().slice(0, before) == self.sizes().slice(0, before),
+              "Expected a gradient for the samples and channels of shape ", self.sizes(), " but received shape ",
+              grad.sizes());
+  TORCH_CHECK(index.scalar_type() == at::kLong,
+              "Expected int64 indices for the gradient of a maximum pool but received dtype ", index.scalar_type());
+  check_range(index, c10::multiply_integers(self.sizes().slice(before)), "the gradient of a maximum pool");
+}
+
+// Exchanges the rows that the pivots name, counted from 1; in LDL also as negative numbers.
+void check_pivots(const at::Tensor& matrix, const at::Tensor& pivots, const char* op) {
+  TORCH_CHECK(matrix.dim() >= 2 && pivots.dim() == matrix.dim() - 1 &&
+                  pivots.size(-1) == std::min(matrix.size(-2), matrix.size(-1)) &&
+                  pivots.sizes().slice(0, pivots.dim() - 1) == matrix.sizes().slice(0, pivots.dim() - 1),
+              "Expected one pivot for each row or column of matrices of shape ", matrix.sizes(), " for ", op,
+              " but received shape ", pivots.sizes());
+  TORCH_CHECK(pivots.scalar_type() == at::kInt, "Expected int32 pivots for ", op, " but received dtype ",
+              pivots.scalar_type());
+  if (pivots.numel() == 0 || pivots.is_meta()) return;
+  const at::Tensor rows = pivots.abs();
+  TORCH_CHECK(rows.min().item<int>() >= 1 && rows.max().item<int>() <= matrix.size(-2), "Expected pivots from 1 to ",
+              matrix.size(-2), " for ", op);
+}
+void lu_unpack(const Stack& a) {
+  if (a[3].toBool()) check_pivots(a[0].toTensor(), a[1].toTensor(), "lu_unpack");
+}
+template <size_t matrix, size_t pivots>
+void pivoted(const Stack& a) {
+  check_pivots(a[matrix].toTensor(), a[pivots].toTensor(), "an operator on factors");
+}
+
+// Believes the kernel's size instead of looking at the weight: self, weight, kernel_size.
+void kernel_of_weight(const Stack& a) {
+  const at::Tensor& weight = a[1].toTensor();
+  const auto kernel = a[2].toIntVector();
+  if (weight.dim() <= 2) return;  // refused, or with one dimension for all
+  const auto sizes = weight.sizes().slice(2);
+  TORCH_CHECK(std::equal(sizes.begin(), sizes.end(), kernel.begin(), kernel.end()), "Expected the weight's kernel ",
+              sizes, " for kernel_size but received ", kernel);
+}
+
+// Reads and writes one running statistic a channel: input, running_mean, running_var.
+void batch_norm_update_stats(const Stack& a) {
+  const at::Tensor& input = a[0].toTensor();
+  TORCH_CHECK(input.dim() >= 2,
+              "Expected an input of at least two dimensions for batch_norm_update_stats but received shape ",
+              input.sizes());
+  for (const size_t i : {1, 2}) {
+    if (!a[i].isTensor() || !a[i].toTensor().defined()) continue;
+    const at::Tensor& tensor = a[i].toTensor();
+    TORCH_CHECK(tensor.dim() == 1 && tensor.numel() == input.size(1), "Expected running statistics of shape [",
+                input.size(1), "] for batch_norm_update_stats but received shape ", tensor.sizes());
+  }
+}
+
 // Makes a sparse tensor without looking at its indices: grad, self, dim, index, sparse_grad.
 void gather_backward(const Stack& a) {
   const at::Tensor &grad = a[0].toTensor(), &self = a[1].toTensor(), &index = a[3].toTensor();
@@ -97,6 +186,31 @@ void triangle(const Stack& a) {
   const at::Tensor &self = a[0].toTensor(), &out = a[2].toTensor();
   TORCH_CHECK(out.sizes() != self.sizes() || out.dim() < 3 || out.is_contiguous(),
               "Expected a contiguous out for triu and tril but received strides ", out.strides());
+}
+
+// Kernels walk through the planes of their output also where these have no elements.
+void check_planes(c10::ArrayRef<int64_t> sizes, const char* what) {
+  constexpr double kMost = 1e9;
+  double planes = 1;
+  bool empty = false;
+  for (const int64_t size : sizes) {
+    empty = empty || size <= 0;
+    planes *= static_cast<double>(std::max<int64_t>(size, 1));
+  }
+  TORCH_CHECK(!empty || planes <= kMost, "Expected ", what, " of an output with elements, or with at most ", kMost,
+              " empty planes, but received ", sizes);
+}
+
+// self, output_size
+void adaptive_pool(const Stack& a) { check_planes(a[1].toIntVector(), "an output_size"); }
+
+// self, padding: two numbers for each dimension, the last one first
+void pad(const Stack& a) {
+  std::vector<int64_t> sizes = a[0].toTensor().sizes().vec();
+  const auto padding = a[1].toIntVector();
+  if (padding.size() % 2 != 0 || padding.size() / 2 > sizes.size()) return;  // refused
+  for (size_t i = 0; i < padding.size(); i++) sizes[sizes.size() - 1 - i / 2] += padding[i];
+  check_planes(sizes, "padding");
 }
 
 // Takes as many steps as the degree is high, for each element: x, n.
@@ -121,7 +235,41 @@ const std::map<std::string, Check>& checks() {
       {"aten::batch_norm_backward", batch_norm_backward},
       {"aten::native_batch_norm_backward", batch_norm_backward},
       {"aten::embedding_dense_backward", embedding_dense_backward},
+      {"aten::embedding_backward", embedding_backward},
+      {"aten::embedding_sparse_backward", embedding_backward},
+      {"aten::embedding_bag", embedding_bag},
       {"aten::gather_backward", gather_backward},
+      {"aten::reflection_pad1d", pad},
+      {"aten::reflection_pad2d", pad},
+      {"aten::reflection_pad3d", pad},
+      {"aten::replication_pad1d", pad},
+      {"aten::replication_pad2d", pad},
+      {"aten::replication_pad3d", pad},
+      {"aten::adaptive_avg_pool1d", adaptive_pool},
+      {"aten::adaptive_avg_pool2d", adaptive_pool},
+      {"aten::adaptive_avg_pool3d", adaptive_pool},
+      {"aten::adaptive_max_pool1d", adaptive_pool},
+      {"aten::adaptive_max_pool2d", adaptive_pool},
+      {"aten::adaptive_max_pool3d", adaptive_pool},
+      {"aten::adaptive_max_pool2d_backward", pool_backward<2, 2>},
+      {"aten::adaptive_max_pool3d_backward", pool_backward<3, 2>},
+      {"aten::fractional_max_pool2d_backward", pool_backward<2, 4>},
+      {"aten::fractional_max_pool3d_backward", pool_backward<3, 4>},
+      {"aten::max_pool2d_with_indices_backward", pool_backward<2, 7>},
+      {"aten::max_pool3d_with_indices_backward", pool_backward<3, 7>},
+      {"aten::lu_unpack", lu_unpack},
+      {"aten::lu_solve", pivoted<1, 2>},
+      {"aten::linalg_lu_solve", pivoted<0, 1>},
+      {"aten::linalg_ldl_solve", pivoted<0, 1>},
+      {"aten::thnn_conv2d", kernel_of_weight},
+      {"aten::slow_conv3d", kernel_of_weight},
+      {"aten::slow_conv3d_forward", kernel_of_weight},
+      {"aten::conv_depthwise3d", kernel_of_weight},
+      {"aten::slow_conv_dilated2d", kernel_of_weight},
+      {"aten::slow_conv_dilated3d", kernel_of_weight},
+      {"aten::slow_conv_transpose2d", kernel_of_weight},
+      {"aten::slow_conv_transpose3d", kernel_of_weight},
+      {"aten::batch_norm_update_stats", batch_norm_update_stats},
       {"aten::special_chebyshev_polynomial_t", polynomial},
       {"aten::special_chebyshev_polynomial_u", polynomial},
       {"aten::special_chebyshev_polynomial_v", polynomial},

@@ -1,4 +1,4 @@
-// npm run check:fuzz [-- --calls 200 --seed 1 --only '^aten::conv']: calls each public operator with random arguments in child
+// npm run check:fuzz [-- --calls 200 --seed 1 --only '^aten::conv' --never]: calls each public operator with random arguments in child
 // processes, and lists the calls that ended the process, hung, or threw an error without a code. Not part of the tests: it takes
 // ten minutes.
 import { spawn } from 'node:child_process'
@@ -13,6 +13,7 @@ const { values: options } = parseArgs({
     calls: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
+    never: { type: 'boolean', default: false },
     memory: { type: 'string', default: '16' },
   },
 })
@@ -68,9 +69,14 @@ let [first, retries] = [0, 0]
 for (;;) {
   const { why, call, printed } = await run(first)
   if (why === null) {
-    const { returned, refused, uncoded } = JSON.parse(printed)
+    const { returned, refused, operators, never, uncoded } = JSON.parse(printed)
     faults.push(...uncoded.map(([name, message]) => `uncoded error: ${name}: ${message}`))
-    console.log(`from call ${first} on: ${returned} returned, ${refused} refused with a coded error`)
+    const share = ((100 * returned) / Math.max(1, returned + refused)).toFixed(0)
+    console.log(
+      `from call ${first} on: ${returned} calls returned (${share} %), ${refused} were refused with a coded error`,
+    )
+    console.log(`${operators - never.length} of ${operators} operators returned at least once`)
+    if (options.never) for (const [name, message] of never) console.log(`never: ${name}: ${message}`)
     break
   }
   if (call.number < first) {

@@ -93,6 +93,52 @@ test('arguments that ended the process are errors', async t => {
   await t.throwsAsync(backward(null, null, square, square).data(), failed(/save_mean of shape \[2\]/))
 })
 
+test('arguments with which kernels read or wrote behind their memory are errors', async t => {
+  const fails = (name: string, args: readonly unknown[], message: RegExp) =>
+    t.throwsAsync(async () => {
+      const result = call(name, args) as Tensor | Tensor[]
+      await (Array.isArray(result) ? result[0] : result).data()
+    }, failed(message))
+  const whole = (values: number[]) => tensor(values, { dtype: 'int64' })
+  const cube = randn([2, 2, 2, 2, 2])
+
+  await fails('slow_conv_transpose3d', [cube, cube, [2, 1, 2], randn([2])], /weight's kernel \[2, 2, 2\]/)
+  t.deepEqual((call('slow_conv_transpose3d', [cube, cube, [2, 2, 2]]) as Tensor).shape, [2, 2, 3, 3, 3])
+
+  const pivots = tensor([[1, 9]], { dtype: 'int32' })
+  await fails('lu_unpack', [randn([1, 2, 2]), pivots], /pivots from 1 to 2/)
+  await fails('linalg_lu_solve', [randn([1, 2, 2]), pivots, randn([1, 2, 2])], /pivots from 1 to 2/)
+
+  await fails('embedding_sparse_backward', [randn([1, 4]), whole([3]), 2, 1, false], /indices from 0 to 1/)
+  await fails('embedding_backward', [randn([1, 4]), whole([3]), 2, 1, false, true], /indices from 0 to 1/)
+  await fails('embedding_bag', [randn([2, 3]), whole([0, 1]), whole([1, 0])], /offsets that begin with 0 and ascend/)
+  await fails('embedding_bag', [randn([2, 3]), whole([0, 2]), whole([0, 1])], /indices from 0 to 1/)
+  const bags = call('embedding_bag', [randn([2, 3]), whole([0, 1]), whole([0, 1])]) as Tensor[]
+  t.deepEqual(bags[0].shape, [2, 3])
+
+  const plane = randn([1, 3, 1, 2])
+  const places = tensor([0, 1, 0, 2, 0, 0], { dtype: 'int64' }).view([1, 3, 1, 2])
+  await fails('adaptive_max_pool2d_backward', [plane, plane, places], /indices from 0 to 1/)
+  await fails('adaptive_avg_pool3d', [randn([2, 2, 2, 2]), [2 ** 45, 3, 0]], /output_size/)
+
+  await fails(
+    'batch_norm_update_stats',
+    [randn([1, 4, 1]), null, zeros([1]), 0.1],
+    /statistics of shape \[4\].*batch_norm_update_stats/,
+  )
+  await fails('replication_pad3d', [cube, [-2, -2, 0, 2 ** 53, 0, 0]], /empty planes/)
+})
+
+test('sparse tensors are made of indices that fit only', async t => {
+  const whole = (values: number[]) => tensor(values, { dtype: 'int64' })
+  const made = (rows: number[]) => call('sparse_csr_tensor', [whole(rows), whole([0, 1]), tensor([1, 2])]) as Tensor
+  t.deepEqual(await made([0, 1, 2]).toDense().toArray(), [
+    [1, 0],
+    [0, 2],
+  ])
+  await t.throwsAsync(made([0, 1, 9]).toDense().data(), failed(/crow_indices/))
+})
+
 test('a few calls of each public operator leave the process alive', async t => {
   const { code, stdout, stderr } = await runNode(['scripts/check-fuzz.mjs', '--calls', '2', '--seed', '7'], {
     seconds: 400,

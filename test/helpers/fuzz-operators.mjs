@@ -13,6 +13,9 @@ const names = native.operators().filter(name => unsafeKind(name) === null && new
 const schemas = names.map(name => native.schemas(name))
 const log = openSync(logFile, 'w')
 const counts = { returned: 0, refused: 0 }
+const tried = new Set()
+const succeeded = new Set()
+const lastErrors = new Map()
 const uncoded = new Map()
 
 async function read(value, depth = 0) {
@@ -29,17 +32,20 @@ const total = names.length * Number(perOperator)
 for (let i = Number(first); i < total; i++) {
   const index = Math.floor(i / Number(perOperator))
   seed(Number(seedText) * 1_000_003 + i)
+  tried.add(names[index])
   await tl.scope(async () => {
-    chooseLikeness()
     const [space, base] = names[index].split('::')
+    chooseLikeness(base)
     const args = chance(0.93) ? schemaArguments(pick(schemas[index])) : many(6, anything)
     writeSync(log, `${i} ${names[index]}(${args.map(show)})\n`.padEnd(600).slice(0, 600), 0)
     try {
       await read(await tl.ops[space][base](...args))
       counts.returned++
+      succeeded.add(names[index])
     } catch (error) {
       counts.refused++
       const { code, message } = error ?? {}
+      lastErrors.set(names[index], String(message).slice(0, 200))
       const said = typeof message === 'string' && /^\S[^\n]*\S$/.test(message)
       if (!(error instanceof tl.TorchLearnerError && said))
         uncoded.set(names[index], `${code} ${String(error).slice(0, 200)}`)
@@ -48,5 +54,6 @@ for (let i = Number(first); i < total; i++) {
   })
 }
 writeSync(log, `${total} done\n`.padEnd(600), 0)
-console.log(JSON.stringify({ ...counts, uncoded: [...uncoded] }))
+const never = [...tried].filter(name => !succeeded.has(name)).map(name => [name, lastErrors.get(name)])
+console.log(JSON.stringify({ ...counts, operators: tried.size, never, uncoded: [...uncoded] }))
 process.exit(0)
