@@ -8,6 +8,7 @@ import {
   type Learner,
   Metric,
   mark,
+  type nn,
   onUnreadError,
   randn,
   scope,
@@ -298,4 +299,31 @@ test.serial('metrics that fail are named', async t => {
     learn.metrics = accuracy
     t.is(await endOf(learn.fit(1)), null, name)
   }
+})
+
+test.serial('a session that await using closes answers for its events and batches, too', async t => {
+  const learn = quietLearner({ cbs: new Callback({ name: 'Mine', beforeTrain: () => void failing() }) })
+  const session = await learn.session()
+  await learn.emit('beforeTrain')
+  const error = await endOf(Promise.resolve(session[Symbol.asyncDispose]()))
+  t.like(error?.origin, { run: 'session', callback: 'Mine', event: 'beforeTrain' })
+  t.is(await endOf(learn.session(() => 0)), null)
+})
+
+test.serial('what a callback hands over is its own; making the optimizer is a place, too', async t => {
+  const sink = () => {
+    throw new Error('of the user')
+  }
+  const observing = new Callback({
+    name: 'Mine',
+    afterBatch: ({ learn }) => void (learn.loss && learn.observe(learn.loss.mean(), sink)),
+  })
+  const error = await endOf(quietLearner({ cbs: observing }).fit(1))
+  t.like(error, { code: 'ERR_CALLBACK', message: 'Error in Mine at afterBatch: of the user' })
+  t.deepEqual(error?.origin, { run: 'fit', callback: 'Mine', event: 'afterBatch', epoch: 0, batch: 0 })
+  const splitter = (model: nn.Module) => {
+    failing()
+    return [model.parameters()]
+  }
+  t.deepEqual((await endOf(quietLearner({ splitter }).fit(1)))?.origin, { run: 'fit', part: 'the optimizer' })
 })

@@ -233,6 +233,20 @@ function inContext(callback: Callback, event: CallbackMoment, place: Place, erro
   return owner === undefined || its === undefined ? error : failedIn(owner, its, error, part)
 }
 
+/** What a callback hands over to be called later, such as a sink of numbers: its errors are those of the callback. */
+export function blaming<Args extends unknown[]>(func: (...args: Args) => void): (...args: Args) => void {
+  const { run, place } = context()
+  const { callback, event } = place ?? {}
+  if (run === null || callback === undefined || event === undefined) return func
+  return (...args) => {
+    try {
+      func(...args)
+    } catch (error) {
+      throw failedIn(callback, event, error, undefined, { run: run.name, ...place })
+    }
+  }
+}
+
 /** @param here where it was thrown; an operator's error knows better where it comes from */
 function failedIn(
   label: string,

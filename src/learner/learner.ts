@@ -2,8 +2,8 @@ import { checkOptions } from '../data/index.js'
 import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
-import { refuseAbandoned, Tensor } from '../tensor/index.js'
-import { acting, type Callback, runCallback } from './callback.js'
+import { at, refuseAbandoned, Tensor } from '../tensor/index.js'
+import { acting, blaming, type Callback, runCallback } from './callback.js'
 import { CallbackSet } from './callback-set.js'
 import { Creation } from './creation.js'
 import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
@@ -186,16 +186,17 @@ export class Learner extends LoopState {
    * @throws TorchLearnerError `ERR_INVALID_ARG` for an unknown name; `ERR_CALLBACK` if a callback fails
    */
   async emit(event: EventName | readonly EventName[]): Promise<void> {
-    for (const name of [event].flat()) {
-      refuseAbandoned(name)
-      if (!isEventName(name)) throw invalidArgument('event', `one of ${EVENTS.join(', ')}`, name)
-      for (const callback of this.#cbs.ordered()) {
-        if (callback.takesPart(name, this.training)) {
-          const pending = this.#act(callback, name)
-          if (pending) await this.#work.patiently(pending, callback, name)
-        }
-        if (name === 'afterFit') callback.run = true
+    for (const name of [event].flat()) await this.#work.within(name, () => this.#emit(name))
+  }
+
+  async #emit(name: EventName): Promise<void> {
+    if (!isEventName(name)) throw invalidArgument('event', `one of ${EVENTS.join(', ')}`, name)
+    for (const callback of this.#cbs.ordered()) {
+      if (callback.takesPart(name, this.training)) {
+        const pending = this.#act(callback, name)
+        if (pending) await this.#work.patiently(pending, callback, name)
       }
+      if (name === 'afterFit') callback.run = true
     }
   }
 
@@ -203,14 +204,14 @@ export class Learner extends LoopState {
   async oneBatch(i: number, batch: Batch): Promise<void> {
     this.clearBatch()
     if (this.training && !this.opt) this.createOpt()
-    await runBatch(this, i, batch)
+    await this.#work.within('oneBatch', () => runBatch(this, i, batch))
   }
 
   /** Hands the number in a one-element tensor to `sink` once it has been computed; failures surface in the loop. */
   observe(scalar: Tensor, sink: (value: number) => void): void {
     if (!(scalar instanceof Tensor)) throw invalidArgument('scalar', 'a tensor of one element', scalar)
     checkFunction('sink', sink)
-    this.pipeline.observe(scalar, sink)
+    this.pipeline.observe(scalar, blaming(sink))
   }
 
   /** Waits until all numbers handed to {@link observe} have arrived. */
@@ -228,7 +229,8 @@ export class Learner extends LoopState {
     if (this.fitting !== 'no') throw new TorchLearnerError('ERR_STATE', `createOpt: a fit is under way; ${hint}`)
     const { splitter, optFunc, lr } = this
     this.opt?.dispose()
-    this.opt = createOptimizer(this.model, { splitter, optFunc, lr, ...this.#flags })
+    const options = { splitter, optFunc, lr, ...this.#flags }
+    this.opt = at({ part: 'the optimizer' }, () => createOptimizer(this.model, options))
     return this.opt
   }
 

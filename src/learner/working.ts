@@ -37,7 +37,7 @@ export function innerRun(what: string): Run {
 
 /** What a Learner is doing: one thing at a time, which answers for its own operators. */
 export class Work {
-  #now: { signal: AbortSignal | undefined; hung: boolean } | null = null
+  #now: { run: Run; signal: AbortSignal | undefined; hung: boolean } | null = null
 
   get isUnderWay(): boolean {
     return this.#now !== null
@@ -60,7 +60,7 @@ export class Work {
     if (this.#now) throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
     // What ends it is a run of its own: its failures are told too, whatever became of the first.
     const [run, ending] = [new Run(what), new Run(what)]
-    const now = { signal, hung: false }
+    const now = { run, signal, hung: false }
     this.#now = now
     try {
       return await endingWith(
@@ -73,6 +73,13 @@ export class Work {
       this.#now = null
       if (now.hung) for (const part of [run, ending]) part.abandon()
     }
+  }
+
+  /** Runs `fn` as a part of what is under way, also where somebody else calls: in a session that `await using` closes. */
+  within<T>(what: string, fn: () => T): T {
+    refuseAbandoned(what)
+    const { run } = context()
+    return this.#now === null || (run !== null && !run.isOver) ? fn() : this.#now.run.within(fn)
   }
 
   /**
