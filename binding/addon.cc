@@ -116,11 +116,10 @@ napi_value init(napi_env env, napi_value exports) {
     init_allocator(env, exports);
     init_serialize(env, exports);
     init_image(env, exports);
-  } catch (const Misuse& e) {
-    napi_throw_error(env, e.code.c_str(), e.what());
-  } catch (const std::exception& e) {
-    napi_throw_error(env, "ERR_ADDON_LOAD", e.what());
   } catch (const PendingJsException&) {
+  } catch (...) {
+    const ErrorText what = described("ERR_ADDON_LOAD");
+    napi_throw_error(env, what.code.c_str(), what.message.c_str());
   }
   return exports;
 }

@@ -59,6 +59,9 @@ struct PendingJsException {};
 // registered what there, and without advice for people who build libtorch.
 std::string one_line(const char* text);
 
+// What the exception that is being handled says. `otherwise`: the code of one that isn't a misuse nor lack of memory.
+ErrorText described(const char* otherwise = "ERR_OP_FAILED");
+
 inline void check(napi_status status) {
   if (status == napi_ok) return;
   if (status == napi_pending_exception) throw PendingJsException{};

@@ -20,10 +20,10 @@ napi_value Job::start(Environment& environment, napi_env env, std::shared_ptr<Jo
   }
   try {
     environment.jobs.add(job);
-  } catch (const std::exception& error) {
+  } catch (const std::exception& e) {
     job->completion_->error = std::make_shared<OpError>();
     job->completion_->error->what = std::make_shared<ErrorText>(
-        ErrorText{"ERR_OUT_OF_MEMORY", std::string("No thread can be started for it: ") + error.what(), "", 0});
+        ErrorText{"ERR_OUT_OF_MEMORY", std::string("No thread can be started for it: ") + e.what(), "", 0});
     job->done();
   }
   return promise;

@@ -6,25 +6,13 @@
 namespace torch_learner {
 namespace {
 
-Misuse refusal(const std::string& path, const std::string& what, const char* code = "ERR_FILE_FORMAT") {
-  return Misuse(code, "Expected a state dict saved by PyTorch but received " + path + ": " + what);
-}
-
 // Every exception is the file's fault or the memory's, and says whose.
 NamedTensors read_file(const std::string& path, const std::string& key) {
   try {
     return read_pth(path, key);
-  } catch (const c10::OutOfMemoryError& error) {
-    throw refusal(path, error.what_without_backtrace(), "ERR_OUT_OF_MEMORY");
-  } catch (const c10::Error& error) {
-    // what the unpickler asserts about its input reads as a bug of its own
-    const std::string what = error.what_without_backtrace();
-    throw refusal(path,
-                  what.find("INTERNAL ASSERT") == std::string::npos ? what : "its pickle doesn't describe tensors");
-  } catch (const std::bad_alloc&) {
-    throw refusal(path, "there isn't enough memory for it", "ERR_OUT_OF_MEMORY");
-  } catch (const std::exception& error) {
-    throw refusal(path, error.what());
+  } catch (...) {
+    ErrorText what = described("ERR_FILE_FORMAT");
+    throw Misuse(what.code, "Expected a state dict saved by PyTorch but received " + path + ": " + what.message);
   }
 }
 

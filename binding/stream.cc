@@ -20,28 +20,14 @@ inline void cpu_relax() {
 #endif
 }
 
-ErrorText error_text(const Task& task, const char* code, const std::string& what) {
-  if (task.op == nullptr) return {code, what, "", task.origin};
-  return {code, what + " (" + describe_call(task) + ")", task.op->name, task.origin};
-}
-
-// What the exception that is being handled says.
+// What the exception that is being handled says of this task.
 ErrorText caught(const Task& task) {
-  try {
-    throw;
-  } catch (const Misuse& e) {
-    return error_text(task, e.code.c_str(), e.message);
-  } catch (const c10::OutOfMemoryError& e) {
-    return error_text(task, "ERR_OUT_OF_MEMORY", one_line(e.what_without_backtrace()));
-  } catch (const c10::Error& e) {
-    return error_text(task, "ERR_OP_FAILED", one_line(e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    return error_text(task, "ERR_OUT_OF_MEMORY", "Not enough memory");
-  } catch (const std::exception& e) {
-    return error_text(task, "ERR_OP_FAILED", one_line(e.what()));
-  } catch (...) {
-    return error_text(task, "ERR_OP_FAILED", "An unknown native exception was thrown");
-  }
+  ErrorText text = described();
+  text.origin = task.origin;
+  if (task.op == nullptr) return text;
+  text.op = task.op->name;
+  text.message += " (" + describe_call(task) + ")";
+  return text;
 }
 
 template <typename Visit>
