@@ -26,7 +26,7 @@ napi_value on_error(Environment& environment, napi_env env, napi_callback_info i
 constexpr std::chrono::milliseconds kPatience{300};
 
 // What JavaScript can't be told any more.
-void tell_unheard(Environment& environment) {
+void print_unread(Environment& environment) {
   constexpr size_t kShown = 8;
   const auto unread = environment.failures->take_everything();
   for (size_t i = 0; i < unread.size() && i < kShown; i++) {
@@ -48,7 +48,7 @@ void leave(int status, void*) {
   Environment* environment = main_environment.load();
   if (environment == nullptr) return;
   if (!environment->abandoned && environment->jobs.stop(kPatience) && environment->stream.stop(kPatience)) {
-    tell_unheard(*environment);
+    print_unread(*environment);
     return;
   }
   std::fflush(nullptr);
@@ -66,8 +66,9 @@ bool on_main_thread() { return false; }
 napi_value at_exit(Environment&, napi_env, napi_callback_info) { return nullptr; }
 #endif
 
-// Runs while JavaScript can no longer: what is left in the queues is dropped, what failed unheard is said once. A
-// worker waits for the operator and the jobs under way, since the process goes on; the process itself does not.
+// Runs while JavaScript can no longer: what is left in the queues is dropped, and errors that nobody has read are
+// printed. A worker waits for the operator and the jobs under way, since the process goes on; the process itself does
+// not.
 void close(void* data) {
   auto* environment = static_cast<Environment*>(data);
   if (on_main_thread()) {
@@ -78,7 +79,7 @@ void close(void* data) {
     environment->stream.stop();
   }
   environment->mailbox->close();
-  tell_unheard(*environment);
+  print_unread(*environment);
 }
 
 void destroy(napi_env, void* data, void*) {

@@ -224,7 +224,7 @@ export {
   type Boxes,
   type CutmixDraw,
   type CutmixDrawOptions,
-  type CutmixOptions,
+  type CutmixOutput,
   cutmix,
   type DrawOptions,
   drawCutmix,

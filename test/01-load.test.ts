@@ -145,7 +145,7 @@ test.serial('an addon that is there and would not load is ERR_ADDON_LOAD', async
   writeFileSync(join(release, 'torch_learner.node'), 'not a library')
   const error = await load(t, { TORCH_LEARNER_PREBUILD: root, LIBTORCH: libtorch.root })
   t.is(error.code, 'ERR_ADDON_LOAD')
-  t.regex(error.message ?? '', /torch_learner\.node is there and would not load: .*Build it anew for this machine/)
+  t.regex(error.message ?? '', /torch_learner\.node is there and would not load: .*Build it again for this machine/)
 })
 
 test.serial('the rest of a build that did not finish is not loaded', async t => {

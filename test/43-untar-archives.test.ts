@@ -82,9 +82,9 @@ for (const [name, body, message] of [
   ['bzip2', Buffer.from('BZh91AY&SY', 'latin1'), /it is a file compressed by bzip2, .*unpack it yourself/],
   ['xz', Buffer.from('\xfd7zXZ\0', 'latin1'), /it is a file compressed by xz/],
   ['Git LFS', Buffer.from('version https://git-lfs.github.com/spec/v1\n'), /it is a Git LFS pointer/],
-  ['a byte', Buffer.from('a'), /it is no tar archive: it has 1 bytes/],
-  ['gzip of text', gzipSync('a,b\n1,2\n'.repeat(100)), /it is no tar archive: its content is something else/],
-  ['gzip of little', gzipSync('a'), /it is no tar archive: it has 1 bytes/],
+  ['a byte', Buffer.from('a'), /it is not a tar archive: it has 1 bytes/],
+  ['gzip of text', gzipSync('a,b\n1,2\n'.repeat(100)), /it is not a tar archive: its content is something else/],
+  ['gzip of little', gzipSync('a'), /it is not a tar archive: it has 1 bytes/],
   [
     'gzip of gzip',
     gzipSync(gzipSync(Buffer.alloc(600, 'ab'), { level: 0 })),

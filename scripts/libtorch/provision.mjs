@@ -75,7 +75,7 @@ function allFailed(steps) {
   const list = steps.map(({ step, reason }, index) => `  ${index + 1}. ${step}: ${reason}`).join('\n')
   return new Error(
     `no libtorch ${VERSION} could be had. Tried, in this order:\n${list}\n` +
-      'Any one of these mends it: set LIBTORCH to a folder with lib/ and include/ of libtorch ' +
+      'Any one of these fixes it: set LIBTORCH to a folder with lib/ and include/ of libtorch ' +
       `${VERSION}; set TORCH_LEARNER_LIBTORCH_URL to a mirror (https, http or file) of ${WHEEL.file}; ` +
       'or connect to the network (https_proxy is honoured) and run `npm rebuild torch-learner`',
   )

@@ -1,5 +1,5 @@
 // @ts-check
-// The distribution's own libtorch-dev. Last, because a distribution's release is seldom the one that we need.
+// The distribution's own libtorch-dev. Last, because a distribution's release is rarely the one that we need.
 import { inspect } from './find.mjs'
 import { baseVersion, SUPPORTED } from './release.mjs'
 

@@ -27,7 +27,7 @@ export interface CheckpointOptions {
   fname?: string
   /** Also save every so many training batches, a whole number of at least 1. Default: after each epoch only. */
   everyBatches?: number
-  /** Continue from the file, if there is one. Default false: start anew. */
+  /** Continue from the file, if there is one. Default false: start from the beginning. */
   resume?: boolean
 }
 
@@ -172,7 +172,7 @@ export class Checkpoint extends Callback {
     this.#epoch = await captureRandom(learn)
   }
 
-  /** The epoch's own events have begun anew: everything is put back once more. */
+  /** The epoch's own events are sent again: everything is put back once more. */
   async #reached(found: Restorable): Promise<void> {
     await this.#restore(found)
     this.#letGo()

@@ -11,7 +11,7 @@ import { flag, text } from './options.js'
 export interface CSVLoggerOptions {
   /** The file, under the Learner's path. Default `history.csv`. */
   fname?: string
-  /** Add to a file that is there rather than start it anew. Default false. */
+  /** Append to an existing file instead of overwriting it. Default false. */
   append?: boolean
 }
 

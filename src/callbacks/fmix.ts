@@ -10,8 +10,8 @@ export interface FMixOptions extends RegionMixOptions {
 
 /**
  * Trains on pictures of which a region of random shape shows another picture, and on both their targets by area (Harris
- * et al. 2020, "FMix", https://arxiv.org/abs/2002.12047). Like {@link CutMix} with outlines that a model can't learn by
- * heart, and more different masks. Dearer (a Fourier transform a batch), and no better for few epochs or small models.
+ * et al. 2020, "FMix", https://arxiv.org/abs/2002.12047). Like {@link CutMix}, with outlines that a model can't
+ * memorise and more different masks. Slower (a Fourier transform a batch), and not better for few epochs or small models.
  * The pure function is {@link fmix}.
  *
  * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all alike.

@@ -28,7 +28,7 @@ export { ModelEMA, type ModelEMAOptions } from './model-ema.js'
 export type { FlatCosOptions, OneCycleOptions } from './one-cycle.js'
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions } from './reduce-lr-on-plateau.js'
 export { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
-export { ResizeMix, type ResizeMixOptions } from './resizemix.js'
+export { ResizeMix, type ResizeMixOptions } from './resize-mix.js'
 export { SaveModel, type SaveModelOptions } from './save-model.js'
 export {
   combinedCos,

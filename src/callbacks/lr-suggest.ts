@@ -18,7 +18,7 @@ export type SuggestFunction = (lrs: readonly number[], losses: readonly number[]
 /** The ways to read the curve that there are. */
 export type SuggestName = keyof typeof suggestions
 
-/** Which ways {@link Learner.lrFind} shall use: names, or functions (and names) under names of your own. */
+/** How {@link Learner.lrFind} suggests a rate: names, or functions (and names) under names of your own. */
 export type SuggestFuncs =
   | SuggestName
   | readonly SuggestName[]

@@ -20,7 +20,7 @@ const swap = own.swap_
 /**
  * Keeps an exponential moving average of the weights and of the batch norms' statistics, one native call after each step
  * (Polyak averaging; Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780). It often predicts better than the
- * weights themselves, and wants no falling learning rate to do so.
+ * weights themselves, even at a constant learning rate.
  *
  * Each fit starts an average of its own. From validation to the end of the epoch the model holds the average, so that
  * metrics, `SaveModel` and the like are about the average; then training goes on with the weights. After the fit, however

@@ -31,7 +31,7 @@ declare module '../learner/learner.js' {
      * Trains with one cycle: the learning rate rises and falls along cosines while momentum does the opposite
      * (Smith, https://arxiv.org/abs/1803.09820).
      *
-     * @param nEpoch 0 or more
+     * @param nEpoch how many epochs (passes over the training set), 0 or more
      * @throws TorchLearnerError as {@link Learner.fit}
      * @example await learn.fitOneCycle(1, { lrMax: 3e-3, cbs: new MixUp(0.4) })
      */

@@ -17,7 +17,7 @@ const schema = trackerSchema.extend({
 
 /**
  * Divides the learning rates of all groups when a value of the table hasn't improved for `patience` epochs. For fits at a
- * constant rate: a schedule sets it anew for each batch.
+ * constant rate: a schedule sets it again for each batch.
  *
  * @example await learn.fit(20, { lr: 1e-2, cbs: new ReduceLROnPlateau({ patience: 2 }) })
  */

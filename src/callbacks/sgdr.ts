@@ -16,7 +16,7 @@ export interface SgdrOptions extends Omit<FitOptions, 'lr'> {
 declare module '../learner/learner.js' {
   interface Learner {
     /**
-     * Trains in cycles: in each the learning rate falls along a cosine from `lrMax` to 0, and then starts anew
+     * Trains in cycles: in each the learning rate falls along a cosine from `lrMax` to 0, and then starts again
      * (Loshchilov & Hutter, "SGDR", https://arxiv.org/abs/1608.03983). With `cycleMult` 2, three cycles from 1 epoch on
      * take 1 + 2 + 4 epochs. Momentum stays as it is.
      *

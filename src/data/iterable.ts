@@ -28,7 +28,7 @@ export interface IterableDatasetOptions {
  * `ReadableStream`, the rows of a database. They are read in their order, no further ahead than the loader prefetches; when a pass
  * ends early the iterator's `return()` is called.
  *
- * Each pass begins anew: give a function, or an object that can be iterated over again. A generator or stream that exists already can
+ * Each pass starts from the beginning: give a function, or an object that can be iterated over again. A generator or stream that exists already can
  * be gone through once; with `n` each pass takes the next `n` samples of it.
  *
  * @example

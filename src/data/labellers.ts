@@ -25,7 +25,7 @@ function pathText(path: unknown): string {
 /**
  * The first group of a regular expression, searched for anywhere in the path (with `/` between its parts).
  *
- * @throws TorchLearnerError `ERR_INVALID_ARG` for what is no regular expression and, when used, for a path that it doesn't match, or
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for what isn't a regular expression and, when used, for a path that it doesn't match, or
  * whose group is empty
  * @example RegexLabeller(/([^/]+)_\d+.jpg$/)('images/great_pyrenees_173.jpg') // 'great_pyrenees'
  */
@@ -34,7 +34,7 @@ export function RegexLabeller(pattern: RegExp | string): Labeller {
     throw invalidArgument('pattern', 'a regular expression', pattern)
   }
   const source = typeof pattern === 'string' ? compile(pattern) : pattern
-  // lastIndex makes a global or sticky expression answer by turns
+  // with lastIndex a global or sticky expression would match only every other time
   const regex = new RegExp(source.source, source.flags.replace(/[gy]/g, ''))
   return path => {
     const label = regex.exec(pathText(path).replaceAll('\\', '/'))?.[1]

@@ -27,7 +27,7 @@ export interface LoaderState {
  * for await (const [xb, yb] of dl) console.log(xb.shape)
  */
 export class DataLoader implements AsyncIterable<Tensor[]> {
-  /** Every batch is made anew: whoever gets it may dispose it. */
+  /** Every batch has tensors of its own: whoever gets it may dispose it. */
   readonly fresh = true
   readonly dataset: BatchSource
   readonly bs: number

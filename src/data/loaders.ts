@@ -16,7 +16,7 @@ export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tenso
   readonly bs?: number
   /** How many tensors a batch has, where that is known beforehand. */
   readonly width?: number
-  /** Each batch is made anew: whoever gets it may dispose it. */
+  /** Each batch has tensors of its own: whoever gets it may dispose it. */
   readonly fresh?: boolean
   /** See {@link BatchLoader.getState}: what a loader with random numbers of its own needs so that a fit can resume. */
   getState?(): unknown

@@ -88,7 +88,7 @@ class TarReader {
   }
 
   async end(): Promise<void> {
-    if (this.#head) throw new ArchiveError(`it is no tar archive: it has ${this.#head.length} bytes`)
+    if (this.#head) throw new ArchiveError(`it is not a tar archive: it has ${this.#head.length} bytes`)
     this.#parser.end()
     await this.#write()
   }
@@ -122,5 +122,5 @@ function checkHeader(head: Buffer): void {
   if (isTarHeader(block) && head[0] !== 0x1f) return
   if (block.every(byte => byte === 0)) return // an empty archive
   const seen = fileKind(block)
-  throw new ArchiveError(`it is no tar archive: its content is ${seen?.name ?? 'something else'}`)
+  throw new ArchiveError(`it is not a tar archive: its content is ${seen?.name ?? 'something else'}`)
 }

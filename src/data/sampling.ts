@@ -2,7 +2,7 @@ import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { aten, hostRandom, rng, scope, tensor } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
 
-/** torch.multinomial knows no more categories. */
+/** The most categories that torch.multinomial takes. */
 const MOST_CATEGORIES = 2 ** 24
 
 /**

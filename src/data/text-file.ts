@@ -11,7 +11,7 @@ const SLICE = 1 << 18
 /**
  * The text of a table's file, piece by piece, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
  *
- * @throws TorchLearnerError `ERR_NOT_FOUND` for what isn't there or is no file; `ERR_FILE_FORMAT`, with line and byte, for what isn't
+ * @throws TorchLearnerError `ERR_NOT_FOUND` for what isn't there or isn't a file; `ERR_FILE_FORMAT`, with line and byte, for what isn't
  * text in these encodings
  */
 export async function* readText(file: string): AsyncGenerator<string, void, void> {
@@ -71,7 +71,7 @@ const REMEDIES: Partial<Record<FileKind, string>> = {
   lfs: 'fetch the file with git lfs pull',
 }
 
-/** Says of what is no table what it is. */
+/** Says what a file that isn't a table is instead. */
 function checkHead(file: string, bytes: Buffer): void {
   const seen = fileKind(bytes.subarray(0, KIND_BYTES))
   if (seen && seen.kind !== 'json') {

@@ -31,7 +31,7 @@ export type BatchLoader = (AsyncIterable<Batch> | Iterable<Batch>) & {
   withItemTfms?(itemTfms: readonly unknown[]): BatchLoader
   /** How many tensors a batch has, where that is known beforehand. */
   readonly width?: number
-  /** Batches are made anew for the consumer: the Learner frees them after use. Default: they belong to the loader. */
+  /** Every batch is made for its consumer alone: the Learner frees them after use. Default: they belong to the loader. */
   readonly fresh?: boolean
   /** Fresh batches lie in memory of their own too, which nobody else looks at: callbacks may change them in place. */
   readonly writable?: boolean
@@ -151,7 +151,7 @@ async function passOver(source: Source, loader: BatchLoader, { batch, passed, re
       const next = await source.next()
       if (next.done) {
         const message = `Expected ${batch} batches that a fit has done already but the loader has only ${i}`
-        throw new TorchLearnerError('ERR_STATE', `${message}: continue with the same data, or begin anew`)
+        throw new TorchLearnerError('ERR_STATE', `${message}: continue with the same data, or start from the beginning`)
       }
       if (i === batch - 1) await passed(next.value)
       if (loader.fresh) for (const tensor of next.value) tensor.dispose()

@@ -61,7 +61,7 @@ export function isEventName(name: unknown): name is EventName {
 }
 
 /**
- * The events inside the loop over batches: only these heed `runTrain` and `runValid`.
+ * The events inside the loop over batches: only these depend on `runTrain` and `runValid`.
  * `afterCancelStep` isn't among them, as in fastai.
  */
 export const INNER_EVENTS: ReadonlySet<EventName> = new Set<EventName>([

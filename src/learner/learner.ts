@@ -262,7 +262,7 @@ export class Learner extends LoopState {
   /**
    * Trains for `nEpoch` epochs, each followed by a validation.
    *
-   * @param nEpoch 0 or more
+   * @param nEpoch how many epochs (passes over the training set), 0 or more
    * @param options see {@link FitOptions}
    * @throws TorchLearnerError `ERR_CALLBACK` for an error in a callback, `ERR_OP_FAILED` for one in an operator; the
    * signal's reason after an abort. Whatever the outcome, the Learner can be used again.

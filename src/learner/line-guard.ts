@@ -12,7 +12,7 @@ interface Guarded {
 
 /**
  * Keeps an unfinished line (a progress bar) and what others write to the same terminal apart: `console.log` in a callback, a
- * warning, a picture. While it stands, whoever writes finds the line wiped; it is drawn anew when it changes next.
+ * warning, a picture. While it stands, whoever writes finds the line wiped; it is drawn again at its next change.
  */
 export class LineGuard {
   readonly #guarded: Guarded[] = []

@@ -127,7 +127,7 @@ function liveLine(state: PassState, room: number): string {
   return `${head}${state.done}/${state.total}`.slice(0, room)
 }
 
-/** Lines for logs and pipes: one now and then, less often the longer it takes, and the table's head anew after them. */
+/** Lines for logs and pipes: one now and then, less often the longer it takes, and the table's head again after them. */
 export class PlainRenderer implements Renderer {
   readonly #sink: TextSink
   readonly #table = new Table()

@@ -30,7 +30,7 @@ export class TrainEvalCallback extends Callback {
     if (typeof reset === 'function') Reflect.apply(reset, learn.model, [])
   }
 
-  /** `pctTrain` starts anew from the epoch's share, so that a cancelled epoch doesn't shift the later ones. */
+  /** `pctTrain` starts from the epoch's share again, so that a cancelled epoch doesn't shift the later ones. */
   override beforeTrain(): void {
     const { learn } = this
     learn.pctTrain = (learn.epoch ?? 0) / learn.nEpoch

@@ -31,7 +31,7 @@ export function boxList(boxes: Boxes): Box[] {
 }
 
 /** Where {@link cutmix} writes. */
-export interface CutmixOptions {
+export interface CutmixOutput {
   /** Write there instead of into a new tensor; of `x`'s shape and dtype, in memory of its own. */
   out?: Tensor
   /** Paste into `x` itself and return it: only what lies in boxes is touched. */
@@ -56,7 +56,7 @@ export interface CutmixOptions {
  * const { boxes, lam, perm } = drawCutmix(n, W, H, 1)
  * const mixed = cutmix(x, perm, boxes)
  */
-export function cutmix(x: Tensor, perm: Partners, boxes: Boxes, options: CutmixOptions = {}): Tensor {
+export function cutmix(x: Tensor, perm: Partners, boxes: Boxes, options: CutmixOutput = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
   knownOptions('cutmix', options, ['out', 'inPlace'])
   const { out, inPlace = false } = options

@@ -74,7 +74,7 @@ function fade(H: number, W: number, power: number): Float32Array {
   })
 }
 
-/** @internal A {@link Fade} that keeps what it gave last, for who draws often: pictures seldom change their size. */
+/** @internal A {@link Fade} that keeps what it gave last, for who draws often: the size of pictures rarely changes. */
 export function keptFade(): Fade {
   let last: { key: string; values: Float32Array } | null = null
   return (H, W, power) => {

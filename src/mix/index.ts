@@ -8,7 +8,7 @@
  * - mixup.ts       samples with their partners; the native pass is binding/ops/mix_cpu.cpp
  * - bbox.ts        the box of CutMix
  * - cutmix.ts      boxes of the partners pasted; the native pass is binding/ops/cutmix_cpu.cpp
- * - resizemix.ts   whole partners pasted, made smaller
+ * - resize-mix.ts  whole partners pasted, made smaller
  * - fmix.ts        partners along the outline of a random mask
  * - reduce-loss.ts losses with and without their reduction
  * - mixed-loss.ts  the loss against both targets; natively fused for cross entropy
@@ -27,7 +27,7 @@ export {
   type Boxes,
   type CutmixDraw,
   type CutmixDrawOptions,
-  type CutmixOptions,
+  type CutmixOutput,
   cutmix,
   drawCutmix,
 } from './cutmix.js'
@@ -49,4 +49,4 @@ export {
   type MixupDraw,
 } from './random.js'
 export { type LossFunction, noneReduce, reduce_loss, reduceLoss, reductionOf, withReduction } from './reduce-loss.js'
-export { drawResizeMix, type ResizeMethod, type ResizeMixDrawOptions, resizeMix } from './resizemix.js'
+export { drawResizeMix, type ResizeMethod, type ResizeMixDrawOptions, resizeMix } from './resize-mix.js'

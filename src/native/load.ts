@@ -22,7 +22,7 @@ const CUDA_LIBRARIES = ['libc10_cuda.so', 'libtorch_cuda.so']
  * is opened: ld.so left to itself takes whatever libtorch the system has, and the wrong one hangs instead of failing.
  *
  * @throws TorchLearnerError `ERR_ADDON_MISSING`, `ERR_ADDON_LOAD`, `ERR_LIBTORCH_MISSING` or `ERR_LIBTORCH_VERSION`, each
- * with the command that mends it
+ * with the command that fixes it
  */
 export function loadAddon(): NativeAddon {
   const files = locateAddon()
@@ -75,7 +75,7 @@ function requireAddon(path: string): NativeAddon {
   } catch (cause) {
     throw new TorchLearnerError(
       'ERR_ADDON_LOAD',
-      `${path} is there and would not load: ${messageOf(cause)}. Build it anew for this machine: \`npm rebuild torch-learner\` ` +
+      `${path} is there and would not load: ${messageOf(cause)}. Build it again for this machine: \`npm rebuild torch-learner\` ` +
         '(in a checkout of the project: `npm run build:native`)',
       { cause },
     )

@@ -86,18 +86,18 @@ export function locateLibtorch(stamp: AddonStamp): Libtorch {
   if (found.libtorch) return found.libtorch
 
   const list = found.steps.map(({ step, reason }) => `${step}: ${reason}`)
-  const mend = found.explicit
+  const remedy = found.explicit
     ? `Set LIBTORCH to a folder with lib/ of libtorch ${version}, or unset it`
     : `Run \`npm rebuild torch-learner\`, which fetches it, or set LIBTORCH to a folder with lib/ of libtorch ${version}`
   throw found.mismatch
     ? new TorchLearnerError(
         'ERR_LIBTORCH_VERSION',
-        `The addon needs libtorch ${version}, and another version was found. ${mend}. Looked at:`,
+        `The addon needs libtorch ${version}, and another version was found. ${remedy}. Looked at:`,
         { list },
       )
     : new TorchLearnerError(
         'ERR_LIBTORCH_MISSING',
-        `libtorch ${version}, which the addon needs, was not found. ${mend}. Looked at:`,
+        `libtorch ${version}, which the addon needs, was not found. ${remedy}. Looked at:`,
         { list },
       )
 }

@@ -1,7 +1,7 @@
 /**
  * libgomp's threads spin between parallel regions. That is fast on a quiet machine and ruinous on a busy one: the
- * spinning thread holds the core which the thread it waits for needs. A short spin keeps the first and mends the
- * second (figures: bench/README.md). libgomp reads its environment once, when it is opened.
+ * spinning thread holds the core which the thread it waits for needs. A short spin keeps the speed and avoids the
+ * blocking (figures: bench/README.md). libgomp reads its environment once, when it is opened.
  */
 const DEFAULTS: readonly [name: string, value: string][] = [['GOMP_SPINCOUNT', '1000']]
 

@@ -8,7 +8,7 @@ import { knownOptions } from './validate.js'
 
 /** Options of {@link loadPth}. */
 export interface LoadPthOptions {
-  /** Where tensors shall be: `cpu` (default), `cuda`, ... */
+  /** The device of the tensors: `cpu` (default), `cuda`, ... */
   device?: string
   /**
    * Where the state dict is in a file that holds a dict of several things, as `model_state_dict` in `{ epoch,

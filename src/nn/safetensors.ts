@@ -21,7 +21,7 @@ export interface SaveSafetensorsOptions {
 
 /** Options of {@link loadSafetensors}. */
 export interface LoadSafetensorsOptions {
-  /** Where the tensors shall be: `cpu` (default), `cuda`, ... */
+  /** The device of the tensors: `cpu` (default), `cuda`, ... */
   device?: string
 }
 

@@ -44,7 +44,7 @@ function rules({ background, ink, faint, grid, good, bad, series }: Palette): st
 /** How many series have colours of their own. */
 export const seriesColors = PALETTES.light.series.length
 
-/** Complains of what is no theme. */
+/** Complains of what isn't a theme. */
 export function checkTheme(theme: unknown): void {
   if (theme === undefined || theme === 'auto' || (typeof theme === 'string' && Object.hasOwn(PALETTES, theme))) return
   throw invalidArgument('theme', "'auto', 'light' or 'dark'", theme)

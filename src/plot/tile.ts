@@ -41,7 +41,7 @@ export async function imageElement(tile: Pixels, x: number, y: number, scale: nu
   })
 }
 
-/** Complains of what is no picture. */
+/** Complains of what isn't a picture. */
 export function checkTile(tile: Tile): void {
   if (typeof tile !== 'object' || tile === null) throw invalidArgument('tiles', 'pictures', tile)
   const { data, width, height, channels, title } = tile

@@ -59,7 +59,10 @@ export interface AffineAugmentOptions extends SamplingOptions {
   rotate?: { maxDeg?: number; p?: number; draw?: Draw }
   /** By a factor from `minZoom` to `maxZoom` (default 1 to 1.1), or `draw`; to a point at `drawX`, `drawY` in [0, 1]. */
   zoom?: { minZoom?: number; maxZoom?: number; p?: number; draw?: Draw; drawX?: Draw; drawY?: Draw }
-  /** Tilted in perspective by up to `magnitude` (default 0.2) across and down, or by `drawX` and `drawY`. */
+  /**
+   * Tilted in perspective, across and down, by up to `magnitude`, or by `drawX` and `drawY`: how far corners move, as a share of half
+   * the picture's side. Default magnitude 0.2 (a tenth of the side), probability 0.5.
+   */
   warp?: { magnitude?: number; p?: number; drawX?: Draw; drawY?: Draw }
   /** Pixels of the result: a square's side or `[height, width]`. Default: as it was. */
   size?: number | readonly [height: number, width: number]

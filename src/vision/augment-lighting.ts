@@ -24,9 +24,15 @@ const LightingOptions = z.strictObject({
 
 /** What {@link LightingAugment} does. A draw that is given goes to all samples. */
 export interface LightingAugmentOptions {
-  /** Default change at most 0.2, probability 0.75. `draw`: 0.5 changes nothing, above is brighter, in (0, 1). */
+  /**
+   * Drawn from `0.5 * (1 - maxLighting)` to `0.5 * (1 + maxLighting)`: what mid-grey, 0.5, becomes. Default maxLighting 0.2, probability
+   * 0.75. `draw`: 0.5 changes nothing, above is brighter, in (0, 1).
+   */
   brightness?: { maxLighting?: number; p?: number; draw?: Draw }
-  /** Default change at most 0.2, probability 0.75. `draw`: 1 changes nothing, above is more. */
+  /**
+   * A factor from `1 - maxLighting` to `1 / (1 - maxLighting)`. Default maxLighting 0.2, probability 0.75. `draw`: 1 changes nothing,
+   * above is more.
+   */
   contrast?: { maxLighting?: number; p?: number; draw?: Draw }
   /** One draw for the whole batch. Default false: one for each sample. */
   batch?: boolean

@@ -43,14 +43,17 @@ export interface AugTransformsOptions extends SamplingOptions {
   doFlip?: boolean
   /** Give half of the pictures one of the 8 symmetries of the square instead: for pictures without an up. Default false. */
   flipVert?: boolean
-  /** Degrees, to either side. Default 10. */
+  /** Rotation to either side, in degrees. Default 10. */
   maxRotate?: number
-  /** Zoom factors. Default 1 and 1.1. */
+  /** Zoom, as a factor of size. Default 1 to 1.1. */
   minZoom?: number
   maxZoom?: number
-  /** Change of brightness and contrast, below 1. Default 0.2. */
+  /**
+   * How much brightness and contrast change, as a share from 0 to below 1 (fastai's unit). 0.2: brightness moves by at most 0.1 of
+   * the range of grey (mid-grey 0.5 becomes 0.4 to 0.6), contrast is multiplied by 0.8 to 1 / 0.8. Default 0.2.
+   */
   maxLighting?: number
-  /** Tilt in perspective. Default 0.2. */
+  /** Tilt in perspective: how far corners move, as a share of half the picture's side: 0.2 is a tenth of the side. Default 0.2. */
   maxWarp?: number
   /** Probability of rotation, of zoom and of perspective. Default 0.75. */
   pAffine?: number
@@ -66,7 +69,7 @@ export interface AugTransformsOptions extends SamplingOptions {
 
 /**
  * Augmentation that works for most photographs: flip, rotation, zoom and perspective in one sampling, brightness and contrast in one
- * pass. Random numbers come from libtorch's CPU generator (see `manualSeed`), for every picture anew.
+ * pass. Random numbers come from libtorch's CPU generator (see `manualSeed`), drawn again for every picture.
  *
  * @returns transforms for `batchTfms`
  * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong option

@@ -19,7 +19,7 @@ export type Cut = number | ((model: AnyModule) => AnyModule)
 
 /** Options of {@link createBody}. */
 export interface BodyOptions {
-  /** Channels of the pictures, default 3. For another number the first layer is made anew. */
+  /** Channels of the pictures, default 3. For another number the first layer is replaced by a new one. */
   nIn?: number
   /** The new first layer takes over what fits of the old one's weights, default false. */
   pretrained?: boolean
@@ -66,7 +66,7 @@ function adapted(model: AnyModule, nIn: number, pretrained: boolean): AnyModule[
   if (!(found?.layer instanceof Conv2d) || found.layer.inChannels !== 3 || found.layer.groups !== 1) {
     throw invalidArgument(
       'nIn',
-      '3, as the first layer of this network is no convolution of 3 channels that could be replaced,',
+      '3, as the first layer of this network is not a convolution of 3 channels that could be replaced,',
       nIn,
     )
   }

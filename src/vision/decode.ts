@@ -106,7 +106,7 @@ async function retry(
  *
  * @param options `maxPixels`: refuse larger pictures; default 100 million, 50 million in formats other than BMP, GIF, JPEG, PNG and PNM.
  * `orientation`: `exif` turns the picture as its file's orientation tag says; default `ignore`
- * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
+ * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it isn't a readable picture
  * @example const { width, height, data } = await openImage('cat.jpg')
  */
 export async function openImage(
@@ -129,7 +129,7 @@ export async function openImage(
  * The size of a picture file, from its header.
  *
  * @param options `orientation`: `exif` gives the size that the picture has when it is turned as its orientation tag says; default `ignore`
- * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it is no readable picture
+ * @throws TorchLearnerError `ERR_NOT_FOUND` when the file isn't there, `ERR_DECODE` when it isn't a readable picture
  */
 export async function imageSize(
   path: string,

@@ -18,7 +18,7 @@ const XBM = /^\s*#define \w*width /
 const HEVC = /hei[cxms]|hev[cxms]/
 
 /**
- * What a file is that is no picture in a known format, by its first bytes.
+ * What kind of file a picture of unknown format is, by its first bytes.
  *
  * @returns as a sentence needs it: `a HEIC picture`; nothing where that isn't known
  */
