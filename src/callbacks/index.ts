@@ -1,4 +1,4 @@
-// What the other folders of src/ may use. What users get of it, src/index.ts lists.
+// All of it is public: src/index.ts passes everything on.
 
 // these give Learner its further methods: fitOneCycle, fitFlatCos, fitSgdr, fineTune, lrFind
 import './one-cycle.js'
