@@ -1,8 +1,8 @@
 """The other side of the benchmark: a plain PyTorch training loop, as fast as Python gets it.
 
 ResNet-18 from scratch, float32, channels_last, fused Adam, MixUp written the usual way (index, then lerp). Driven over
-standard input so that both sides can take turns in one run: `<size> <batch> <steps>` trains and answers with the
-seconds that each step took; `mixup <n> <size> <repeats>` times the mixing alone,
+standard input so that both sides can take turns in one run: `<size> <batch> <steps> [bf16]` trains (under autocast) and
+answers with the seconds that each step took; `mixup <n> <size> <repeats>` times the mixing alone,
 `cutmix` fastai's way of pasting a box, `preprocess` what makes a mixed batch of bytes; an empty line ends.
 """
 
@@ -53,12 +53,13 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)
         self.beta = torch.distributions.Beta(torch.tensor(0.4), torch.tensor(0.4))
 
-    def step(self):
+    def step(self, bf16=False):
         lam = self.beta.sample((self.batch,))
         lam = torch.max(lam, 1 - lam)
         perm = torch.randperm(self.batch)
         x = torch.lerp(self.x[perm], self.x, lam[:, None, None, None])
-        pred = self.model(x)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            pred = self.model(x).float()
         own = F.cross_entropy(pred, self.y, reduction="none")
         partner = F.cross_entropy(pred, self.y[perm], reduction="none")
         loss = torch.lerp(partner, own, lam).mean()
@@ -125,10 +126,11 @@ def main():
         if words[0] in MIXING:
             seconds = MIXING[words[0]](*map(int, words[1:]))
         else:
-            size, batch, steps = map(int, words)
+            size, batch, steps = map(int, words[:3])
+            bf16 = words[3:] == ["bf16"]
             trainer = trainers.get((size, batch)) or Trainer(size, batch)
             trainers[size, batch] = trainer
-            seconds = timed(lambda: trainer.step().item(), steps)
+            seconds = timed(lambda: trainer.step(bf16).item(), steps)
         print(*(f"{value:.6f}" for value in seconds), flush=True)
 
 

@@ -1,6 +1,7 @@
 // A training step of ResNet-18 with MixUp, from Node and from Python in turns.
 import {
   Adam,
+  autocast,
   CrossEntropyLossFlat,
   hostRandom,
   manualSeed,
@@ -15,8 +16,8 @@ import {
 } from 'torch-learner'
 import { median } from './table.mjs'
 
-/** @returns one training step as a function that resolves when its loss is known */
-export function trainer(size, batch) {
+/** @returns one training step as a function that resolves when its loss is known; `bf16`: under autocast */
+export function trainer(size, batch, { bf16 = false } = {}) {
   manualSeed(0)
   const model = resnet18({ numClasses: 10 })
   model.to({ memoryFormat: 'channels_last' })
@@ -30,7 +31,7 @@ export function trainer(size, batch) {
     const loss = scope(() => {
       const lam = tensor(hostRandom.beta(0.4, batch).map(b => Math.max(b, 1 - b)))
       const perm = tensor(hostRandom.permutation(batch))
-      const pred = model(mixup(x, perm, lam))
+      const pred = autocast({ enabled: bf16 }, () => model(mixup(x, perm, lam))).to('float32')
       const mixed = mixedLoss(lossFunc, pred, [y], [y.indexSelect(0, perm)], lam)
       mixed.backward()
       optimizer.step()
