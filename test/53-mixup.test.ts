@@ -231,5 +231,9 @@ test('what can’t be an argument is said at once', t => {
 test('reachable like any other operator', async t => {
   const x = randn([2, 3])
   const perm = tensor([1, 0], { dtype: 'int64' })
-  await assertEqual(t, ops.torch_learner.mixup(x, perm, tensor([0.5, 0.5])) as Tensor, mixup(x, perm, 0.5))
+  await assertEqual(t, ops.torch_learner.mixup(x, perm, tensor([0.5, 0.5])), mixup(x, perm, 0.5))
+  // @ts-expect-error its typings come from the schema, which has lam
+  t.throws(() => ops.torch_learner.mixup(x, perm), { code: 'ERR_INVALID_ARG' })
+  // @ts-expect-error and a tensor for perm
+  t.throws(() => ops.torch_learner.mixup(x, [1, 0], tensor([0.5])), { code: 'ERR_INVALID_ARG' })
 })
