@@ -1,10 +1,10 @@
 // @ts-check
 // `instanceof Error`, `Map` or `Float32Array` says no to a thing of another realm (Jest, `vm`): every realm has classes of its
-// own. src/native/kinds.ts and scripts/errors.mjs tell such kinds apart; classes of this package are not concerned.
+// own. src/check/kinds.ts and scripts/errors.mjs tell such kinds apart; classes of this package are not concerned.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const KINDS = 'src/native/kinds.ts'
+const KINDS = 'src/check/kinds.ts'
 const QUESTIONS = [/\binstanceof\(? *([A-Za-z0-9]+)/g, /=== ([A-Za-z0-9]+)\.prototype\b/g]
 
 /** @param {string} line */

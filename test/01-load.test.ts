@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import { doctor, TorchLearnerError } from 'torch-learner'
-import { describe, invalidArgument, typeName } from '../dist/native/errors.js'
+import { describe, invalidArgument, typeName } from '../dist/check/errors.js'
 import { locateAddon, locateLibtorch } from '../dist/native/locate.js'
 
 const index = new URL('../dist/native/index.js', import.meta.url).href

@@ -3,7 +3,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { codecAdvice } from '../../scripts/addon/toolchain.mjs'
 import { cachedLibtorch, findLibtorch } from '../../scripts/libtorch/find.mjs'
-import { messageOf, TorchLearnerError } from './errors.js'
+import { messageOf, TorchLearnerError } from '../check/index.js'
 import { loadAddon } from './load.js'
 import { locateAddon, packageRoot } from './locate.js'
 

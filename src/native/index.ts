@@ -4,41 +4,38 @@ import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
 export { codecAdvice } from '../../scripts/addon/toolchain.mjs'
-export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
-export { doctor } from './doctor.js'
 export {
-  checkFunction,
+  codeOf,
   describe,
   type ErrorCode,
   type ErrorOrigin,
-  inspected,
-  invalidArgument,
-  isOperators,
-  messageOf,
-  originText,
-  TorchLearnerError,
-  typeName,
-  unreadable,
-} from './errors.js'
-export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
-export {
-  codeOf,
   type Float16ArrayLike,
   hasCode,
+  inspected,
+  invalidArgument,
   isAbortSignal,
   isArrayBuffer,
   isCollection,
   isDetached,
   isError,
   isMap,
+  isOperators,
   isPlainObject,
   isReadableStream,
   isRegExp,
   isThenable,
   isTyped,
+  messageOf,
+  originText,
+  TorchLearnerError,
   typedArrayName,
-} from './kinds.js'
-export { knownOptions } from './options.js'
+  typeName,
+  unreadable,
+} from '../check/index.js'
+export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
+export { doctor } from './doctor.js'
+export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
+export { checkFunction, knownOptions } from './options.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
 export const native: NativeAddon = loadAddon()

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findLibtorch, type Libtorch } from '../../scripts/libtorch/find.mjs'
 import { baseVersion } from '../../scripts/libtorch/release.mjs'
-import { TorchLearnerError } from './errors.js'
+import { TorchLearnerError } from '../check/index.js'
 
 const require = createRequire(import.meta.url)
 

@@ -1,5 +1,4 @@
-import { inspected, invalidArgument } from './errors.js'
-import { isPlainObject } from './kinds.js'
+import { checkValue, func, inspected, invalidArgument, isPlainObject } from '../check/index.js'
 
 /**
  * Checks an options object: one with no other than the known names. An option that is ignored is a bug found late.
@@ -18,4 +17,11 @@ export function knownOptions(where: string, options: unknown, names: readonly st
 function isOptions(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return false
   return isPlainObject(value) || Object.keys(value).length > 0
+}
+
+const fn = func()
+
+/** A function that somebody passed, checked. */
+export function checkFunction(name: string, value: unknown): void {
+  checkValue(fn, value, name)
 }

@@ -259,8 +259,3 @@ export function unreadable(name: string, value: unknown, error: unknown): TorchL
   const sentence = `Expected a value that can be looked at for ${name} but received ${describe(value)}`
   return new TorchLearnerError('ERR_INVALID_ARG', `${sentence}, which throws: ${messageOf(error)}`, { cause: error })
 }
-
-/** A function that somebody passed, checked. */
-export function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== 'function') throw invalidArgument(name, 'a function', value)
-}

@@ -1,0 +1,148 @@
+// The one validator: what options and arguments may be, and the one sentence that says so.
+import test, { type ExecutionContext } from 'ava'
+import { z } from 'zod'
+import {
+  between,
+  checkOptions,
+  checkValue,
+  classNames,
+  count,
+  decayRate,
+  finite,
+  flag,
+  fraction,
+  func,
+  instance,
+  integer,
+  list,
+  nonNegative,
+  oneOf,
+  oneOfQuoted,
+  positive,
+  probability,
+  share,
+  signal,
+  size,
+  string,
+  TorchLearnerError,
+  text,
+  whole,
+  wordsOf,
+} from '../dist/check/index.js'
+
+const NUMBERS = [-1, 0, 0.5, 1, 1.5, 2, Number.NaN, Infinity]
+
+const FIELDS: [name: string, field: z.ZodType, words: string, fits: unknown[], not: unknown[]][] = [
+  ['flag', flag, 'true or false', [true, false], [0, 'true']],
+  ['finite', finite, 'a number', [-1, 0, 0.5, 1, 1.5, 2], [Number.NaN, Infinity]],
+  ['positive', positive, 'a number above 0', [0.5, 1, 1.5, 2], [-1, 0, Number.NaN, Infinity]],
+  ['nonNegative', nonNegative, 'a number of at least 0', [0, 0.5, 1, 1.5, 2], [-1, Number.NaN, Infinity]],
+  ['share', share, 'a number above 0, and at most 1', [0.5, 1], [-1, 0, 1.5, 2, Number.NaN, Infinity]],
+  ['fraction', fraction, 'a number above 0 and below 1', [0.5], [-1, 0, 1, 1.5, 2, Number.NaN, Infinity]],
+  ['probability', probability, 'a number from 0 to 1', [0, 0.5, 1], [-1, 1.5, 2, Number.NaN, Infinity]],
+  ['decayRate', decayRate, 'a number from 0 to 1, 1 excluded', [0, 0.5], [-1, 1, 1.5, 2, Number.NaN, Infinity]],
+  ['between', between(1, Infinity), 'a number from 1', [1, 1.5, 2, Infinity], [-1, 0, 0.5, Number.NaN]],
+  ['count', count, 'a whole number from 1', [1, 2], [-1, 0, 0.5, 1.5, Number.NaN, Infinity, 2 ** 60]],
+  ['integer', integer, 'a whole number', [-1, 0, 1, 2], [0.5, 1.5, Number.NaN, Infinity]],
+  ['whole', whole(0, 1), 'a whole number from 0 to 1', [0, 1], [-1, 0.5, 1.5, 2, Number.NaN, Infinity]],
+  ['string', string(), 'a string', ['', 'a'], [null]],
+  ['text', text('a name'), 'a name', ['a'], ['', null]],
+  ['oneOf', oneOf('crop', 'pad', 'squish'), 'crop, pad or squish', ['pad'], ['Pad', null]],
+  ['oneOfQuoted', oneOfQuoted('elem', 'pair'), "'elem' or 'pair'", ['pair'], ['Pair']],
+  ['func', func(), 'a function', [() => 1, Map], [{}]],
+  ['instance', instance(Map, 'a Map'), 'a Map', [new Map()], [new Set(), null]],
+  ['size', size, 'a whole number from 1 or [height, width]', [1, [2, 3]], [0, [0, 1], [1], [1, 2, 3], '1']],
+  ['signal', signal, 'an AbortSignal', [AbortSignal.abort()], [{ aborted: true }]],
+  ['classNames', classNames, 'an array of class names', [[], ['a']], ['a', [1]]],
+  ['list', list(count, 'counts', 2), 'counts', [[1, 2]], [[1], [1, 0]]],
+]
+
+for (const [name, field, words, fits, not] of FIELDS) {
+  test(`${name} takes what it says, and nothing else`, t => {
+    t.is(wordsOf(field), words)
+    for (const value of fits) t.deepEqual(checkValue(field, value, 'it'), value)
+    const odd = [undefined, null, 1n, Symbol('s'), 'text', [], {}, () => 1].filter(
+      value => !field.safeParse(value).success,
+    )
+    for (const value of [...not, ...odd]) t.throws(() => checkValue(field, value, 'it'), { code: 'ERR_INVALID_ARG' })
+    const refused = [...fits, ...not].filter(value => typeof value === 'number' && !field.safeParse(value).success)
+    t.deepEqual(
+      refused,
+      not.filter(value => typeof value === 'number'),
+    )
+    t.true(odd.length >= 6)
+  })
+}
+
+test('the named ranges differ in their ends only', t => {
+  const taken = (field: z.ZodType) => NUMBERS.filter(value => field.safeParse(value).success)
+  t.deepEqual([share, fraction, probability, decayRate].map(taken), [[0.5, 1], [0.5], [0, 0.5, 1], [0, 0.5]])
+})
+
+const schema = z.strictObject({
+  bs: count.default(64),
+  name: text('a name').optional(),
+  names: list(text('a name'), 'names').default([]),
+})
+
+const refused = (t: ExecutionContext, given: unknown, message: RegExp) => {
+  const error = t.throws(() => checkOptions(schema, given, 'Thing'), { code: 'ERR_INVALID_ARG', message })
+  t.true(error instanceof TorchLearnerError)
+}
+
+test('options come back with their defaults', t => {
+  t.deepEqual(checkOptions(schema, undefined, 'Thing'), { bs: 64, names: [] })
+  t.deepEqual(checkOptions(schema, { name: 'a', bs: 2 }, 'Thing'), { bs: 2, name: 'a', names: [] })
+  t.deepEqual(checkOptions(schema, Object.create(null), 'Thing'), { bs: 64, names: [] })
+})
+
+test('a wrong option is named, with whose it is', t => {
+  refused(t, { bs: 0 }, /^Expected a whole number from 1 for Thing's bs but received 0 of type number$/)
+  refused(t, { bs: null }, /for Thing's bs but received null/)
+  refused(t, { names: ['a', ''] }, /^Expected a name for Thing's names\.1 but received "" of type string$/)
+  refused(t, { sb: 1 }, /^Expected only bs, name, names for Thing's options but received "sb"/)
+})
+
+test('what is no options object is refused, an empty one of another kind too', t => {
+  for (const given of [null, 1, 'bs', [], [1], new Map(), new Date(), new Float32Array(1), () => 1]) {
+    refused(t, given, /^Expected an object with bs, name, names for Thing's options but received /)
+  }
+})
+
+test('options are read once', t => {
+  let reads = 0
+  const given = {
+    get bs() {
+      return ++reads
+    },
+  }
+  t.is(checkOptions(schema, given, 'Thing').bs, 1)
+  t.is(reads, 1)
+})
+
+test('options that throw when they are looked at are a coded error', t => {
+  const boom = () => {
+    throw new RangeError('boom')
+  }
+  const throwing = Object.defineProperty({}, 'bs', { enumerable: true, get: boom })
+  const traps = new Proxy({}, { get: boom, getPrototypeOf: boom, ownKeys: boom })
+  refused(t, throwing, /^Expected a value that can be looked at for Thing's options .*boom/)
+  refused(t, traps, /boom/)
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  refused(t, proxy, /Thing's options but received a Proxy/)
+  t.throws(() => checkValue(instance(Map, 'a Map'), traps, 'it'), { code: 'ERR_INVALID_ARG', message: /boom/ })
+})
+
+test('an array of holes without end is refused at its first item', t => {
+  refused(t, { names: new Array(2 ** 32 - 1) }, /^Expected a name for Thing's names\.0 but received undefined/)
+})
+
+test("a schema without words of its own doesn't show zod's", t => {
+  const own = z.strictObject({ a: z.number().min(3), b: z.tuple([z.string()]).optional() })
+  for (const given of [{ a: 1 }, { a: 'x' }, {}, { a: 3, b: [1] }]) {
+    t.throws(() => checkOptions(own, given, 'Own'), {
+      message: /^Expected another value for Own's (a|b\.0) but received/,
+    })
+  }
+})
