@@ -1,4 +1,5 @@
 export * from './callbacks/index.js'
+export { type ErrorCode, type ErrorOrigin, TorchLearnerError } from './check/index.js'
 export {
   type BatchPass,
   type BatchSource,
@@ -186,7 +187,7 @@ export {
   reduceLoss,
   resizeMix,
 } from './mix/index.js'
-export { doctor, type ErrorCode, type ErrorOrigin, type PictureStep, TorchLearnerError } from './native/index.js'
+export { doctor, type PictureStep } from './native/index.js'
 export {
   BaseLoss,
   type BCEWithLogitsFlatOptions,

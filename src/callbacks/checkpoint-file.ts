@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { TorchLearnerError } from '../check/index.js'
 import { type Callback, describeOptimizer, type Learner, optimizerState, optimizerTensors } from '../learner/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import { exists, reading, readSealed, saveSealed } from '../nn/index.js'
 import { mark, noGrad, type Tensor } from '../tensor/index.js'
 import { checkCallbacks, checkModel, checkOptimizer } from './checkpoint-fits.js'

@@ -1,5 +1,5 @@
+import { TorchLearnerError } from '../check/index.js'
 import type { Learner } from '../learner/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import type { Module } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Plan } from './checkpoint-file.js'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { TorchLearnerError } from '../check/index.js'
 import type { Batch, BatchLoader, Learner } from '../learner/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import { rng, type Tensor } from '../tensor/index.js'
 
 /** Where all sources of random numbers stand that a fit draws from. */

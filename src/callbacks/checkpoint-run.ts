@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { hasCode, TorchLearnerError } from '../check/index.js'
 import type { Learner } from '../learner/index.js'
-import { hasCode, TorchLearnerError } from '../native/index.js'
 import { clearAside, probe, writing } from '../nn/index.js'
 
 /** One run of a script, as far as one Learner's fits are concerned that are saved under one name. */

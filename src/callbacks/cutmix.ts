@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { invalidArgument } from '../check/index.js'
 import { cutmix, drawCutmix, isMinMax, type MinMax } from '../mix/index.js'
-import { invalidArgument } from '../native/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link CutMix}. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
 import { Callback, CancelFit, CancelValid, fields, fitSchema, Learner, SmoothLoss, Snapshot } from '../learner/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import { lineChart, saveFigure, type Theme } from '../plot/index.js'
 import {
   type SuggestedNames,

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 
 /** A learning rate to try, and the point of the curve that speaks for it. */
 export interface Suggestion {

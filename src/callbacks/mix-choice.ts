@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
 import {
   Callback,
@@ -10,7 +11,6 @@ import {
   unnest,
 } from '../learner/index.js'
 import { defaultRandom, drawBeta, isRandom, type MixRandom } from '../mix/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { MixHandler } from './mix-handler.js'
 

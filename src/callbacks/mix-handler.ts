@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
 import { Callback, type CallbackState, type Learner, readState, type SavedCallbackState } from '../learner/index.js'
 import {
@@ -14,7 +15,6 @@ import {
   partnersOf,
   smoothed,
 } from '../mix/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import type { Loss, Reduction } from '../nn/index.js'
 import { isFloat, type Tensor } from '../tensor/index.js'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { invalidArgument } from '../check/index.js'
 import type { Awaitable } from '../learner/index.js'
-import { invalidArgument } from '../native/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { invalidArgument } from '../check/index.js'
 import { Callback, type CallbackState, Recorder, readState, type SavedCallbackState } from '../learner/index.js'
-import { invalidArgument } from '../native/index.js'
 import { tensor } from '../tensor/index.js'
 
 /** One value for all parameter groups, or one for each. */

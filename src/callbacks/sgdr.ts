@@ -1,6 +1,6 @@
+import { invalidArgument } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
 import { type FitOptions, fields, Learner } from '../learner/index.js'
-import { invalidArgument } from '../native/index.js'
 import type { HyperValue } from '../optim/index.js'
 import { rates, scheduled, schedulesSchema } from './one-cycle.js'
 import { combineScheds, schedCos } from './schedule.js'

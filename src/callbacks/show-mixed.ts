@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { batchTiles, checkOptions, DataLoaders, labelsOf, type ShowBatchOptions } from '../data/index.js'
 import { type Batch, batches, isLoader, Learner, type LearnerData } from '../learner/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { CrossEntropyLossFlat, Identity } from '../nn/index.js'
 import { gridShape, imageGrid, saveFigure, type Tile } from '../plot/index.js'
 import { mark, rng, scope, type Tensor } from '../tensor/index.js'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState, SkipToEpoch } from '../learner/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { count, flag, nonNegative, text } from './options.js'
 
 /** Options of the callbacks that watch a value of the table. */

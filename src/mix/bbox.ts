@@ -1,4 +1,5 @@
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { checkRandom, defaultRandom, type MixRandom } from './random.js'
 
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */

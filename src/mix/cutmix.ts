@@ -1,4 +1,5 @@
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { own, Tensor } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
 import { type Partners, partnersTensor } from './mixup.js'

@@ -1,4 +1,5 @@
-import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
+import { invalidArgument, isTyped } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {

@@ -1,4 +1,5 @@
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import {
   CrossEntropyLoss,
   CrossEntropyLossFlat,

@@ -1,4 +1,5 @@
-import { invalidArgument, isDetached, isTyped, knownOptions } from '../native/index.js'
+import { invalidArgument, isDetached, isTyped } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { own, PendingChannels, Tensor, tensor } from '../tensor/index.js'
 
 /** Who is mixed with whom: `(N)` sample numbers from 0 to N - 1. */

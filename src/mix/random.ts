@@ -1,4 +1,5 @@
-import { invalidArgument, isTyped, knownOptions } from '../native/index.js'
+import { invalidArgument, isTyped } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { hostRandom } from '../tensor/index.js'
 
 /**

@@ -1,4 +1,5 @@
-import { checkFunction, invalidArgument, isThenable } from '../native/index.js'
+import { invalidArgument, isThenable } from '../check/index.js'
+import { checkFunction } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 
 /**

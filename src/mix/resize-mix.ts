@@ -1,4 +1,5 @@
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { type DType, Tensor, tensorOperator } from '../tensor/index.js'
 import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'

@@ -1,4 +1,4 @@
-import { invalidArgument, isCollection } from '../native/index.js'
+import { invalidArgument, isCollection } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { type AnyModule, Module } from './module.js'
 

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { codeOf, hasCode, invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import { codeOf, hasCode, invalidArgument, messageOf, TorchLearnerError } from '../check/index.js'
 
 /** The code of an error of the system (`ENOSPC`), `null` for other errors. */
 function systemCode(error: unknown): string | null {

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { noGrad, type Tensor } from '../tensor/index.js'
 import { isTensor, numberBetween, oneOf } from './validate.js'
 

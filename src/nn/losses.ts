@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { Tensor, tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, mseLoss, type Reduction } from './functional.js'
 import { Module } from './module.js'

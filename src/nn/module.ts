@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { type Device, type DType, isDType, isFloat, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
 

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { noGrad, Tensor } from '../tensor/index.js'
 
 /**

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { GroupNorm, LayerNorm } from './layers/layer-norm.js'
 import { BatchNorm } from './layers/norm.js'
 import { type AnyModule, Module } from './module.js'

@@ -1,4 +1,4 @@
-import { TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../check/index.js'
 import type { DType } from '../tensor/index.js'
 
 /** The format's names of the dtypes, and bytes an element. */

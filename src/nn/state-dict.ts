@@ -1,4 +1,4 @@
-import { invalidArgument, isMap, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isMap, TorchLearnerError } from '../check/index.js'
 import { noGrad, Tensor } from '../tensor/index.js'
 
 /** Tensors by dotted name. */

@@ -1,4 +1,5 @@
-import { inspected, invalidArgument, knownOptions } from '../native/index.js'
+import { inspected, invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 
 export { knownOptions }

@@ -3,7 +3,7 @@ import { readlinkSync, unlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readlink, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { hasCode } from '../native/index.js'
+import { hasCode } from '../check/index.js'
 import { checkTarget, writing } from './files.js'
 
 /** Written in pieces of this size at most: one call of `write` takes less than 2 GiB. */

@@ -1,4 +1,4 @@
-import { invalidArgument, isTyped } from '../native/index.js'
+import { invalidArgument, isTyped } from '../check/index.js'
 
 /** Learning rates that rise from the first parameter group to the last: see {@link slice}. */
 export class Slice {

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { knownOptions, numberBetween, wholeNumber } from '../nn/index.js'
 import { noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'

@@ -1,4 +1,4 @@
-import { invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isCollection, TorchLearnerError } from '../check/index.js'
 import { flag, knownOptions } from '../nn/index.js'
 import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { type Axis, linearAxis, logAxis } from './axis.js'
 import { curve, type Frame, grid, HEAD, legend, mark, NAME, type Scales, TICK } from './line-parts.js'
 import { document, element, fixed, label } from './svg.js'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { document, element, fixed, label } from './svg.js'
 import { clipText, textWidth, wrapText } from './text.js'
 import { checkTheme, styleSheet, type Theme } from './theme.js'

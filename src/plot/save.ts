@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { writeAside } from '../nn/index.js'
 import { renderPng, ZOOM } from './png.js'
 import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 
 /** How a terminal takes pictures: kitty's graphics protocol, or iTerm2's inline images. */
 export type InlineProtocol = 'kitty' | 'iterm2'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { escapeText } from './svg.js'
 
 /** Colours of a drawing. `auto` follows the viewer's own setting, which only an SVG can: in a PNG it is light. */

@@ -1,4 +1,4 @@
-import { invalidArgument, isTyped } from '../native/index.js'
+import { invalidArgument, isTyped } from '../check/index.js'
 import { encodePng, type Pixels, ZOOM } from './png.js'
 import { element } from './svg.js'
 

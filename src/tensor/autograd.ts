@@ -1,4 +1,5 @@
-import { invalidArgument, knownOptions, native } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions, native } from '../native/index.js'
 import { context } from './context.js'
 import { Tensor } from './tensor.js'
 

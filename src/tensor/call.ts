@@ -1,13 +1,5 @@
-import {
-  type CallResult,
-  invalidArgument,
-  isPlainObject,
-  isThenable,
-  native,
-  type TaggedValue,
-  TorchLearnerError,
-  unreadable,
-} from '../native/index.js'
+import { invalidArgument, isPlainObject, isThenable, TorchLearnerError, unreadable } from '../check/index.js'
+import { type CallResult, native, type TaggedValue } from '../native/index.js'
 import { context } from './context.js'
 import { Generator } from './random.js'
 import { refuseAbandoned } from './run.js'

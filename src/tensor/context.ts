@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { invalidArgument, isThenable, knownOptions } from '../native/index.js'
+import { invalidArgument, isThenable } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import type { DType } from './dtype.js'
 import type { Place, Run } from './run.js'
 

@@ -1,4 +1,4 @@
-import { inspected, invalidArgument, isTyped } from '../native/index.js'
+import { inspected, invalidArgument, isTyped } from '../check/index.js'
 import {
   checkDType,
   type Device,

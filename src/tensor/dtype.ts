@@ -1,4 +1,4 @@
-import { type Float16ArrayLike, invalidArgument, TorchLearnerError, typedArrayName } from '../native/index.js'
+import { type Float16ArrayLike, invalidArgument, TorchLearnerError, typedArrayName } from '../check/index.js'
 
 /** Element types, by PyTorch's names. */
 export type DType =

@@ -1,4 +1,5 @@
-import { invalidArgument, isArrayBuffer, native } from '../native/index.js'
+import { invalidArgument, isArrayBuffer } from '../check/index.js'
+import { native } from '../native/index.js'
 import type { DType, TypedInput } from './dtype.js'
 import { Tensor } from './tensor.js'
 

@@ -1,4 +1,4 @@
-import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, messageOf, TorchLearnerError } from '../check/index.js'
 
 /*
  * Arrays that a program hands over may hold themselves, claim a length of 2^32 - 1, or be proxies whose getters throw.

@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { callOperator, type OpArgument, operatorIndex, snake } from './call.js'
 import { isDType } from './dtype.js'
 import type { AtenFunctions } from './generated/functions.js'

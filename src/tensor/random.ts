@@ -1,4 +1,5 @@
-import { invalidArgument, native } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { native } from '../native/index.js'
 
 /** Seeds libtorch's generators, as `torch.manual_seed`: the same seed gives the numbers that PyTorch gives. */
 export function manualSeed(seed: number | bigint): void {

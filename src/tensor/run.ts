@@ -1,4 +1,5 @@
-import { type ErrorOrigin, isThenable, native, TorchLearnerError } from '../native/index.js'
+import { type ErrorOrigin, isThenable, TorchLearnerError } from '../check/index.js'
+import { native } from '../native/index.js'
 import { context, within } from './context.js'
 
 /** A place in a run: what {@link ErrorOrigin} says beside the run. */

@@ -1,4 +1,5 @@
-import { invalidArgument, native } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { native } from '../native/index.js'
 import { context } from './context.js'
 
 process.on('exit', () => native.atExit())

@@ -1,4 +1,4 @@
-import { invalidArgument, isMap, isPlainObject } from '../native/index.js'
+import { invalidArgument, isMap, isPlainObject } from '../check/index.js'
 import { context, inScope, type ScopeRecord } from './context.js'
 import { listOf, reading } from './nested.js'
 import { named } from './run.js'

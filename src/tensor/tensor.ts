@@ -1,4 +1,5 @@
-import { invalidArgument, isTyped, native, type TensorInfo, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
+import { native, type TensorInfo } from '../native/index.js'
 import { bound, context, type Scoped, type ScopeRecord } from './context.js'
 import {
   checkDataOptions,

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
-import { invalidArgument, native, originText, TorchLearnerError, type UnreadError } from '../native/index.js'
+import { invalidArgument, originText, TorchLearnerError } from '../check/index.js'
+import { native, type UnreadError } from '../native/index.js'
 import { belongs, originOf } from './run.js'
 
 /**

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { empty, type Tensor, zeros } from '../../tensor/index.js'
 import { multiHeadAttention } from '../functional-layers.js'
 import { xavierUniform_, zeros_ } from '../init.js'

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { dropout } from '../functional.js'
 import { Module } from '../module.js'

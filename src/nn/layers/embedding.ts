@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { empty, noGrad, type Tensor } from '../../tensor/index.js'
 import { embedding } from '../functional-layers.js'
 import { normal_ } from '../init.js'

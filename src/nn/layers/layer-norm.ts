@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { groupNorm, layerNorm } from '../functional-layers.js'
 import { Module } from '../module.js'
