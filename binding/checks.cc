@@ -17,6 +17,16 @@ void check_floating(const Stack& arguments, std::initializer_list<size_t> places
   }
 }
 
+void check_elements(const Stack& a, std::initializer_list<size_t> places, int64_t elements, const char* op) {
+  for (const size_t i : places) {
+    if (!a[i].isTensor() || !a[i].toTensor().defined()) continue;
+    const at::Tensor& tensor = a[i].toTensor();
+    TORCH_CHECK(tensor.numel() == elements && tensor.device() == a[0].toTensor().device(), "Expected ", elements,
+                " elements on the input's device for argument ", i + 1, " of ", op, " but received shape ",
+                tensor.sizes(), " on ", tensor.device());
+  }
+}
+
 void check_strided(const at::Tensor& tensor, const char* name, const char* op) {
   TORCH_CHECK(tensor.layout() == at::kStrided, "Expected a dense ", name, " for ", op, " but received layout ",
               tensor.layout());
@@ -39,6 +49,39 @@ void native_group_norm(const Stack& a) {
   TORCH_CHECK(total == input.numel(), "Expected an input of N·C·HxW elements for native_group_norm but received shape ",
               input.sizes(), " for N=", n, ", C=", c, ", HxW=", rest);
   check_floating(a, {0, 1, 2}, "native_group_norm");
+  check_elements(a, {1, 2}, c, "native_group_norm");
+}
+
+// Reads a mean and a deviation for each group: grad, input, mean, rstd, weight, N, C, HxW, group.
+void native_group_norm_backward(const Stack& a) {
+  const int64_t n = a[5].toInt(), c = a[6].toInt(), rest = a[7].toInt(), group = a[8].toInt();
+  TORCH_CHECK(n >= 0 && c >= 0 && rest >= 0 && group > 0 && c % group == 0,
+              "Expected sizes of at least 0 and a divisor of C for native_group_norm_backward but received N=", n,
+              ", C=", c, ", HxW=", rest, ", group=", group);
+  const auto total = static_cast<__int128>(n) * c * rest;
+  TORCH_CHECK(total == a[1].toTensor().numel() && n <= (int64_t{1} << 40) / group,
+              "Expected an input of N·C·HxW elements for native_group_norm_backward but received shape ",
+              a[1].toTensor().sizes());
+  check_elements(a, {0, 1}, a[1].toTensor().numel(), "native_group_norm_backward");
+  check_elements(a, {2, 3}, n * group, "native_group_norm_backward");
+  check_elements(a, {4}, c, "native_group_norm_backward");
+}
+
+// The same for each row: grad, input, normalized_shape, mean, rstd, weight, bias.
+void native_layer_norm_backward(const Stack& a) {
+  const at::Tensor& input = a[1].toTensor();
+  const auto shape = a[2].toIntVector();
+  TORCH_CHECK(a[0].toTensor().sizes() == input.sizes(), "Expected a gradient of the input's shape ", input.sizes(),
+              " for native_layer_norm_backward but received shape ", a[0].toTensor().sizes());
+  TORCH_CHECK(!shape.empty() && static_cast<size_t>(input.dim()) >= shape.size() &&
+                  input.sizes().slice(static_cast<size_t>(input.dim()) - shape.size()) == c10::IntArrayRef(shape),
+              "Expected an input that ends in normalized_shape ", shape, " but received shape ", input.sizes());
+  const int64_t row = c10::multiply_integers(shape);
+  check_elements(a, {0, 1}, input.numel(), "native_layer_norm_backward");
+  check_elements(a, {3, 4},
+                 c10::multiply_integers(input.sizes().slice(0, static_cast<size_t>(input.dim()) - shape.size())),
+                 "native_layer_norm_backward");
+  check_elements(a, {5, 6}, row, "native_layer_norm_backward");
 }
 
 // Reads statistics that may be absent or of another length: grad, input, weight, running mean and variance, saved mean
@@ -188,6 +231,43 @@ void triangle(const Stack& a) {
               "Expected a contiguous out for triu and tril but received strides ", out.strides());
 }
 
+// Steps through the hidden states beside the input: input, hx; or data, batch_sizes, hx.
+void recurrent(const Stack& a) {
+  const at::Tensor& input = a[0].toTensor();
+  const bool packed = a[2].isTensor() || (a[1].isTensor() && a[3].isTensorList());
+  const auto rank = packed ? 2 : 3;
+  TORCH_CHECK(input.dim() == rank, "Expected an input of ", rank,
+              " dimensions for a recurrent layer but received shape ", input.sizes());
+  if (packed) {
+    const at::Tensor& batches = a[1].toTensor();
+    TORCH_CHECK(batches.dim() == 1 && batches.scalar_type() == at::kLong && batches.is_cpu() && batches.numel() > 0 &&
+                    batches.min().item<int64_t>() > 0 && (batches.diff() <= 0).all().item<bool>() &&
+                    batches.sum().item<int64_t>() == input.size(0),
+                "Expected descending int64 batch_sizes with sum ", input.size(0), " for a recurrent layer");
+  }
+  const auto state = [&](const at::Tensor& hidden) {
+    TORCH_CHECK(hidden.dim() == 3 && hidden.scalar_type() == input.scalar_type() && hidden.device() == input.device(),
+                "Expected hidden states of three dimensions and the input's dtype ", input.scalar_type(),
+                " for a recurrent layer but received shape ", hidden.sizes(), " of dtype ", hidden.scalar_type());
+  };
+  const c10::IValue& hidden = a[packed ? 2 : 1];
+  if (hidden.isTensor()) {
+    state(hidden.toTensor());
+  } else {
+    for (const at::Tensor& each : hidden.toTensorVector()) state(each);
+  }
+}
+
+// Sizes near the largest integers overflow: self, kernel_size, stride, padding, dilation.
+void max_pool1d(const Stack& a) {
+  constexpr int64_t kMost = 1 << 30;
+  for (size_t i = 1; i <= 4; i++) {
+    for (const int64_t size : a[i].toIntVector()) {
+      TORCH_CHECK(size <= kMost, "Expected sizes of at most ", kMost, " for max_pool1d but received ", size);
+    }
+  }
+}
+
 // Kernels walk through the planes of their output also where these have no elements.
 void check_planes(c10::ArrayRef<int64_t> sizes, const char* what) {
   constexpr double kMost = 1e9;
@@ -287,6 +367,14 @@ const std::map<std::string, Check>& checks() {
       {"aten::index_copy", index_copy},
       {"aten::index_copy_", index_copy},
       {"aten::native_group_norm", native_group_norm},
+      {"aten::native_group_norm_backward", native_group_norm_backward},
+      {"aten::native_layer_norm_backward", native_layer_norm_backward},
+      {"aten::lstm", recurrent},
+      {"aten::gru", recurrent},
+      {"aten::rnn_tanh", recurrent},
+      {"aten::rnn_relu", recurrent},
+      {"aten::max_pool1d", max_pool1d},
+      {"aten::max_pool1d_with_indices", max_pool1d},
   };
   return table;
 }

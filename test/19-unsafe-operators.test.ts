@@ -127,6 +127,28 @@ test('arguments with which kernels read or wrote behind their memory are errors'
     /statistics of shape \[4\].*batch_norm_update_stats/,
   )
   await fails('replication_pad3d', [cube, [-2, -2, 0, 2 ** 53, 0, 0]], /empty planes/)
+
+  const x = randn([3, 2, 3])
+  const weights = [randn([8, 3]), randn([8, 2]), randn([8]), randn([8])]
+  const lstm = (hx: readonly Tensor[]) => [x, hx, weights, true, 1, 0, false, false, false]
+  t.deepEqual((call('lstm', lstm([zeros([1, 2, 2]), zeros([1, 2, 2])])) as Tensor[])[0].shape, [3, 2, 2])
+  const bytes = zeros([4, 2, 2], { dtype: 'int8' })
+  await fails('lstm', lstm([bytes, zeros([1, 2, 2])]), /hidden states.*received shape \[4, 2, 2\] of dtype Char/)
+  const packed = [randn([3, 3]), whole([9, 9]), zeros([1, 2, 2]), weights.map(w => randn([6, ...w.shape.slice(1)]))]
+  await fails('gru', [...packed, true, 1, 0, false, false], /batch_sizes with sum 3/)
+  await fails('max_pool1d', [randn([3, 2]), [2 ** 53], [3]], /sizes of at most/)
+  const y = randn([2, 3])
+  await fails(
+    'native_layer_norm_backward',
+    [y, y, [3], randn([7]), randn([2]), null, null, [true, false, false]],
+    /2 elements.*native_layer_norm_backward/,
+  )
+  await fails(
+    'native_group_norm_backward',
+    [y, y, randn([1]), randn([2]), null, 2, 3, 1, 1, [true, false, false]],
+    /2 elements.*native_group_norm_backward/,
+  )
+  await fails('native_group_norm', [y, randn([2]), null, 2, 3, 1, 1, 1e-5], /3 elements.*native_group_norm/)
 })
 
 test('sparse tensors are made of indices that fit only', async t => {
