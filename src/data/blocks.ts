@@ -1,6 +1,17 @@
 import { z } from 'zod'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
-import { BCEWithLogitsLossFlat, CrossEntropyLossFlat, type Loss, MSELossFlat } from '../nn/index.js'
+import {
+  atOnce,
+  BCEWithLogitsLossFlat,
+  CrossEntropyLossFlat,
+  each,
+  inSteps,
+  type Loss,
+  MSELossFlat,
+  mapped,
+  type Steps,
+  withSteps,
+} from '../nn/index.js'
 import { checkOptions } from './options.js'
 import { type Targets, targetsOfClasses, targetsOfNumbers, targetsOfSeveralClasses } from './targets.js'
 import { Vocab } from './vocab.js'
@@ -22,6 +33,8 @@ export interface TargetEncoder {
    */
   encode(labels: readonly Label[], where: (index: number) => string): Targets
 }
+
+type Where = (index: number) => string
 
 /** A kind of target: how labels become tensors, how many outputs a model needs and which loss suits. */
 export abstract class TargetBlock {
@@ -65,23 +78,36 @@ export class CategoryBlock extends TargetBlock {
     this.vocab = checkOptions(CategoryOptions, options, 'CategoryBlock').vocab
   }
 
-  override setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder {
-    const vocab = this.vocab
-      ? new Vocab(this.vocab, { sort: false })
-      : vocabOf(labels.map((label, i) => className(label, i, where)))
+  override setup(labels: readonly Label[], where: Where): TargetEncoder {
+    return atOnce(this.#learn(labels, where))
+  }
+
+  static {
+    withSteps(CategoryBlock.prototype.setup, function (this: CategoryBlock, labels, where) {
+      return this.#learn(labels, where)
+    })
+  }
+
+  *#learn(labels: readonly Label[], where: Where): Steps<TargetEncoder> {
+    const names = new Set<string | number>()
+    if (!this.vocab) yield* each(labels.length, i => names.add(className(labels[i], i, where)))
+    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : vocabOf(names)
     return {
       vocab: vocab.items,
       c: vocab.length,
       lossFunc: new CrossEntropyLossFlat(),
-      encode: (labels, where) =>
-        targetsOfClasses(
-          Int32Array.from(labels, (label, i) => vocab.encode(String(className(label, i, where)), where(i))),
-        ),
+      encode: inSteps(function* (labels, where) {
+        const classes = new Int32Array(labels.length)
+        yield* each(labels.length, i => {
+          classes[i] = vocab.encode(String(className(labels[i], i, where)), where(i))
+        })
+        return targetsOfClasses(classes)
+      }),
     }
   }
 }
 
-function className(label: Label, index: number, where: (index: number) => string): string | number {
+function className(label: Label, index: number, where: Where): string | number {
   if (isClassName(label)) return label
   throw invalidArgument(`the label of ${where(index)}`, "a class's name", label, hintFor(label))
 }
@@ -95,8 +121,8 @@ function hintFor(label: unknown): string | undefined {
 }
 
 /** Numbers in their own order, names in that of code points. */
-function vocabOf(labels: readonly (string | number)[]): Vocab {
-  const different = [...new Set(labels)]
+function vocabOf(names: ReadonlySet<string | number>): Vocab {
+  const different = [...names]
   if (different.length > 0 && different.every(label => typeof label === 'number')) {
     return new Vocab(different.sort((a, b) => a - b).map(String), { sort: false })
   }
@@ -128,9 +154,23 @@ export class MultiCategoryBlock extends TargetBlock {
     this.encoded = encoded
   }
 
-  override setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder {
-    const read = (label: Label, index: number) => this.#classes(label, index, where)
-    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : vocabOf(labels.flatMap(read))
+  override setup(labels: readonly Label[], where: Where): TargetEncoder {
+    return atOnce(this.#learn(labels, where))
+  }
+
+  static {
+    withSteps(MultiCategoryBlock.prototype.setup, function (this: MultiCategoryBlock, labels, where) {
+      return this.#learn(labels, where)
+    })
+  }
+
+  *#learn(labels: readonly Label[], where: Where): Steps<TargetEncoder> {
+    const names = new Set<string | number>()
+    const note = (i: number) => {
+      for (const name of this.#classes(labels[i], i, where)) names.add(name)
+    }
+    if (!this.vocab) yield* each(labels.length, note)
+    const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : vocabOf(names)
     if (vocab.length === 0) {
       throw new TorchLearnerError('ERR_NO_DATA', `None of the ${labels.length} training samples has a label`)
     }
@@ -138,15 +178,17 @@ export class MultiCategoryBlock extends TargetBlock {
       vocab: vocab.items,
       c: vocab.length,
       lossFunc: new BCEWithLogitsLossFlat(),
-      encode: (labels, where) =>
-        targetsOfSeveralClasses(
-          labels.map((label, i) => this.#classes(label, i, where).map(name => vocab.encode(String(name), where(i)))),
-          vocab.length,
-        ),
+      encode: inSteps((labels, where) => this.#encode(vocab, labels, where)),
     }
   }
 
-  #classes(label: Label, index: number, where: (index: number) => string): readonly (string | number)[] {
+  *#encode(vocab: Vocab, labels: readonly Label[], where: Where): Steps<Targets> {
+    const numbers = (label: Label, i: number) =>
+      this.#classes(label, i, where).map(name => vocab.encode(String(name), where(i)))
+    return targetsOfSeveralClasses(yield* mapped(labels, numbers), vocab.length)
+  }
+
+  #classes(label: Label, index: number, where: Where): readonly (string | number)[] {
     const name = `the labels of ${where(index)}`
     if (!this.encoded) {
       if (Array.isArray(label) && label.every(isClassName)) return label
@@ -193,10 +235,11 @@ export class RegressionBlock extends TargetBlock {
     return {
       c,
       lossFunc: new MSELossFlat(),
-      encode: (labels, where) => {
-        const values = labels.flatMap((label, i) => numbers(label, c, where(i)))
-        return targetsOfNumbers(Float32Array.from(values), single && c === 1 ? undefined : c)
-      },
+      encode: inSteps(function* (labels, where) {
+        const values = new Float32Array(labels.length * c)
+        yield* each(labels.length, i => values.set(numbers(labels[i], c, where(i)), i * c))
+        return targetsOfNumbers(values, single && c === 1 ? undefined : c)
+      }),
     }
   }
 }

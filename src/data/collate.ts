@@ -1,4 +1,5 @@
 import { describe, invalidArgument, isTyped, TorchLearnerError } from '../native/index.js'
+import { each, type Steps } from '../nn/index.js'
 import { type NestedArray, ownTensor, stack, Tensor } from '../tensor/index.js'
 import { isWhole, type NumberArray, type ShapedArray, unravel, type Values } from './values.js'
 
@@ -41,13 +42,13 @@ export class Collator {
   }
 
   /** Looks for fractions among all targets, so that a column has one dtype in all batches. */
-  survey(samples: readonly unknown[]): void {
-    for (const [i, sample] of samples.entries()) {
-      const columns = columnsOf(sample, `sample ${i}`)
+  *survey(samples: readonly unknown[]): Steps<void> {
+    yield* each(samples.length, i => {
+      const columns = columnsOf(samples[i], `sample ${i}`)
       for (let c = inputCount(this.#nInp, columns.length); c < columns.length; c++) {
         if (!this.#float.has(c) && !isWhole(columns[c])) this.#float.add(c)
       }
-    }
+    })
   }
 
   /**

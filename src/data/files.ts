@@ -3,6 +3,7 @@ import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { inTurns, sorted, takeTurns } from '../nn/index.js'
 import { checkOptions } from './options.js'
 import { PassedOver } from './picture-formats.js'
 import { compareCodePoints } from './vocab.js'
@@ -67,23 +68,27 @@ async function list(folder: string, listing: Listing, wanted: Wanted, above: Rea
   const { dev, ino } = await folderStat(folder)
   const identity = `${dev}:${ino}`
   if (above.has(identity)) return // a link back to a folder that we are in
-  const entries: { name: string; isFolder: boolean }[] = []
+  const found: { name: string; isFolder: boolean }[] = []
   // read in pieces: a folder of a million files must not hold the event loop
   const opened = await opendir(folder, { bufferSize: 512 }).catch(error => cannotList(folder, error))
   for await (const entry of opened) {
     if (entry.name.startsWith('.')) continue
     const kind = await kindOf(folder, entry)
     if (kind === 'folder' && listing.recurse && wanted(entry.name, true))
-      entries.push({ name: entry.name, isFolder: true })
+      found.push({ name: entry.name, isFolder: true })
     if (kind === 'file' && wanted(entry.name, false) && listing.passedOver.admits(entry.name)) {
-      entries.push({ name: entry.name, isFolder: false })
+      found.push({ name: entry.name, isFolder: false })
     }
   }
-  entries.sort((a, b) => compareCodePoints(a.name, b.name))
+  const entries = await inTurns(sorted(found, (a, b) => compareCodePoints(a.name, b.name)))
   const path = new Set([...above, identity])
+  const prefix = join(folder, '_').slice(0, -1) // join takes its time: once for all files
+  const turn = takeTurns()
   for (const { name, isFolder } of entries) {
-    if (isFolder) await list(join(folder, name), listing, () => true, path)
-    else listing.files.push(join(folder, name))
+    if (isFolder) await list(prefix + name, listing, () => true, path)
+    else listing.files.push(prefix + name)
+    const wait = turn()
+    if (wait) await wait
   }
 }
 

@@ -179,7 +179,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
         plan: async () => {
           order = await this.#order.indices(this.#generator)
           seed = await this.#passSeed()
-          return Array.from({ length: this.length }, (_, i) => order.subarray(i * this.bs, (i + 1) * this.bs))
+          return { length: this.length, indices: i => order.subarray(i * this.bs, (i + 1) * this.bs) }
         },
         load: async (indices, position, signal) => {
           const generator = new Mt19937(seed + position)

@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { inTurns } from '../nn/index.js'
 import { hostRandom, rng } from '../tensor/index.js'
 import type { Options } from './loader-options.js'
-import type { Mt19937 } from './random.js'
+import { type Mt19937, wholeNumbers } from './random.js'
 import { balancedWeights, checkWeights, drawByWeight } from './sampling.js'
 import type { BatchSource } from './source.js'
 
@@ -44,13 +45,13 @@ export class SampleOrder {
   async indices(generator?: Mt19937): Promise<Int32Array> {
     const { n } = this
     if (this.#dataset.sequential) return new Int32Array(n)
-    if (!this.shuffle) return Int32Array.from({ length: n }, (_, i) => i)
+    if (!this.shuffle) return wholeNumbers(n)
     const { weights, replacement = true } = this.#options
     if (weights !== undefined) {
-      this.#weights ??= balancedWeights(await this.#classes())
+      this.#weights ??= await inTurns(balancedWeights(await this.#classes()))
       return await drawByWeight(this.#weights, { count: n, replacement, generator })
     }
-    if (generator) return generator.permutation(n)
+    if (generator) return await inTurns(generator.permuting(n))
     await rng.ready()
     return hostRandom.permutation(n)
   }

@@ -5,10 +5,17 @@ import type { PreparedBatch } from './source.js'
 /** One batch on its way; it never rejects, since it may be dropped before anyone looks. */
 type Pending = Promise<{ make?: PreparedBatch } | { error: unknown }>
 
+/** The batches of a pass, as indices into the dataset. */
+export interface PassPlan {
+  readonly length: number
+  /** @param position the batch's number in the pass */
+  indices(position: number): Int32Array
+}
+
 /** What the iterator needs of its loader. */
 export interface Feed {
-  /** The batches of this pass, as indices into the dataset; asked once, when the first batch is. */
-  plan(): Promise<Int32Array[]>
+  /** The batches of this pass; asked once, when the first batch is. */
+  plan(): Promise<PassPlan>
   /** Nothing: the pass is over, earlier than planned. */
   load(indices: Int32Array, position: number, signal: AbortSignal): Promise<PreparedBatch | undefined>
   /** The last steps, on the tensors: device, transforms. `position` is the batch's number in the pass. */
@@ -28,7 +35,7 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
   // Datasets may make tensors ahead of their turn: they belong to the scope around the loop, not to that of one step.
   readonly #context = new AsyncResource('torch-learner:prefetch')
   readonly #pending: Pending[] = []
-  #plan?: Int32Array[]
+  #plan?: PassPlan
   #started = 0
   /** The number of the next batch in the pass. */
   #next = 0
@@ -106,10 +113,10 @@ export class PrefetchIterator implements AsyncIterableIterator<Tensor[], undefin
   }
 
   #fill(wanted: number): void {
-    const plan = this.#plan ?? []
-    while (this.#pending.length < wanted && this.#started < plan.length) {
+    const plan = this.#plan
+    while (plan && this.#pending.length < wanted && this.#started < plan.length) {
       const position = this.#started++
-      const load = () => this.#load(plan[position], position)
+      const load = () => this.#load(plan.indices(position), position)
       const place = { part: 'the data loader', batch: position }
       this.#pending.push(this.#context.runInAsyncScope(() => aheadOfTurn(place, load)))
     }

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../native/index.js'
+import { atOnce, each, type Steps } from '../nn/index.js'
 
 const LENGTH = 624
 const SHIFT = 397
@@ -47,13 +48,20 @@ export class Mt19937 {
 
   /** The numbers 0 to n-1 in random order. */
   permutation(n: number): Int32Array {
-    const order = Int32Array.from({ length: n }, (_, i) => i)
-    for (let i = 0; i < n - 1; i++) {
-      const other = i + (this.integer() % (n - i))
+    return atOnce(this.permuting(n))
+  }
+
+  /** The same in steps; all that is drawn is drawn in the first. */
+  *permuting(n: number): Steps<Int32Array> {
+    const order = wholeNumbers(n)
+    const draws = new Uint32Array(Math.max(n - 1, 0))
+    for (let i = 0; i < draws.length; i++) draws[i] = this.integer()
+    yield* each(draws.length, i => {
+      const other = i + (draws[i] % (n - i))
       const moved = order[i]
       order[i] = order[other]
       order[other] = moved
-    }
+    })
     return order
   }
 
@@ -85,4 +93,11 @@ export class Mt19937 {
     }
     this.#next = 0
   }
+}
+
+/** 0 to n-1. */
+export function wholeNumbers(n: number): Int32Array {
+  const numbers = new Int32Array(n)
+  for (let i = 0; i < n; i++) numbers[i] = i
+  return numbers
 }

@@ -1,4 +1,5 @@
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { each, inTurns, type Steps, sorted } from '../nn/index.js'
 import { aten, hostRandom, rng, scope, tensor } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
 
@@ -20,10 +21,23 @@ export function checkWeights(weights: ArrayLike<number>, n: number): Float64Arra
 }
 
 /** Weights by which every class is drawn equally often: one by the number of samples of its class. */
-export function balancedWeights(classes: ArrayLike<number>): Float64Array {
+export function* balancedWeights(classes: ArrayLike<number>): Steps<Float64Array> {
   const counts = new Map<number, number>()
-  for (const one of Array.from(classes)) counts.set(one, (counts.get(one) ?? 0) + 1)
-  return Float64Array.from(classes, one => 1 / (counts.get(one) ?? 1))
+  yield* each(classes.length, i => counts.set(classes[i], (counts.get(classes[i]) ?? 0) + 1))
+  const weights = new Float64Array(classes.length)
+  yield* each(classes.length, i => {
+    weights[i] = 1 / (counts.get(classes[i]) ?? 1)
+  })
+  return weights
+}
+
+/** Whole numbers as libtorch gives them. */
+export function* wholeOf(values: ArrayLike<number | bigint>): Steps<Int32Array> {
+  const numbers = new Int32Array(values.length)
+  yield* each(values.length, i => {
+    numbers[i] = Number(values[i])
+  })
+  return numbers
 }
 
 /** How samples are drawn. */
@@ -48,28 +62,42 @@ export async function drawByWeight(weights: Float64Array, drawing: Drawing): Pro
       `Without replacement ${count} samples can't be drawn from ${possible} whose weight is above 0: lower numSamples`,
     )
   }
-  if (generator) return replacement ? withReplacement(weights, count, generator) : race(weights, count, generator)
+  if (generator) return await inTurns((replacement ? withReplacement : race)(weights, count, generator))
   await rng.ready()
   if (weights.length > MOST_CATEGORIES) {
     return await drawByWeight(weights, { ...drawing, generator: new Mt19937(hostRandom.integer(2 ** 31)) })
   }
   return await scope(async () => {
     const drawn = aten.multinomial(tensor(weights), count, replacement)
-    return Int32Array.from(await drawn.data(), Number)
+    return await inTurns(wholeOf(await drawn.data()))
   })
 }
 
 /** As libtorch's CPU kernel does it: a uniform number looked up among the cumulated shares. */
-function withReplacement(weights: Float64Array, count: number, generator: Mt19937): Int32Array {
+function* withReplacement(weights: Float64Array, count: number, generator: Mt19937): Steps<Int32Array> {
+  const drawn = doubles(count, generator)
   const reached = new Float64Array(weights.length)
   let sum = 0
-  for (const [i, weight] of weights.entries()) {
-    sum += weight
+  yield* each(weights.length, i => {
+    sum += weights[i]
     reached[i] = sum
-  }
-  for (const i of reached.keys()) reached[i] /= sum
+  })
+  yield* each(reached.length, i => {
+    reached[i] /= sum
+  })
   reached[reached.length - 1] = 1
-  return Int32Array.from({ length: count }, () => firstFrom(reached, generator.double()))
+  const indices = new Int32Array(count)
+  yield* each(count, i => {
+    indices[i] = firstFrom(reached, drawn[i])
+  })
+  return indices
+}
+
+/** All at once: nobody else draws from the generator in between. */
+function doubles(count: number, generator: Mt19937): Float64Array {
+  const drawn = new Float64Array(count)
+  for (let i = 0; i < count; i++) drawn[i] = generator.double()
+  return drawn
 }
 
 /** The first index whose value isn't below `wanted`. */
@@ -84,8 +112,13 @@ function firstFrom(sorted: Float64Array, wanted: number): number {
 }
 
 /** Everybody waits an exponential time at the rate of their weight; the first ones are drawn. */
-function race(weights: Float64Array, count: number, generator: Mt19937): Int32Array {
-  const times = Float64Array.from(weights, weight => -Math.log1p(-generator.double()) / weight)
-  const order = Int32Array.from(weights, (_, i) => i).filter(i => weights[i] > 0)
-  return order.sort((a, b) => times[a] - times[b]).subarray(0, count)
+function* race(weights: Float64Array, count: number, generator: Mt19937): Steps<Int32Array> {
+  const times = doubles(weights.length, generator)
+  const possible: number[] = []
+  yield* each(weights.length, i => {
+    times[i] = -Math.log1p(-times[i]) / weights[i]
+    if (weights[i] > 0) possible.push(i)
+  })
+  const order = yield* sorted(possible, (a, b) => times[a] - times[b])
+  return Int32Array.from(order.slice(0, count))
 }

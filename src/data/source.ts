@@ -1,7 +1,9 @@
 import { invalidArgument } from '../native/index.js'
+import { inTurns } from '../nn/index.js'
 import { isFloat, ownTensor, scope, Tensor } from '../tensor/index.js'
 import type { Label } from './blocks.js'
 import { Collator, columnsOf, type Sample, type Value } from './collate.js'
+import { wholeOf } from './sampling.js'
 import { isNumberArray, type ShapedArray } from './values.js'
 
 /** What a {@link BatchSource} is told about the batch that it prepares. */
@@ -123,7 +125,7 @@ export class TensorDataset implements BatchSource {
   async classes(): Promise<ArrayLike<number> | undefined> {
     const target = this.tensors[this.tensors.length - 1]
     if (this.tensors.length < 2 || target.ndim !== 1 || isFloat(target.dtype)) return undefined
-    return Int32Array.from(await target.data(), Number)
+    return await inTurns(wholeOf(await target.data()))
   }
 
   load(indices: Int32Array): () => Tensor[] {
@@ -163,7 +165,8 @@ export class SampleSource implements BatchSource {
   readonly width?: number
   readonly #dataset: Dataset
   readonly #collator: Collator
-  #survey?: () => void
+  readonly #samples?: readonly Sample[]
+  #surveyed?: Promise<void>
 
   /**
    * @param nInp how many values of a sample are inputs
@@ -172,9 +175,8 @@ export class SampleSource implements BatchSource {
   constructor(dataset: Dataset, nInp?: number, samples?: readonly Sample[]) {
     this.#dataset = dataset
     this.#collator = new Collator(nInp)
-    if (!samples) return
-    this.#survey = () => this.#collator.survey(samples)
-    if (samples.length > 0) this.width = widthOf(samples[0])
+    this.#samples = samples
+    if (samples && samples.length > 0) this.width = widthOf(samples[0])
   }
 
   get length(): number {
@@ -186,8 +188,8 @@ export class SampleSource implements BatchSource {
   }
 
   async load(indices: Int32Array): Promise<PreparedBatch> {
-    this.#survey?.()
-    this.#survey = undefined
+    if (this.#samples) this.#surveyed ??= inTurns(this.#collator.survey(this.#samples))
+    await this.#surveyed
     // what the dataset makes for the samples is freed as soon as the batch holds it
     const batch = await scope(async () =>
       this.#collator.stack(await Promise.all(Array.from(indices, index => this.#sample(index)))),

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { invalidArgument } from '../native/index.js'
+import { each, inSteps } from '../nn/index.js'
 import { hostRandom } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
 
@@ -23,12 +24,12 @@ export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}):
   }
   const { seed } = options
   if (seed !== undefined && !Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
-  return items => {
-    const order =
-      seed === undefined ? hostRandom.permutation(items.length) : new Mt19937(seed).permutation(items.length)
-    const cut = Math.trunc(validPct * items.length)
+  return inSteps(function* (items) {
+    const { length } = items
+    const order = seed === undefined ? hostRandom.permutation(length) : yield* new Mt19937(seed).permuting(length)
+    const cut = Math.trunc(validPct * length)
     return [order.slice(cut), order.slice(0, cut)]
-  }
+  })
 }
 
 /**
@@ -38,9 +39,14 @@ export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}):
  * @param valid default `valid`
  */
 export function GrandparentSplitter(train = 'train', valid = 'valid'): IndexSplit<string> {
-  return paths => {
-    const inside = (name: string) =>
-      Int32Array.from(paths.flatMap((path, i) => (basename(dirname(dirname(path))) === name ? [i] : [])))
-    return [inside(train), inside(valid)]
-  }
+  return inSteps(function* (paths) {
+    const inTrain: number[] = []
+    const inValid: number[] = []
+    yield* each(paths.length, i => {
+      const name = basename(dirname(dirname(paths[i])))
+      if (name === train) inTrain.push(i)
+      if (name === valid) inValid.push(i)
+    })
+    return [Int32Array.from(inTrain), Int32Array.from(inValid)]
+  })
 }

@@ -1,12 +1,13 @@
 import { invalidArgument } from '../native/index.js'
+import { inTurns, mapped, type Steps } from '../nn/index.js'
 import { columnsOf, type Sample } from './collate.js'
 import { IterableDataset, isStream } from './iterable.js'
 import { type BatchSource, type Dataset, SampleSource } from './source.js'
 import type { SampleStream } from './stream.js'
 
 /** The last values of all samples, if they are whole numbers behind others. */
-function lastNumbers(samples: readonly Sample[]): number[] | undefined {
-  const last = samples.map((sample, i) => {
+function* lastNumbers(samples: readonly Sample[]): Steps<number[] | undefined> {
+  const last = yield* mapped(samples, (sample, i) => {
     const columns = columnsOf(sample, `sample ${i}`)
     return columns.length > 1 ? columns[columns.length - 1] : undefined
   })
@@ -25,7 +26,7 @@ export function toSource(
   if (Array.isArray(dataset)) {
     const { length } = dataset
     return new SampleSource(
-      { length, get: index => dataset[index], classes: () => lastNumbers(dataset) },
+      { length, get: index => dataset[index], classes: () => inTurns(lastNumbers(dataset)) },
       nInp,
       dataset,
     )

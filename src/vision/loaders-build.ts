@@ -9,6 +9,7 @@ import {
   RandomSplitter,
 } from '../data/index.js'
 import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { inTurns, mapped, stepsOf } from '../nn/index.js'
 import { BadFiles } from './bad-files.js'
 import { defaultWorkers, imageSize } from './decode.js'
 import { bringToOneSize, type PicturePlan, planOf } from './item-transform.js'
@@ -35,11 +36,11 @@ export interface Built {
 }
 
 /** Each file with what the function makes of it. */
-export function labelled(files: readonly string[], label: LabelFunction): Item[] {
+export async function labelled(files: readonly string[], label: LabelFunction): Promise<Item[]> {
   checkFiles(files)
   if (typeof label !== 'function')
     throw invalidArgument('label', "a function from a path to its picture's label", label)
-  return files.map(file => ({ file, label: label(file) }))
+  return await inTurns(mapped(files.slice(), file => ({ file, label: label(file) })))
 }
 
 /** @throws TorchLearnerError `ERR_INVALID_ARG` for anything but an array of paths */
@@ -60,14 +61,20 @@ export function checkPath(path: unknown): asserts path is string {
 const MOST_INDICES = 2 ** 27
 
 /** A random share for validation, or what the splitter says. */
-export function splitItems(path: string, items: readonly Item[], { validPct, splitter, seed }: Checked): Parts {
+export async function splitItems(
+  path: string,
+  items: readonly Item[],
+  { validPct, splitter, seed }: Checked,
+): Promise<Parts> {
   if (items.length === 0) throw noPictures(path)
   if (splitter && validPct !== undefined) {
     throw invalidArgument('validPct', 'nothing together with splitter', validPct)
   }
   const share = validPct ?? 0.2
   const split: ItemSplitter<string> = splitter ?? RandomSplitter(share, { seed })
-  const parts: unknown = split(items.map(({ file }) => file))
+  const files = await inTurns(mapped(items, ({ file }) => file))
+  const steps = stepsOf(split)
+  const parts: unknown = steps ? await inTurns(steps(files)) : split(files)
   if (!Array.isArray(parts) || parts.length !== 2 || !parts.every(isList)) {
     throw invalidArgument("the splitter's result", '[train, valid], two lists of indices,', parts)
   }
@@ -79,13 +86,13 @@ export function splitItems(path: string, items: readonly Item[], { validPct, spl
       `${how} of ${items.length} pictures leaves none for ${valid.length === 0 ? 'validation' : 'training'}`,
     )
   }
-  const pick = (indices: ArrayLike<number>) => {
+  const pick = async (indices: ArrayLike<number>) => {
     if (indices.length > MOST_INDICES) {
       throw invalidArgument("the splitter's answer", `at most ${MOST_INDICES} indices`, indices)
     }
-    return Array.from(indices, index => itemAt(items, index))
+    return await inTurns(mapped(indices, index => itemAt(items, index)))
   }
-  return { train: pick(train), valid: pick(valid) }
+  return { train: await pick(train), valid: await pick(valid) }
 }
 
 const isList = (value: unknown): value is ArrayLike<number> =>
@@ -99,48 +106,47 @@ function itemAt(items: readonly Item[], index: number): Item {
 
 /** Learns the targets from the training items and makes both loaders. */
 export async function build(path: string, { train, valid, label }: Parts, checked: Checked): Promise<Built> {
-  const { vocab, c, lossFunc, encode } = encoderOf(path, train, checked)
+  const { vocab, c, lossFunc, encode } = await encoderOf(path, train, checked)
   const plan = await picturePlan(train, checked)
   const workers = checked.numWorkers ?? defaultWorkers()
-  const badFiles = new BadFiles()
-  const source = (items: readonly Item[]) =>
-    new ImageSource({
-      files: items.map(({ file }) => file),
-      targets: encode(
-        items.map(({ label }) => label),
-        i => items[i].file,
-      ),
-      encode,
-      label,
-      plan,
-      workers,
-      badFiles: checked.onBadFile === 'skip' ? badFiles : undefined,
-    })
+  const bad = new BadFiles()
+  const badFiles = checked.onBadFile === 'skip' ? bad : undefined
+  const source = async (items: readonly Item[]) => {
+    const files = await inTurns(mapped(items, ({ file }) => file))
+    const labels = await inTurns(mapped(items, ({ label }) => label))
+    const where = (i: number) => files[i]
+    const steps = stepsOf(encode)
+    const targets = steps ? await inTurns(steps(labels, where)) : encode(labels, where)
+    return new ImageSource({ files, targets, encode, label, plan, workers, badFiles })
+  }
   const { bs, seed, prefetch, device, shuffle = true, numSamples, replacement } = checked
-  const weights = typeof checked.weights === 'function' ? weightsOf(train, checked.weights) : checked.weights
+  const weights = typeof checked.weights === 'function' ? await weightsOf(train, checked.weights) : checked.weights
   const sampling = { shuffle, weights, numSamples, replacement }
   const batchTfms = [new IntToFloatTensor(), ...checked.batchTfms]
   const common = { batchTfms, prefetch, device, seed }
   return {
-    train: new DataLoader(source(train), { ...common, ...sampling, bs, dropLast: shuffle, training: true }),
-    valid: new DataLoader(source(valid), { ...common, bs: checked.valBs ?? bs }),
+    train: new DataLoader(await source(train), { ...common, ...sampling, bs, dropLast: shuffle, training: true }),
+    valid: new DataLoader(await source(valid), { ...common, bs: checked.valBs ?? bs }),
     about: { path, device, vocab, c, nInp: 1, lossFunc },
-    badFiles: badFiles.reasons,
+    badFiles: bad.reasons,
   }
 }
 
-function weightsOf(items: readonly Item[], weigh: WeightFunction): number[] {
-  return items.map(({ file, label }) => {
+async function weightsOf(items: readonly Item[], weigh: WeightFunction): Promise<number[]> {
+  const weightOf = ({ file, label }: Item) => {
     const weight: unknown = weigh(file, label)
     if (typeof weight === 'number' && weight >= 0 && weight < Number.POSITIVE_INFINITY) return weight
     throw invalidArgument(`the weight of ${file}`, 'a finite number from 0', weight)
-  })
+  }
+  return await inTurns(mapped(items, weightOf))
 }
 
-function encoderOf(path: string, train: readonly Item[], checked: Checked) {
-  const labels = train.map(({ label }) => label)
+async function encoderOf(path: string, train: readonly Item[], checked: Checked) {
+  const labels = await inTurns(mapped(train, ({ label }) => label))
   const block = blockOf(checked) ?? blockFor(labels)
-  const encoder = block.setup(labels, i => train[i].file)
+  const where = (i: number) => train[i].file
+  const steps = stepsOf(block.setup)
+  const encoder = steps ? await inTurns(steps.call(block, labels, where)) : block.setup(labels, where)
   if (block instanceof CategoryBlock && encoder.c < 2) {
     throw new TorchLearnerError(
       'ERR_NO_DATA',

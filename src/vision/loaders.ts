@@ -14,6 +14,7 @@ import {
   RegexLabeller,
 } from '../data/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { inTurns, mapped } from '../nn/index.js'
 import { build, checkFiles, checkPath, checkSubfolders, labelled, type Parts, splitItems } from './loaders-build.js'
 import {
   blockOf,
@@ -68,7 +69,7 @@ export class ImageDataLoaders extends DataLoaders {
       const files = await listImages(path, passedOver)
       if (files.length === 0) throw passedOver.noPictures(path)
       passedOver.warn(path)
-      return await fromItems(path, labelled(files, parentLabel), checked, parentLabel)
+      return await fromItems(path, await labelled(files, parentLabel), checked, parentLabel)
     }
     return await fromSubfolders(path, train ?? 'train', valid ?? 'valid', checked)
   }
@@ -122,7 +123,7 @@ export class ImageDataLoaders extends DataLoaders {
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
     checkPath(path)
-    return await fromItems(path, labelled(files, label), checked, label)
+    return await fromItems(path, await labelled(files, label), checked, label)
   }
 
   /**
@@ -160,7 +161,9 @@ export class ImageDataLoaders extends DataLoaders {
     if (!Array.isArray(labels) || labels.length !== files.length) {
       throw invalidArgument('labels', `an array of ${files.length} labels, one a file,`, labels)
     }
-    const items = files.map((file, i) => ({ file: isAbsolute(file) ? file : join(path, file), label: labels[i] }))
+    const given: readonly Label[] = labels.slice()
+    const item = (file: string, i: number) => ({ file: isAbsolute(file) ? file : join(path, file), label: given[i] })
+    const items = await inTurns(mapped(files.slice(), item))
     return await fromItems(path, items, checked)
   }
 
@@ -213,7 +216,7 @@ async function fromSubfolders(path: string, trainName: string, validName: string
     const files = await listImages(folder, here)
     if (files.length === 0) throw here.noPictures(folder)
     passedOver.add(here)
-    return labelled(files, parentLabel)
+    return await labelled(files, parentLabel)
   }
   const parts = { train: await items(trainName), valid: await items(validName), label: parentLabel }
   passedOver.warn(path)
@@ -221,7 +224,7 @@ async function fromSubfolders(path: string, trainName: string, validName: string
 }
 
 async function fromItems(path: string, items: readonly Item[], checked: Checked, label?: LabelFunction) {
-  return await fromParts(path, { ...splitItems(path, items, checked), label }, checked)
+  return await fromParts(path, { ...(await splitItems(path, items, checked)), label }, checked)
 }
 
 async function fromParts(path: string, parts: Parts, checked: Checked): Promise<ImageDataLoaders> {

@@ -1,8 +1,8 @@
 import { join, sep } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { columnValues, isBlank, isMissing, type Label, readCsv } from '../data/index.js'
 import { describe, TorchLearnerError } from '../native/index.js'
+import { inTurns, mapped } from '../nn/index.js'
 
 /** A picture file and its label. */
 export interface Item {
@@ -104,8 +104,6 @@ const YES = /^\s*(true|t|yes|y|valid|validation|val)\s*$/i
 const NO = /^\s*(false|f|no|n|train|training)?\s*$/i
 /** Paths with parts that `join` leaves out or resolves. */
 const UNUSUAL = /(^|\/)\.{0,2}(\/|$)/
-/** Items that are made at a time. */
-const SLICE = 20_000
 
 class TableReader {
   readonly #file: string
@@ -176,12 +174,7 @@ class TableReader {
       const parts = columns.flatMap(({ numbers, values }) => values[numbers[i]])
       return isNumbers(parts) ? parts : parts.map(String)
     }
-    const items: TableItem[] = []
-    for (const [i, file] of this.#files.entries()) {
-      items.push({ file, label: labelOf(i), valid: this.#valid[i] })
-      if (i % SLICE === SLICE - 1) await setImmediate()
-    }
-    return items
+    return await inTurns(mapped(this.#files, (file, i) => ({ file, label: labelOf(i), valid: this.#valid[i] })))
   }
 
   /** The label columns, with what each of their different cells says: no label, one or several. */
