@@ -106,7 +106,12 @@ void Failures::end(uint32_t number, bool excused) {
   auto found = runs_.find(number);
   if (found == runs_.end() || number == kSilentRun) return;
   Run& run = *found->second;
-  for (Run::Entry& entry : run.entries) bin.push_back(std::move(entry.held));
+  for (Run::Entry& entry : run.entries) {
+    ErrorPtr error = entry.held ? std::move(entry.held) : entry.open.lock();
+    // what somebody could still read, the end of the program must find
+    if (error && !excused && !told(*error)) add(*program_, {entry.origin, nullptr, error, false}, bin);
+    bin.push_back(std::move(error));
+  }
   count_ -= run.entries.size();
   run.entries.clear();
   if (excused) run.excused = true;

@@ -11,6 +11,10 @@ const failures: Record<string, string> = {
   'left to the collector': `(() => { ${bad} })()`,
   'in place': `(() => { ${spoil} })()`,
   disposed: `${bad}.dispose()`,
+  'what a named scope returned': `(() => { tl.scope(() => ${bad}, { name: 'request 17' }) })()`,
+  'still held': `globalThis.held = tl.scope(() => ${bad}, { name: 'request 17' })`,
+  'in place in a named scope, still held': `globalThis.held = tl.zeros([2])
+    tl.scope(() => { held.add_(tl.zeros([3])) }, { name: 'request 17' })`,
 }
 
 /** What comes between the failure and the end of the program. */
@@ -45,17 +49,20 @@ test.serial('whoever handles rejections, or unread errors, is told in both order
 })
 
 test.serial('process.exit keeps its code, and says as much as a warning would', async t => {
-  const { code, stderr } = await runProgram(`tl.scope(() => { ${bad} }, { name: 'request 17' }); process.exit(0)`)
+  const { code, stderr } = await runProgram(`tl.scope(() => { ${bad} }, { name: 'request 17' })
+    tl.synchronizeSync()
+    process.exit(0)`)
   t.is(code, 0)
   t.regex(
     stderr,
     /^\(node:\d+\) \[ERR_OP_FAILED\] TorchLearnerWarning: An operator failed and nobody read its result: mat1 .*, in request 17\n$/,
   )
-  const many = `for (let i = 1; i < 80; i++) tl.zeros([2]).add_(tl.zeros([2 + i])).dispose()\nprocess.exit(3)`
+  const many = `for (let i = 1; i < 80; i++) tl.zeros([2]).add_(tl.zeros([2 + i])).dispose()\ntl.synchronizeSync()\nprocess.exit(3)`
   const others = await runProgram(many)
   t.is(others.code, 3)
   t.regex(others.stderr, /TorchLearnerWarning: \d+ more operators failed and nobody read their results\n$/)
-  const handled = await runProgram(`tl.onUnreadError(error => console.log(error.operator)); ${bad}; process.exit(0)`)
+  const handled = await runProgram(`tl.onUnreadError(error => console.log(error.operator)); ${bad}; tl.synchronizeSync()
+    process.exit(0)`)
   t.deepEqual([handled.code, handled.stdout, handled.stderr], [0, 'aten::mm\n', ''])
 })
 

@@ -160,7 +160,7 @@ process.on('beforeExit', () => {
 })
 
 /** How long `process.exit()` waits for operators that are still queued, to say which of them fail. */
-const LAST_WAIT_MS = 100
+const LAST_WAIT_MS = 300
 const SHOWN = 8
 
 // After process.exit() warnings aren't written any more: here they are, as Node writes them. The code is the caller's.
