@@ -1,4 +1,7 @@
 // Operators that fail while a run ends, in passes within a pass, and in metrics: who is told, and what the origin says.
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import {
   accuracy,
@@ -326,4 +329,31 @@ test.serial('what a callback hands over is its own; making the optimizer is a pl
     return [model.parameters()]
   }
   t.deepEqual((await endOf(quietLearner({ splitter }).fit(1)))?.origin, { run: 'fit', part: 'the optimizer' })
+})
+
+test.serial('files of predictions that fail after the pass hide neither its error nor their own', async t => {
+  const savePreds = join(await mkdtemp(join(tmpdir(), 'preds-')), 'preds')
+  const { warnings, unread } = await told(async () => {
+    const learn = quietLearner()
+    const bad = [[randn([4, 5]), randn([4])]]
+    const error = await endOf(learn.getPreds({ dl: bad, savePreds }))
+    t.like(error, { code: 'ERR_OP_FAILED', operator: 'aten::linear' })
+  })
+  t.deepEqual([warnings, unread], [[], []])
+  await writeFile(join(savePreds, '..', 'file'), '')
+  const nowhere = join(savePreds, '..', 'file', 'preds')
+  const throwing = new Callback({
+    order: 10,
+    afterBatch: () => {
+      throw new Error('of the user')
+    },
+  })
+  const both = await told(async () => {
+    const error = await endOf(quietLearner().getPreds({ savePreds: nowhere, cbs: throwing }))
+    t.regex(error?.message ?? '', /of the user/)
+  })
+  t.deepEqual(
+    both.warnings.map(({ message }) => /^After the error that ended a run: .*preds/.test(message)),
+    [true],
+  )
 })

@@ -1,7 +1,17 @@
 import { z } from 'zod'
 import { TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
-import { Callback, CancelFit, CancelValid, fields, fitSchema, Learner, SmoothLoss, Snapshot } from '../learner/index.js'
+import {
+  Callback,
+  CancelFit,
+  CancelValid,
+  endingWith,
+  fields,
+  fitSchema,
+  Learner,
+  SmoothLoss,
+  Snapshot,
+} from '../learner/index.js'
 import { lineChart, saveFigure, type Theme } from '../plot/index.js'
 import {
   type SuggestedNames,
@@ -187,12 +197,11 @@ async function search(learn: Learner, finder: LRFinder, numIt: number, signal?: 
   if (dls.train.length === 0) throw new TorchLearnerError('ERR_NO_DATA', 'lrFind: the training loader has no batches')
   const nEpoch = Math.floor(numIt / dls.train.length) + 1
   const snapshot = await Snapshot.take(learn)
-  try {
+  const body = (): Promise<void> => {
     learn.dls = Object.create(dls, { train: { value: dls.train.new?.({}) ?? dls.train } })
-    await learn.quietly(() => learn.fit(nEpoch, { cbs: finder, signal }))
-  } finally {
-    await snapshot.restore()
+    return learn.quietly(() => learn.fit(nEpoch, { cbs: finder, signal }))
   }
+  await endingWith(body, () => snapshot.restore())
 }
 
 /** The part of the curve that suggestions are read from: fastai's cut. */

@@ -54,7 +54,8 @@ export class Callback {
   runValid = true
   /**
    * How long an abort waits for it when it is busy, in milliseconds; then the run ends without it, with an error that names
-   * it. Default 2000.
+   * it. What it goes on with later is refused where that is possible (`ERR_STATE`): operators, the Learner's fields, events and
+   * runs. What it does to plain objects, such as a module's mode or an optimizer's hyper-parameters, isn't. Default 2000.
    */
   abortGrace = 2000
   /** Taken out of the loop while another callback fetches predictions in the middle of a fit ({@link FetchPreds}). */

@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isOperators, TorchLearnerError } from '../native/index.js'
 import { keepModes } from '../nn/index.js'
 import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import { BatchFiles } from './batch-files.js'
 import { Callback } from './callback.js'
 import { type BatchLoader, isLoader } from './data.js'
+import { endingWith } from './ending.js'
 import type { Learner } from './learner.js'
 import type { ModelOutput } from './loop-state.js'
 import { type CallbackList, fields, fitSchema } from './options.js'
@@ -162,14 +163,20 @@ export class GatherPreds extends Callback {
   async collect(learn: Learner, pass: () => Promise<void>): Promise<Preds | PredsWithout> {
     const { withLoss = false, inner } = this.#options
     const resume = inner ? [learn.suspend(), keepModes(learn.model)] : []
-    try {
-      learn.unreduced = withLoss
+    learn.unreduced = withLoss
+    let passed = false
+    const body = async () => {
       await pass()
-    } finally {
+      passed = true
+    }
+    await endingWith(body, async () => {
       learn.unreduced = false
       for (const restore of resume) restore()
-      await Promise.all([this.#files.preds?.finish(), this.#files.targs?.finish()])
-    }
+      const files = [this.#files.preds?.finish(), this.#files.targs?.finish()]
+      const failed = (await Promise.allSettled(files)).find(file => file.status === 'rejected')
+      // what fails in the files because it failed in the pass is no second failure
+      if (failed && (passed || !isOperators(failed.reason))) throw failed.reason
+    })
     if (this.#batches === 0) throw new TorchLearnerError('ERR_NO_DATA', 'getPreds: the loader has no batches')
     return noGrad(() => scope(() => this.#joined(learn.lossFunc)))
   }
