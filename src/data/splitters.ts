@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument, knownOptions } from '../native/index.js'
 import { each, inSteps } from '../nn/index.js'
 import { hostRandom } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
@@ -22,9 +22,11 @@ export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}):
   if (typeof validPct !== 'number' || !(validPct >= 0 && validPct <= 1)) {
     throw invalidArgument('validPct', 'a number from 0 to 1', validPct)
   }
+  knownOptions('RandomSplitter', options, ['seed'])
   const { seed } = options
   if (seed !== undefined && !Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
   return inSteps(function* (items) {
+    checkList(items)
     const { length } = items
     const order = seed === undefined ? hostRandom.permutation(length) : yield* new Mt19937(seed).permuting(length)
     const cut = Math.trunc(validPct * length)
@@ -37,16 +39,26 @@ export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}):
  *
  * @param train that folder's name; default `train`
  * @param valid default `valid`
+ * @throws TorchLearnerError `ERR_INVALID_ARG` for what are no names and, when used, no paths
  */
 export function GrandparentSplitter(train = 'train', valid = 'valid'): IndexSplit<string> {
+  for (const [name, value] of Object.entries({ train, valid })) {
+    if (typeof value !== 'string' || value === '') throw invalidArgument(name, "a folder's name", value)
+  }
   return inSteps(function* (paths) {
+    checkList(paths)
     const inTrain: number[] = []
     const inValid: number[] = []
     yield* each(paths.length, i => {
+      if (typeof paths[i] !== 'string') throw invalidArgument(`paths[${i}]`, 'a path', paths[i])
       const name = basename(dirname(dirname(paths[i])))
       if (name === train) inTrain.push(i)
       if (name === valid) inValid.push(i)
     })
     return [Int32Array.from(inTrain), Int32Array.from(inValid)]
   })
+}
+
+function checkList(items: unknown): void {
+  if (!Array.isArray(items)) throw invalidArgument('items', 'an array', items)
 }

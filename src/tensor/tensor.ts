@@ -1,5 +1,5 @@
 import { invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
-import { native, type TensorInfo } from '../native/index.js'
+import { knownOptions, native, type TensorInfo } from '../native/index.js'
 import { bound, context, type Scoped, type ScopeRecord } from './context.js'
 import {
   checkDataOptions,
@@ -223,7 +223,14 @@ export class Tensor implements Scoped {
     gradient?: Tensor | null,
     options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
   ): void {
-    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options ?? {}
+    knownOptions('backward', options, ['retainGraph', 'createGraph', 'inputs'])
+    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options
+    for (const [name, value] of Object.entries({ createGraph, retainGraph })) {
+      if (typeof value !== 'boolean') throw invalidArgument(name, 'true or false', value)
+    }
+    if (!Array.isArray(inputs) || !inputs.every(input => input instanceof Tensor)) {
+      throw invalidArgument('inputs', 'an array of tensors', inputs)
+    }
     this._backward(inputs, gradient ?? null, retainGraph, createGraph)
   }
 
