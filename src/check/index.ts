@@ -58,4 +58,4 @@ export {
   isTyped,
   typedArrayName,
 } from './kinds.js'
-export { checkOptions, checkValue, wordsOf } from './options.js'
+export { checkArguments, checkOptions, checkValue, wordsOf } from './options.js'

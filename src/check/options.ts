@@ -20,6 +20,24 @@ export function checkOptions<Schema extends z.ZodObject>(
   given: unknown,
   where: string,
 ): z.output<Schema> {
+  return checked(schema, given, where, `${where}'s `)
+}
+
+/** {@link checkOptions} of a function whose options are called by their names alone, as arguments are: `rows`. */
+export function checkArguments<Schema extends z.ZodObject>(
+  schema: Schema,
+  given: unknown,
+  where: string,
+): z.output<Schema> {
+  return checked(schema, given, where, '')
+}
+
+function checked<Schema extends z.ZodObject>(
+  schema: Schema,
+  given: unknown,
+  where: string,
+  prefix: string,
+): z.output<Schema> {
   const whose = `${where}'s options`
   const names = () => Object.keys(schema.shape).join(', ')
   return inspected(whose, given, () => {
@@ -31,7 +49,7 @@ export function checkOptions<Schema extends z.ZodObject>(
     if (issue.code === 'unrecognized_keys') throw invalidArgument(whose, `only ${names()}`, issue.keys[0])
     const name = issue.path.map(String).join('.')
     const received = issue.path.reduce<unknown>(property, options)
-    throw invalidArgument(name === '' ? whose : `${where}'s ${name}`, issue.message, received)
+    throw invalidArgument(name === '' ? whose : prefix + name, issue.message, received)
   })
 }
 

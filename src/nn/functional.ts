@@ -1,5 +1,6 @@
+import { checkValue, oneOfQuoted } from '../check/index.js'
 import { aten, own, type Tensor } from '../tensor/index.js'
-import { oneOf, type Pair } from './validate.js'
+import type { Pair } from './validate.js'
 
 export {
   type ConvTranspose2dArguments,
@@ -15,11 +16,12 @@ export {
 /** What a loss makes of the losses of its elements. */
 export type Reduction = 'mean' | 'sum' | 'none'
 
-const REDUCTIONS: readonly Reduction[] = ['none', 'mean', 'sum']
+const REDUCTIONS = ['none', 'mean', 'sum'] as const
+const reductions = oneOfQuoted(...REDUCTIONS)
 
 /** The reduction as libtorch numbers it. */
 export function reductionCode(reduction: Reduction): number {
-  return REDUCTIONS.indexOf(oneOf('reduction', reduction, REDUCTIONS))
+  return REDUCTIONS.indexOf(checkValue(reductions, reduction, 'reduction'))
 }
 
 /** Looked up once: a proxy is behind `aten` and `own`. */

@@ -1,6 +1,10 @@
-import { invalidArgument } from '../check/index.js'
+import { between, checkValue, invalidArgument, oneOfQuoted } from '../check/index.js'
 import { noGrad, type Tensor } from '../tensor/index.js'
-import { isTensor, numberBetween, oneOf } from './validate.js'
+import { isTensor } from './validate.js'
+
+const nonlinearities = oneOfQuoted('linear', 'conv2d', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'selu')
+const fanModes = oneOfQuoted('fan_in', 'fan_out')
+const gains = between(0, Infinity)
 
 /** Functions after which a layer's initial weights are scaled. */
 export type Nonlinearity = 'linear' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | 'leaky_relu' | 'selu'
@@ -47,7 +51,7 @@ export function ones_(tensor: Tensor): Tensor {
 
 /** By how much a nonlinearity shrinks the spread of its input: what weights are scaled by. */
 export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
-  switch (oneOf('nonlinearity', nonlinearity, ['linear', 'conv2d', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'selu'])) {
+  switch (checkValue(nonlinearities, nonlinearity, 'nonlinearity')) {
     case 'tanh':
       return 5 / 3
     case 'relu':
@@ -77,7 +81,7 @@ export function kaimingStd(fan: number, options: KaimingOptions = {}): number {
 
 function fanOf(tensor: Tensor, mode: KaimingOptions['mode'] = 'fan_in'): number {
   const fan = fans(tensor)
-  return oneOf('mode', mode, ['fan_in', 'fan_out']) === 'fan_in' ? fan.in : fan.out
+  return checkValue(fanModes, mode, 'mode') === 'fan_in' ? fan.in : fan.out
 }
 
 /**
@@ -97,7 +101,7 @@ export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Te
 
 function xavierStd(tensor: Tensor, gain: number): number {
   const fan = fans(isTensor('tensor', tensor))
-  return numberBetween('gain', gain, 0, Number.POSITIVE_INFINITY) * Math.sqrt(2 / (fan.in + fan.out))
+  return checkValue(gains, gain, 'gain') * Math.sqrt(2 / (fan.in + fan.out))
 }
 
 /** Glorot initialisation, evenly (Glorot & Bengio 2010). */

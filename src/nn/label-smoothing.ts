@@ -1,8 +1,14 @@
+import { z } from 'zod'
+import { checkOptions, integer, probability } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { nllLoss } from './functional.js'
-import { setWeights, type Weights } from './losses.js'
+import { reduction, setWeights, type Weights, weights } from './losses.js'
 import { BaseLoss, type FlatOptions } from './losses-flat.js'
-import { isTensor, knownOptions, numberBetween } from './validate.js'
+import { isTensor } from './validate.js'
+
+const fields = { eps: probability.default(0.1), weight: weights, reduction }
+const flatSchema = z.strictObject({ axis: integer.default(-1), ...fields })
+const schema = z.strictObject(fields)
 
 /** Options of {@link LabelSmoothingCrossEntropyFlat}. */
 export interface LabelSmoothingOptions extends FlatOptions {
@@ -23,10 +29,10 @@ export class LabelSmoothingCrossEntropyFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: LabelSmoothingOptions = {}) {
-    knownOptions(new.target.name, options, ['axis', 'eps', 'weight', 'reduction'])
-    super(options)
-    this.eps = numberBetween('eps', options.eps ?? 0.1, 0, 1)
-    setWeights(this, 'weight', options.weight)
+    const checked = checkOptions(flatSchema, options, new.target.name)
+    super(checked)
+    this.eps = checked.eps
+    setWeights(this, 'weight', checked.weight)
   }
 
   protected measure(pred: Tensor, target: Tensor): Tensor {
@@ -54,7 +60,6 @@ export class LabelSmoothingCrossEntropy extends LabelSmoothingCrossEntropyFlat {
   protected override readonly flatten = false
 
   constructor(options: Omit<LabelSmoothingOptions, 'axis'> = {}) {
-    knownOptions('LabelSmoothingCrossEntropy', options, ['eps', 'weight', 'reduction'])
-    super(options)
+    super(checkOptions(schema, options, 'LabelSmoothingCrossEntropy'))
   }
 }

@@ -1,11 +1,13 @@
 import { accessSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
+import { z } from 'zod'
+import { checkOptions, string, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 import { checkFile } from './files.js'
-import { knownOptions } from './validate.js'
+
+const schema = z.strictObject({ device: string('a device').default('cpu'), key: string().default('') })
 
 /** Options of {@link loadPth}. */
 export interface LoadPthOptions {
@@ -48,11 +50,7 @@ export function loadPthSync(file: string, options: LoadPthOptions = {}): Map<str
 
 function checked(file: string, options: LoadPthOptions): { path: string; key: string; device: string } {
   checkFile(file)
-  knownOptions('loadPth', options, ['device', 'key'])
-  const { device = 'cpu', key = '' } = options
-  if (typeof key !== 'string') throw invalidArgument('key', 'a string', key)
-  if (typeof device !== 'string') throw invalidArgument('device', 'a device', device)
-  return { path: resolve(file), key, device }
+  return { path: resolve(file), ...checkOptions(schema, options, 'loadPth') }
 }
 
 function notFound(path: string, cause: unknown): TorchLearnerError {

@@ -1,16 +1,30 @@
-import { invalidArgument } from '../check/index.js'
+import { z } from 'zod'
+import { between, checkOptions, flag, integer, probability } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, lossPair, mseLoss } from './functional.js'
 import {
   BaseReducedLoss,
   type BCEWithLogitsOptions,
+  bceFields,
   type CrossEntropyOptions,
-  crossEntropySettings,
+  crossEntropyFields,
   type LossOptions,
+  reduction,
   setWeights,
   type Weights,
+  weights,
 } from './losses.js'
-import { flag, isTensor, knownOptions, numberBetween } from './validate.js'
+import { isTensor } from './validate.js'
+
+const axis = integer.default(-1)
+const floatify = flag.default(true)
+const base = z.looseObject({ axis, reduction })
+const crossEntropySchema = z.strictObject({ axis, ...crossEntropyFields })
+const focal = { gamma: between(0, Infinity).default(2), weight: weights, reduction }
+const focalFlatSchema = z.strictObject({ axis, ...focal })
+const focalSchema = z.strictObject(focal)
+const bceSchema = z.strictObject({ axis, floatify, thresh: probability.default(0.5), ...bceFields })
+const regressionSchema = z.strictObject({ axis, floatify, reduction })
 
 /** Options of every flattening loss. */
 export interface FlatOptions extends LossOptions {
@@ -31,10 +45,8 @@ export abstract class BaseLoss extends BaseReducedLoss {
   protected readonly flatten: boolean = true
 
   constructor(options: FlatOptions = {}) {
-    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-    super(options.reduction)
-    const { axis = -1 } = options
-    if (!Number.isSafeInteger(axis)) throw invalidArgument('axis', 'a whole number', axis)
+    const { axis, reduction } = checkOptions(base, options, new.target.name)
+    super(reduction)
     this.axis = axis
   }
 
@@ -73,12 +85,11 @@ export class CrossEntropyLossFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: CrossEntropyFlatOptions = {}) {
-    knownOptions('CrossEntropyLossFlat', options, ['axis', 'weight', 'ignoreIndex', 'reduction', 'labelSmoothing'])
-    super(options)
-    const settings = crossEntropySettings(options)
-    this.ignoreIndex = settings.ignoreIndex
-    this.labelSmoothing = settings.labelSmoothing
-    setWeights(this, 'weight', options.weight)
+    const checked = checkOptions(crossEntropySchema, options, 'CrossEntropyLossFlat')
+    super(checked)
+    this.ignoreIndex = checked.ignoreIndex
+    this.labelSmoothing = checked.labelSmoothing
+    setWeights(this, 'weight', checked.weight)
   }
 
   protected measure(pred: Tensor, target: Tensor): Tensor {
@@ -112,10 +123,10 @@ export class FocalLossFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: FocalFlatOptions = {}) {
-    knownOptions(new.target.name, options, ['axis', 'gamma', 'weight', 'reduction'])
-    super(options)
-    this.gamma = numberBetween('gamma', options.gamma ?? 2, 0, Number.POSITIVE_INFINITY)
-    setWeights(this, 'weight', options.weight)
+    const checked = checkOptions(focalFlatSchema, options, new.target.name)
+    super(checked)
+    this.gamma = checked.gamma
+    setWeights(this, 'weight', checked.weight)
   }
 
   protected measure(pred: Tensor, target: Tensor): Tensor {
@@ -141,8 +152,7 @@ export class FocalLoss extends FocalLossFlat {
   protected override readonly flatten = false
 
   constructor(options: Omit<FocalFlatOptions, 'axis'> = {}) {
-    knownOptions('FocalLoss', options, ['gamma', 'weight', 'reduction'])
-    super(options)
+    super(checkOptions(focalSchema, options, 'FocalLoss'))
   }
 }
 
@@ -163,12 +173,12 @@ export class BCEWithLogitsLossFlat extends BaseLoss {
   protected override readonly flatten: boolean
 
   constructor(options: BCEWithLogitsFlatOptions = {}) {
-    knownOptions('BCEWithLogitsLossFlat', options, ['axis', 'floatify', 'thresh', 'weight', 'posWeight', 'reduction'])
-    super(options)
-    this.thresh = numberBetween('thresh', options.thresh ?? 0.5, 0, 1)
-    this.floatify = flag('floatify', options.floatify ?? true)
-    setWeights(this, 'weight', options.weight)
-    setWeights(this, 'posWeight', options.posWeight)
+    const checked = checkOptions(bceSchema, options, 'BCEWithLogitsLossFlat')
+    super(checked)
+    this.thresh = checked.thresh
+    this.floatify = checked.floatify
+    setWeights(this, 'weight', checked.weight)
+    setWeights(this, 'posWeight', checked.posWeight)
     this.flatten = this.posWeight === null
   }
 
@@ -198,9 +208,9 @@ export class MSELossFlat extends BaseLoss {
   protected override readonly floatify: boolean
 
   constructor(options: RegressionFlatOptions = {}) {
-    knownOptions('MSELossFlat', options, ['axis', 'floatify', 'reduction'])
-    super(options)
-    this.floatify = flag('floatify', options.floatify ?? true)
+    const checked = checkOptions(regressionSchema, options, 'MSELossFlat')
+    super(checked)
+    this.floatify = checked.floatify
   }
 
   protected measure(pred: Tensor, target: Tensor): Tensor {
@@ -213,9 +223,9 @@ export class L1LossFlat extends BaseLoss {
   protected override readonly floatify: boolean
 
   constructor(options: RegressionFlatOptions = {}) {
-    knownOptions('L1LossFlat', options, ['axis', 'floatify', 'reduction'])
-    super(options)
-    this.floatify = flag('floatify', options.floatify ?? true)
+    const checked = checkOptions(regressionSchema, options, 'L1LossFlat')
+    super(checked)
+    this.floatify = checked.floatify
   }
 
   protected measure(pred: Tensor, target: Tensor): Tensor {

@@ -1,8 +1,8 @@
-import { invalidArgument } from '../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, field, integer, oneOfQuoted, probability } from '../check/index.js'
 import { Tensor, tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, mseLoss, type Reduction } from './functional.js'
 import { Module } from './module.js'
-import { knownOptions, numberBetween, oneOf } from './validate.js'
 
 /**
  * What a Learner takes as a loss: any function of predictions and targets. The rest is optional: `reduction` lets mixing
@@ -37,6 +37,28 @@ export interface OutputsLoss {
 /** A weight for each class: a tensor `(C)` or plain numbers. */
 export type Weights = Tensor | readonly number[]
 
+/** @internal Fields that losses share. */
+export const reduction = oneOfQuoted('mean', 'sum', 'none').default('mean')
+/** @internal */
+export const weights = field<Weights>(
+  'a Tensor or an array with a number for each class',
+  value =>
+    value instanceof Tensor || (Array.isArray(value) && Array.from(value).every(item => typeof item === 'number')),
+).nullish()
+/** @internal */
+export const crossEntropyFields = {
+  weight: weights,
+  ignoreIndex: integer.default(-100),
+  reduction,
+  labelSmoothing: probability.default(0),
+}
+/** @internal */
+export const bceFields = { weight: weights, posWeight: weights, reduction }
+
+const crossEntropySchema = z.strictObject(crossEntropyFields)
+const bceSchema = z.strictObject(bceFields)
+const plainSchema = z.strictObject({ reduction })
+
 /** Options that all losses take. */
 export interface LossOptions {
   /** `mean` (default) or `sum` over all elements, or `none` */
@@ -47,9 +69,9 @@ export interface LossOptions {
 export abstract class BaseReducedLoss extends Module<[pred: Tensor, target: Tensor], Tensor> {
   #reduction: Reduction
 
-  constructor(reduction: Reduction = 'mean') {
+  constructor(given: Reduction = 'mean') {
     super()
-    this.#reduction = checkReduction(reduction)
+    this.#reduction = checkValue(reduction, given, 'reduction')
   }
 
   /** `mean`, `sum` or `none`; may be changed at any time. */
@@ -58,12 +80,8 @@ export abstract class BaseReducedLoss extends Module<[pred: Tensor, target: Tens
   }
 
   set reduction(value: Reduction) {
-    this.#reduction = checkReduction(value)
+    this.#reduction = checkValue(reduction, value, 'reduction')
   }
-}
-
-function checkReduction(value: unknown): Reduction {
-  return oneOf<Reduction>('reduction', value, ['mean', 'sum', 'none'])
 }
 
 /** @internal Class weights as a buffer: they move with the loss. */
@@ -72,14 +90,7 @@ export function setWeights(
   name: string,
   weights: Weights | null | undefined,
 ): void {
-  loss.registerBuffer(name, weights === null || weights === undefined ? null : weightTensor(name, weights))
-}
-
-function weightTensor(name: string, weights: Weights): Tensor {
-  if (weights instanceof Tensor) return weights
-  const fits = Array.isArray(weights) && weights.every(weight => typeof weight === 'number')
-  if (!fits) throw invalidArgument(name, 'a Tensor or an array with a number for each class', weights)
-  return tensor([...weights])
+  loss.registerBuffer(name, weights instanceof Tensor ? weights : weights ? tensor([...weights]) : null)
 }
 
 /** Options of {@link CrossEntropyLoss}. */
@@ -92,13 +103,6 @@ export interface CrossEntropyOptions extends LossOptions {
   labelSmoothing?: number
 }
 
-/** @internal Checks what the cross entropies share. */
-export function crossEntropySettings(options: CrossEntropyOptions): { ignoreIndex: number; labelSmoothing: number } {
-  const { ignoreIndex = -100, labelSmoothing = 0 } = options
-  if (!Number.isSafeInteger(ignoreIndex)) throw invalidArgument('ignoreIndex', 'a whole number', ignoreIndex)
-  return { ignoreIndex, labelSmoothing: numberBetween('labelSmoothing', labelSmoothing, 0, 1) }
-}
-
 /** PyTorch's cross entropy: logits `(N, C, ...)` against indices `(N, ...)` or probabilities `(N, C, ...)`. */
 export class CrossEntropyLoss extends BaseReducedLoss {
   declare readonly weight: Tensor | null
@@ -106,12 +110,15 @@ export class CrossEntropyLoss extends BaseReducedLoss {
   readonly labelSmoothing: number
 
   constructor(options: CrossEntropyOptions = {}) {
-    knownOptions('CrossEntropyLoss', options, ['weight', 'ignoreIndex', 'reduction', 'labelSmoothing'])
-    super(options.reduction)
-    const settings = crossEntropySettings(options)
-    this.ignoreIndex = settings.ignoreIndex
-    this.labelSmoothing = settings.labelSmoothing
-    setWeights(this, 'weight', options.weight)
+    const { weight, ignoreIndex, reduction, labelSmoothing } = checkOptions(
+      crossEntropySchema,
+      options,
+      'CrossEntropyLoss',
+    )
+    super(reduction)
+    this.ignoreIndex = ignoreIndex
+    this.labelSmoothing = labelSmoothing
+    setWeights(this, 'weight', weight)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
@@ -133,10 +140,10 @@ export class BCEWithLogitsLoss extends BaseReducedLoss {
   declare readonly posWeight: Tensor | null
 
   constructor(options: BCEWithLogitsOptions = {}) {
-    knownOptions('BCEWithLogitsLoss', options, ['weight', 'posWeight', 'reduction'])
-    super(options.reduction)
-    setWeights(this, 'weight', options.weight)
-    setWeights(this, 'posWeight', options.posWeight)
+    const { weight, posWeight, reduction } = checkOptions(bceSchema, options, 'BCEWithLogitsLoss')
+    super(reduction)
+    setWeights(this, 'weight', weight)
+    setWeights(this, 'posWeight', posWeight)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
@@ -147,8 +154,7 @@ export class BCEWithLogitsLoss extends BaseReducedLoss {
 /** Squared error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export class MSELoss extends BaseReducedLoss {
   constructor(options: LossOptions = {}) {
-    knownOptions('MSELoss', options, ['reduction'])
-    super(options.reduction)
+    super(checkOptions(plainSchema, options, 'MSELoss').reduction)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
@@ -159,8 +165,7 @@ export class MSELoss extends BaseReducedLoss {
 /** Absolute error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export class L1Loss extends BaseReducedLoss {
   constructor(options: LossOptions = {}) {
-    knownOptions('L1Loss', options, ['reduction'])
-    super(options.reduction)
+    super(checkOptions(plainSchema, options, 'L1Loss').reduction)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {

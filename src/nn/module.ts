@@ -1,12 +1,13 @@
 import { inspect } from 'node:util'
-import { invalidArgument } from '../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, field, flag, invalidArgument, string } from '../check/index.js'
 import { type Device, type DType, isDType, isFloat, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
 
 import { Parameter } from './parameter.js'
 import { repr } from './repr.js'
 import { type LoadResult, loadStateDict, type StateDict } from './state-dict.js'
-import { flag, knownOptions, oneOf } from './validate.js'
+import { memoryFormat } from './validate.js'
 
 /** Where and how a module's tensors lie. */
 export interface ModuleTarget {
@@ -19,6 +20,13 @@ export interface ModuleTarget {
 
 /** Any module, whatever it takes and gives. */
 export type AnyModule = Module<never[], unknown>
+
+const toSchema = z.strictObject({
+  device: string('a device such as cpu or cuda:0').optional(),
+  dtype: field<DType>('a floating dtype', value => isDType(value) && isFloat(value)).optional(),
+  memoryFormat: memoryFormat.optional(),
+})
+const loadSchema = z.strictObject({ strict: flag.default(true) })
 
 const BUFFERS = Symbol('buffers')
 
@@ -158,7 +166,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
 
   /** Switches this module and all below it to training behaviour, or with false to evaluation. */
   train(mode = true): this {
-    flag('mode', mode)
+    checkValue(flag, mode, 'mode')
     for (const module of this.modules()) module.training = mode
     return this
   }
@@ -170,7 +178,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
 
   /** Turns gradients on or off for all parameters. */
   requiresGrad_(value = true): this {
-    flag('value', value)
+    checkValue(flag, value, 'value')
     for (const parameter of this.parameters()) parameter.requiresGrad_(value)
     return this
   }
@@ -195,11 +203,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    */
   to(target: Device | DType | ModuleTarget): this {
     const options = typeof target === 'string' ? named(target) : target
-    knownOptions('to', options, ['device', 'dtype', 'memoryFormat'])
-    const { device, dtype, memoryFormat } = options
-    if (dtype !== undefined && !(isDType(dtype) && isFloat(dtype)))
-      throw invalidArgument('dtype', 'a floating dtype', dtype)
-    if (memoryFormat !== undefined) oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
+    const { device, dtype, memoryFormat } = checkOptions(toSchema, options, 'to')
     const tensors = [...this.parameters(), ...this.buffers()]
     if (tensors.length > 0) moduleTo(tensors, { device, dtype, memoryFormat })
     for (const tensor of tensors) tensor.written()
@@ -236,8 +240,8 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    * @throws StateDictError (`ERR_STATE_DICT`) listing every name that doesn't fit
    */
   loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadResult {
-    knownOptions('loadStateDict', options, ['strict'])
-    return loadStateDict(this.constructor.name, [...this.namedState()], state, flag('strict', options.strict ?? true))
+    const { strict } = checkOptions(loadSchema, options, 'loadStateDict')
+    return loadStateDict(this.constructor.name, [...this.namedState()], state, strict)
   }
 
   /** Frees parameters and buffers. */

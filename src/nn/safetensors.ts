@@ -1,7 +1,8 @@
 import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { invalidArgument, isPlainObject, TorchLearnerError } from '../check/index.js'
+import { z } from 'zod'
+import { checkOptions, device, field, invalidArgument, isPlainObject, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context, type DType, Tensor } from '../tensor/index.js'
 import { checkFile, reading } from './files.js'
@@ -9,7 +10,14 @@ import { type Entry, elementBytes, encodeHeader, HEADER_LIMIT, HeaderError, show
 import { decodeHeader, inOrder } from './safetensors-parse.js'
 import { type StateDict, stateEntries } from './state-dict.js'
 import { takeTurns } from './turns.js'
-import { knownOptions } from './validate.js'
+
+const strings = field<Readonly<Record<string, string>>>(
+  'an object of strings',
+  value => isPlainObject(value) && Object.values(value).every(item => typeof item === 'string'),
+)
+const saveSchema = z.strictObject({ metadata: strings.default({}) })
+const loadSchema = z.strictObject({ device: device.default('cpu') })
+
 import { writeAside } from './write-aside.js'
 
 const { subtle } = webcrypto
@@ -51,11 +59,7 @@ export async function saveSafetensors(
   options: SaveSafetensorsOptions = {},
 ): Promise<void> {
   checkFile(file)
-  knownOptions('saveSafetensors', options, ['metadata'])
-  const { metadata = {} } = options
-  if (!isPlainObject(metadata) || !Object.values(metadata).every(value => typeof value === 'string')) {
-    throw invalidArgument('metadata', 'an object of strings', metadata)
-  }
+  const { metadata } = checkOptions(saveSchema, options, 'saveSafetensors')
   await save(file, state, metadata, false)
 }
 
@@ -127,8 +131,7 @@ export async function loadSafetensors(
 /** {@link loadSafetensors}, together with the file's metadata. */
 export async function readSafetensors(file: string, options: LoadSafetensorsOptions = {}): Promise<SafetensorsContent> {
   checkFile(file)
-  knownOptions('loadSafetensors', options, ['device'])
-  return await read(file, options.device ?? 'cpu', false)
+  return await read(file, checkOptions(loadSchema, options, 'loadSafetensors').device, false)
 }
 
 /** What {@link saveSealed} wrote, every bit of it: a file that has changed since is refused. */

@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import type { HyperValue } from './hyper.js'
+import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Adam}, each one value for all groups, or one for each. */
@@ -20,6 +21,14 @@ export interface AdamOptions {
 }
 
 const step = own.adamStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0.9),
+  sqrMom: hyper(0.99),
+  eps: hyper(1e-5),
+  wd: hyper(0.01),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * Adam with decoupled weight decay and fastai's defaults (Kingma & Ba 2014; Loshchilov & Hutter 2017). With gradient g
@@ -33,10 +42,9 @@ export class Adam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: AdamOptions) {
-    knownOptions('Adam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
-    const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0.01, decoupleWd = true } = options
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'Adam')
     super(params, { lr, mom, sqrMom, eps, wd }, averages)
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
   }
 
   protected override stepGroup(

@@ -1,4 +1,5 @@
-import { invalidArgument, isTyped } from '../check/index.js'
+import type { z } from 'zod'
+import { field, invalidArgument, isTyped } from '../check/index.js'
 
 /** Learning rates that rise from the first parameter group to the last: see {@link slice}. */
 export class Slice {
@@ -100,6 +101,15 @@ export function spread(name: string, value: HyperValue, groups: number, range?: 
   if (values.length === groups) return values
   throw invalidArgument(name, `1 or ${groups} values (one for each parameter group)`, value)
 }
+
+/** A hyper-parameter among the options of an optimizer, which looks at it with {@link spread}; without a default it is needed. */
+export function hyper(byDefault: number): z.ZodDefault<z.ZodCustom<HyperValue, HyperValue>>
+export function hyper(): z.ZodCustom<HyperValue, HyperValue>
+export function hyper(byDefault?: number): z.ZodType<HyperValue> {
+  return byDefault === undefined ? values : values.default(byDefault)
+}
+
+const values = field<HyperValue>('a number, an array of numbers or slice(...)', given => given !== undefined)
 
 /** Whether a hyper-parameter is 0 in all groups. */
 export function isZero(value: HyperValue): boolean {

@@ -1,12 +1,22 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import type { AdamOptions } from './adam.js'
+import { hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Lamb}: Adam's, with a weight decay of 0 unless given. */
 export type LambOptions = AdamOptions
 
 const step = own.lambStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0.9),
+  sqrMom: hyper(0.99),
+  eps: hyper(1e-5),
+  wd: hyper(0),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * Adam for large batches (You et al. 2019): each parameter's step u = â / (√ŝ + eps) is scaled to the parameter,
@@ -19,10 +29,9 @@ export class Lamb extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: LambOptions) {
-    knownOptions('Lamb', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
-    const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0, decoupleWd = true } = options
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'Lamb')
     super(params, { lr, mom, sqrMom, eps, wd }, averages)
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
   }
 
   protected override stepGroup(

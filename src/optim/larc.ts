@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import { type HyperValue, isZero } from './hyper.js'
+import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link Larc}, each one value for all groups, or one for each. */
@@ -22,6 +23,15 @@ export interface LarcOptions {
 }
 
 const step = own.larcStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0.9),
+  trustCoeff: hyper(0.02),
+  eps: hyper(1e-8),
+  wd: hyper(0),
+  clip: flag.default(true),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * SGD with a learning rate for each parameter (You et al. 2017):
@@ -35,11 +45,10 @@ export class Larc extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: LarcOptions) {
-    knownOptions('Larc', options, ['lr', 'mom', 'clip', 'trustCoeff', 'eps', 'wd', 'decoupleWd'])
-    const { lr, mom = 0.9, clip = true, trustCoeff = 0.02, eps = 1e-8, wd = 0, decoupleWd = true } = options
+    const { lr, mom, clip, trustCoeff, eps, wd, decoupleWd } = checkOptions(schema, options, 'Larc')
     super(params, { lr, mom, trustCoeff, eps, wd })
-    this.clip = flag('clip', clip)
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.clip = clip
+    this.decoupleWd = decoupleWd
     this.stateNames = isZero(mom) ? { localLr: momentState } : { gradAvg: momentState, localLr: momentState }
   }
 

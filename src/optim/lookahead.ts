@@ -1,5 +1,5 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions, numberBetween, wholeNumber } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, count, invalidArgument, probability } from '../check/index.js'
 import { noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'
@@ -13,6 +13,7 @@ export interface LookaheadOptions {
 }
 
 const pull = own.lookahead_
+const schema = z.strictObject({ k: count.default(6), alpha: probability.default(0.5) })
 
 /**
  * Slow weights that follow another optimizer's (Zhang et al. 2019): every `k` steps, slow += alpha · (p - slow) and
@@ -31,11 +32,11 @@ export class Lookahead extends Optimizer {
 
   constructor(opt: Optimizer, options: LookaheadOptions = {}) {
     if (!(opt instanceof Optimizer)) throw invalidArgument('opt', 'an Optimizer', opt)
-    knownOptions('Lookahead', options, ['k', 'alpha'])
+    const { k, alpha } = checkOptions(schema, options, 'Lookahead')
     super(opt)
     this.opt = opt
-    this.k = wholeNumber('k', options.k ?? 6)
-    this.alpha = numberBetween('alpha', options.alpha ?? 0.5, 0, 1)
+    this.k = k
+    this.alpha = alpha
   }
 
   get #params(): Tensor[] {

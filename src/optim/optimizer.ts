@@ -1,5 +1,5 @@
-import { invalidArgument, isCollection, TorchLearnerError } from '../check/index.js'
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag, invalidArgument, isCollection, TorchLearnerError } from '../check/index.js'
 import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 
@@ -17,6 +17,9 @@ export interface ParamGroup {
 
 /** @internal A group of an optimizer that has these hyper-parameters, too. */
 export type GroupWith<Hyper extends string> = ParamGroup & Record<Hyper, number>
+
+const zeroSchema = z.strictObject({ setToNone: flag.default(true) })
+const flagsSchema = z.strictObject({ doWd: flag.optional(), forceTrain: flag.optional() })
 
 /** What is noted for a single parameter. */
 export interface ParamFlags {
@@ -116,8 +119,9 @@ export abstract class Optimizer {
    *
    * @param options `setToNone: false` fills with zeros instead
    */
-  zeroGrad(options: { setToNone?: boolean } = {}): void {
-    for (const group of this.paramGroups) clearGradients(group.params, options.setToNone ?? true)
+  zeroGrad(options?: { setToNone?: boolean }): void {
+    const { setToNone } = checkOptions(zeroSchema, options, 'zeroGrad')
+    for (const group of this.paramGroups) clearGradients(group.params, setToNone)
   }
 
   /** The hyper-parameters of each group. */
@@ -153,12 +157,13 @@ export abstract class Optimizer {
 
   /** Sets flags of several parameters; those that this optimizer doesn't have are passed over. */
   setFlags(params: Iterable<Tensor>, flags: Partial<ParamFlags>): void {
-    knownOptions('setFlags', flags, ['doWd', 'forceTrain'])
-    for (const [name, value] of Object.entries(flags)) flag(name, value)
+    const checked = Object.entries(checkOptions(flagsSchema, flags, 'setFlags')).filter(
+      ([, value]) => value !== undefined,
+    )
     if (!isCollection(params)) throw invalidArgument('params', 'a list of parameters', params)
     for (const param of params) {
       const own = this.#flags.get(param)
-      if (own !== undefined) Object.assign(own, flags)
+      if (own !== undefined) Object.assign(own, Object.fromEntries(checked))
     }
   }
 

@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import type { HyperValue } from './hyper.js'
+import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link QHAdam}, each one value for all groups, or one for each. */
@@ -24,6 +25,16 @@ export interface QHAdamOptions {
 }
 
 const step = own.qhadamStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0.999),
+  sqrMom: hyper(0.999),
+  nu1: hyper(0.7),
+  nu2: hyper(1),
+  eps: hyper(1e-8),
+  wd: hyper(0),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * Quasi-hyperbolic Adam (Ma & Yarats 2018): with Adam's debiased averages â and ŝ,
@@ -36,10 +47,9 @@ export class QHAdam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: QHAdamOptions) {
-    knownOptions('QHAdam', options, ['lr', 'mom', 'sqrMom', 'nu1', 'nu2', 'eps', 'wd', 'decoupleWd'])
-    const { lr, mom = 0.999, sqrMom = 0.999, nu1 = 0.7, nu2 = 1, eps = 1e-8, wd = 0, decoupleWd = true } = options
+    const { lr, mom, sqrMom, nu1, nu2, eps, wd, decoupleWd } = checkOptions(schema, options, 'QHAdam')
     super(params, { lr, mom, sqrMom, nu1, nu2, eps, wd }, averages)
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
   }
 
   protected override stepGroup(

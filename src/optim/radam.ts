@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import type { HyperValue } from './hyper.js'
+import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link RAdam}, each one value for all groups, or one for each. */
@@ -22,6 +23,15 @@ export interface RAdamOptions {
 }
 
 const step = own.radamStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0.9),
+  sqrMom: hyper(0.99),
+  eps: hyper(1e-5),
+  wd: hyper(0),
+  beta: hyper(0),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * Adam that corrects for the variance of its adaptive rate in the first steps (Liu et al. 2019): with
@@ -35,10 +45,9 @@ export class RAdam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: RAdamOptions) {
-    knownOptions('RAdam', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'beta', 'decoupleWd'])
-    const { lr, mom = 0.9, sqrMom = 0.99, eps = 1e-5, wd = 0, beta = 0, decoupleWd = true } = options
+    const { lr, mom, sqrMom, eps, wd, beta, decoupleWd } = checkOptions(schema, options, 'RAdam')
     super(params, { lr, mom, sqrMom, eps, wd, beta }, averages)
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
   }
 
   protected override stepGroup(

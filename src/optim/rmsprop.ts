@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import { type HyperValue, isZero } from './hyper.js'
+import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link RMSProp}, each one value for all groups, or one for each. */
@@ -20,6 +21,14 @@ export interface RMSPropOptions {
 }
 
 const step = own.rmspropStep_
+const schema = z.strictObject({
+  lr: hyper(),
+  mom: hyper(0),
+  sqrMom: hyper(0.99),
+  eps: hyper(1e-8),
+  wd: hyper(0),
+  decoupleWd: flag.default(true),
+})
 
 /**
  * RMSProp (Hinton 2012): s = sqrMom·s + (1 - sqrMom)·g²; a = mom·a + g; p -= lr · a / (√s + eps). Made with `mom: 0` it
@@ -32,10 +41,9 @@ export class RMSProp extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: RMSPropOptions) {
-    knownOptions('RMSProp', options, ['lr', 'mom', 'sqrMom', 'eps', 'wd', 'decoupleWd'])
-    const { lr, mom = 0, sqrMom = 0.99, eps = 1e-8, wd = 0, decoupleWd = true } = options
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'RMSProp')
     super(params, { lr, mom, sqrMom, eps, wd })
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
     this.stateNames = isZero(mom) ? { sqrAvg: momentState } : { gradAvg: momentState, sqrAvg: momentState }
   }
 

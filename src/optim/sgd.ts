@@ -1,6 +1,7 @@
-import { flag, knownOptions } from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
-import { type HyperValue, isZero } from './hyper.js'
+import { type HyperValue, hyper, isZero } from './hyper.js'
 import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
 
 /** Hyper-parameters of {@link SGD}, each one value for all groups, or one for each. */
@@ -16,6 +17,7 @@ export interface SGDOptions {
 }
 
 const step = own.sgdStep_
+const schema = z.strictObject({ lr: hyper(), mom: hyper(0), wd: hyper(0), decoupleWd: flag.default(true) })
 
 /**
  * Gradient descent with momentum: a = mom·a + g; p -= lr·a. Whether there is momentum is settled at construction: made
@@ -26,10 +28,9 @@ export class SGD extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: SGDOptions) {
-    knownOptions('SGD', options, ['lr', 'mom', 'wd', 'decoupleWd'])
-    const { lr, mom = 0, wd = 0, decoupleWd = true } = options
+    const { lr, mom, wd, decoupleWd } = checkOptions(schema, options, 'SGD')
     super(params, { lr, mom, wd })
-    this.decoupleWd = flag('decoupleWd', decoupleWd)
+    this.decoupleWd = decoupleWd
     this.stateNames = isZero(mom) ? {} : { gradAvg: momentState }
   }
 

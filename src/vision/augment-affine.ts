@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { BatchTransform, checkOptions } from '../data/index.js'
+import { checkOptions, checkValue } from '../check/index.js'
+import { BatchTransform } from '../data/index.js'
 import { pair } from '../nn/index.js'
 import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
@@ -135,6 +136,8 @@ function samplingArguments({ size, mode, padMode, alignCorners }: AffineAugmentO
   }
 }
 
+const cropSize = pair()
+
 /** What {@link BatchResizedCrop} cuts out. */
 export interface BatchResizedCropOptions {
   /** The smallest and largest share of the area. Default 0.08 and 1. */
@@ -157,7 +160,7 @@ export class BatchResizedCrop extends BatchTransform {
   /** @param size pixels: a square's side or `[height, width]` */
   constructor(size: number | readonly [height: number, width: number], options: BatchResizedCropOptions = {}) {
     super()
-    this.size = sides(pair('size', size))
+    this.size = sides(checkValue(cropSize, size, 'size'))
     this.options = checkOptions(CropOptions, options, 'BatchResizedCrop')
   }
 

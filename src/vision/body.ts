@@ -1,16 +1,6 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
-import {
-  type AnyModule,
-  Conv2d,
-  flag,
-  keepModes,
-  knownOptions,
-  type Layer,
-  Module,
-  type Parameter,
-  Sequential,
-  wholeNumber,
-} from '../nn/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, field, flag, invalidArgument, TorchLearnerError } from '../check/index.js'
+import { type AnyModule, Conv2d, keepModes, type Layer, Module, type Parameter, Sequential } from '../nn/index.js'
 import { noGrad, scope, type Tensor, zeros } from '../tensor/index.js'
 import { ResNet } from './resnet.js'
 
@@ -29,6 +19,13 @@ export interface BodyOptions {
    */
   cut?: Cut
 }
+
+/** @internal Where to cut, as a field of a schema. */
+export const cutField = field<Cut>(
+  'a whole number or a function',
+  value => Number.isInteger(value) || typeof value === 'function',
+).optional()
+const schema = z.strictObject({ nIn: count.default(3), pretrained: flag.default(false), cut: cutField })
 
 /** As fastai: one channel gets the sum of the three, two get theirs times 1.5, further ones start at 0. */
 function takeOver(target: Tensor, old: Tensor, nIn: number): void {
@@ -107,15 +104,13 @@ export function createBody(model: AnyModule, options: BodyOptions & { cut?: numb
 export function createBody(model: AnyModule, options?: BodyOptions): AnyModule
 export function createBody(model: AnyModule, options: BodyOptions = {}): AnyModule {
   if (!(model instanceof Module)) throw invalidArgument('model', 'a Module', model)
-  knownOptions('createBody', options, ['nIn', 'pretrained', 'cut'])
-  const nIn = wholeNumber('nIn', options.nIn ?? 3)
-  const children = adapted(model, nIn, flag('pretrained', options.pretrained ?? false))
-  const cut = options.cut ?? defaultCut(model)
+  const { nIn, pretrained, cut: given } = checkOptions(schema, options, 'createBody')
+  const children = adapted(model, nIn, pretrained)
+  const cut = given ?? defaultCut(model)
   if (typeof cut === 'function') {
     const whole = nIn === 3 || children[0] === model.children()[0] ? model : withFirst(model, children[0])
     return checkBody(cut(whole))
   }
-  if (!Number.isInteger(cut)) throw invalidArgument('cut', 'a whole number or a function', cut)
   const layers = children.slice(0, cut) as Layer[]
   if (layers.length === 0) throw invalidArgument('cut', `a number that leaves some of ${children.length} children`, cut)
   return new Sequential(...layers)
@@ -148,7 +143,7 @@ export function numFeatures(body: AnyModule, nIn = 3): number {
   const restore = keepModes(body)
   body.eval()
   try {
-    return noGrad(() => scope(() => channelsOf(body as Layer, wholeNumber('nIn', nIn))))
+    return noGrad(() => scope(() => channelsOf(body as Layer, checkValue(count, nIn, 'nIn'))))
   } finally {
     restore()
   }

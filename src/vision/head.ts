@@ -1,20 +1,27 @@
-import { invalidArgument } from '../native/index.js'
+import { z } from 'zod'
+import {
+  checkArguments,
+  checkValue,
+  count,
+  field,
+  flag,
+  func,
+  invalidArgument,
+  list,
+  probability,
+} from '../check/index.js'
 import {
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
   BatchNorm1d,
   Dropout,
   Flatten,
-  flag,
   init,
-  knownOptions,
   type Layer,
   Linear,
   Module,
-  numberBetween,
   ReLU,
   Sequential,
-  wholeNumber,
 } from '../nn/index.js'
 import { cat, noGrad, type Tensor } from '../tensor/index.js'
 
@@ -72,8 +79,25 @@ export interface HeadOptions {
   init?: ((weight: Tensor) => unknown) | null
 }
 
+const isRange = (value: unknown) =>
+  Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] < value[1]
+
+const schema = z.strictObject({
+  linFtrs: list(count, 'an array of whole numbers').nullish(),
+  ps: z
+    .union([probability, list(probability, 'numbers')], { error: 'a number from 0 to 1, or one for each linear layer' })
+    .default(0.5),
+  pool: flag.default(true),
+  concatPool: flag.default(true),
+  firstBn: flag.default(true),
+  bnFinal: flag.default(false),
+  linFirst: flag.default(false),
+  yRange: field<readonly [number, number]>('a pair [low, high]', isRange).nullish(),
+  init: func<(weight: Tensor) => unknown>('a function or null').nullish(),
+})
+
 /** @internal Names of the options. */
-export const HEAD_OPTIONS = ['linFtrs', 'ps', 'pool', 'concatPool', 'firstBn', 'bnFinal', 'linFirst', 'yRange', 'init']
+export const HEAD_OPTIONS = Object.keys(schema.shape)
 
 /** A batch normalisation that starts, as fastai's, with a shift of 0.001. */
 function headNorm(features: number): BatchNorm1d {
@@ -90,7 +114,6 @@ function heNormal(weight: Tensor, { inFeatures }: Linear): void {
 /** Initial weights, after all layers are made, so that the random draws come in fastai's order. */
 function initialise(head: Sequential, start: HeadOptions['init'] = undefined): Sequential {
   if (start === null) return head
-  if (start !== undefined && typeof start !== 'function') throw invalidArgument('init', 'a function or null', start)
   for (const layer of head) {
     if (!(layer instanceof Linear)) continue
     if (start) noGrad(() => void start(layer.weight))
@@ -100,21 +123,9 @@ function initialise(head: Sequential, start: HeadOptions['init'] = undefined): S
   return head
 }
 
-function hiddenSizes(sizes: unknown): number[] {
-  if (!Array.isArray(sizes)) throw invalidArgument('linFtrs', 'an array of whole numbers', sizes)
-  return sizes.map(size => wholeNumber('linFtrs', size))
-}
-
-function rangeOf(range: unknown): [number, number] {
-  const fits = Array.isArray(range) && range.length === 2 && range.every(Number.isFinite) && range[0] < range[1]
-  if (!fits) throw invalidArgument('yRange', 'a pair [low, high]', range)
-  return [range[0], range[1]]
-}
-
 /** Dropout for each layer. */
 function dropouts(ps: number | readonly number[], layers: number): number[] {
   const given = typeof ps === 'number' ? [ps] : [...ps]
-  for (const p of given) numberBetween('ps', p, 0, 1)
   if (given.length === 1) return Array.from({ length: layers }, (_, i) => (i === layers - 1 ? given[0] : given[0] / 2))
   if (given.length === layers) return given
   throw invalidArgument('ps', `1 or ${layers} numbers (one for each linear layer)`, ps)
@@ -136,17 +147,16 @@ function block(parts: { norm: Layer | null; p: number; linear: Linear; relu: boo
  * @param nOut number of outputs
  */
 export function createHead(nf: number, nOut: number, options: HeadOptions = {}): Sequential {
-  knownOptions('createHead', options, HEAD_OPTIONS)
-  const { ps = 0.5, yRange = null } = options
-  const on = (name: keyof HeadOptions, fallback: boolean) => flag(name, options[name] ?? fallback)
-  const pool = on('pool', true)
-  const concat = pool && on('concatPool', true)
-  const linFirst = on('linFirst', false)
-  const firstBn = on('firstBn', true)
-  const hidden = hiddenSizes(options.linFtrs ?? [512])
-  const sizes = [wholeNumber('nf', nf) * (concat ? 2 : 1), ...hidden, wholeNumber('nOut', nOut)]
-  const count = sizes.length - 1
-  const drops = dropouts(ps, count)
+  const { linFtrs, ps, pool, concatPool, firstBn, bnFinal, linFirst, yRange, init } = checkArguments(
+    schema,
+    options,
+    'createHead',
+  )
+  const concat = pool && concatPool
+  const inputs = checkValue(count, nf, 'nf') * (concat ? 2 : 1)
+  const sizes = [inputs, ...(linFtrs ?? [512]), checkValue(count, nOut, 'nOut')]
+  const depth = sizes.length - 1
+  const drops = dropouts(ps, depth)
   const layers: Layer[] = pool ? [concat ? new AdaptiveConcatPool2d() : new AdaptiveAvgPool2d(1), new Flatten()] : []
   if (linFirst)
     layers.push(
@@ -155,8 +165,8 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
         .filter(p => p > 0)
         .map(p => new Dropout(p)),
     )
-  for (let i = 0; i < count; i++) {
-    const last = i === count - 1
+  for (let i = 0; i < depth; i++) {
+    const last = i === depth - 1
     const [from, to] = [sizes[i], sizes[i + 1]]
     const normalised = linFirst ? !last : i > 0 || firstBn
     const norm = normalised ? headNorm(linFirst ? to : from) : null
@@ -164,7 +174,7 @@ export function createHead(nf: number, nOut: number, options: HeadOptions = {}):
     layers.push(...block({ norm, p, linear: new Linear(from, to, { bias: norm === null }), relu: !last, linFirst }))
     if (linFirst && !last && drops[i + 1] > 0) layers.push(new Dropout(drops[i + 1]))
   }
-  if (on('bnFinal', false)) layers.push(new BatchNorm1d(nOut, { momentum: 0.01 }))
-  if (yRange !== null) layers.push(new SigmoidRange(...rangeOf(yRange)))
-  return initialise(new Sequential(...layers), options.init)
+  if (bnFinal) layers.push(new BatchNorm1d(nOut, { momentum: 0.01 }))
+  if (yRange) layers.push(new SigmoidRange(...yRange))
+  return initialise(new Sequential(...layers), init)
 }

@@ -1,22 +1,28 @@
-import { invalidArgument } from '../native/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, flag, invalidArgument, oneOfQuoted } from '../check/index.js'
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
   Conv2d,
-  flag,
   init,
-  knownOptions,
   Linear,
   MaxPool2d,
   Module,
   type ModuleTarget,
-  oneOf,
+  memoryFormat,
   ReLU,
   Sequential,
-  wholeNumber,
 } from '../nn/index.js'
 import { scope, type Tensor } from '../tensor/index.js'
 import { pretrainedState, type WeightsName, type WeightsVersion } from './weights.js'
+
+const schema = z.strictObject({
+  numClasses: count.default(1000),
+  memoryFormat: memoryFormat.default('channels_last'),
+  pretrained: flag.optional(),
+  weights: oneOfQuoted('IMAGENET1K_V1', 'IMAGENET1K_V2').optional(),
+})
+const shapeSchema = z.strictObject({ groups: count.default(1), widthPerGroup: count.default(64) })
 
 function conv3x3(from: number, to: number, stride = 1, groups = 1): Conv2d {
   return new Conv2d(from, to, 3, { stride, padding: 1, groups, bias: false })
@@ -82,8 +88,9 @@ export class Bottleneck extends Module<[Tensor], Tensor> {
     { groups = 1, widthPerGroup = 64 }: BottleneckShape = {},
   ) {
     super()
-    wholeNumber('width', width)
-    const inner = Math.trunc((width * wholeNumber('widthPerGroup', widthPerGroup)) / 64) * wholeNumber('groups', groups)
+    checkValue(count, width, 'width')
+    const inner =
+      Math.trunc((width * checkValue(count, widthPerGroup, 'widthPerGroup')) / 64) * checkValue(count, groups, 'groups')
     this.conv1 = conv1x1(from, inner)
     this.bn1 = new BatchNorm2d(inner)
     this.conv2 = conv3x3(inner, inner, stride, groups)
@@ -151,10 +158,8 @@ export class ResNet extends Module<[Tensor], Tensor> {
     super()
     if (block !== BasicBlock && block !== Bottleneck) throw invalidArgument('block', 'BasicBlock or Bottleneck', block)
     if (!Array.isArray(depths) || depths.length !== 4) throw invalidArgument('depths', 'four whole numbers', depths)
-    for (const depth of depths) wholeNumber('depths', depth)
-    knownOptions('ResNet', shape, ['groups', 'widthPerGroup'])
-    for (const [name, value] of Object.entries(shape)) wholeNumber(name, value)
-    const { groups = 1, widthPerGroup = 64 } = shape
+    for (const depth of depths) checkValue(count, depth, 'depths')
+    const { groups, widthPerGroup } = checkOptions(shapeSchema, shape, 'ResNet')
     if (block === BasicBlock && (groups !== 1 || widthPerGroup !== 64)) {
       throw invalidArgument('block', 'Bottleneck for groups or another width', block)
     }
@@ -210,13 +215,10 @@ function resnet(
   options: ResNetOptions,
   shape: BottleneckShape = {},
 ): ResNet {
-  knownOptions(name, options, ['numClasses', 'memoryFormat', 'pretrained', 'weights'])
-  const { numClasses = 1000, memoryFormat = 'channels_last' } = options
-  oneOf('memoryFormat', memoryFormat, ['contiguous_format', 'channels_last'])
-  const pretrained = flag('pretrained', options.pretrained ?? options.weights !== undefined)
-  const version = oneOf('weights', options.weights ?? 'IMAGENET1K_V1', ['IMAGENET1K_V1', 'IMAGENET1K_V2'])
-  if (!pretrained && options.weights !== undefined) {
-    throw invalidArgument('pretrained', 'true (or nothing) where weights are named', options.pretrained)
+  const { numClasses, memoryFormat, weights, ...given } = checkOptions(schema, options, name)
+  const { pretrained = weights !== undefined } = given
+  if (!pretrained && weights !== undefined) {
+    throw invalidArgument('pretrained', 'true (or nothing) where weights are named', pretrained)
   }
   if (pretrained && numClasses !== 1000) {
     throw invalidArgument(
@@ -226,9 +228,9 @@ function resnet(
       'For other classes use visionLearner',
     )
   }
-  const model = new ResNet(block, depths, wholeNumber('numClasses', numClasses), shape)
+  const model = new ResNet(block, depths, numClasses, shape)
   if (pretrained) {
-    scope(() => void model.loadStateDict(pretrainedState(name, version)))
+    scope(() => void model.loadStateDict(pretrainedState(name, weights ?? 'IMAGENET1K_V1')))
     trained.add(model)
   }
   return memoryFormat === 'contiguous_format' ? model : model.to({ memoryFormat })

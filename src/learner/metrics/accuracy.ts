@@ -1,4 +1,6 @@
-import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../../nn/index.js'
+import { z } from 'zod'
+import { between, checkOptions, checkValue, flag, whole } from '../../check/index.js'
+import { isTensor } from '../../nn/index.js'
 import { type Tensor, where } from '../../tensor/index.js'
 import { flatPair, targetsLike } from './pairs.js'
 
@@ -51,10 +53,17 @@ export function topKAccuracy(pred: Tensor, targ: Tensor, k = 5): Tensor {
 topKAccuracy.perSample = (pred: Tensor, targ: Tensor): Tensor => rowMeans(topHits(pred, targ, 5))
 
 function topHits(pred: Tensor, targ: Tensor, k: number): Tensor {
-  const [, classes] = isTensor('pred', pred).topk(wholeNumber('k', k), -1)
+  const [, classes] = isTensor('pred', pred).topk(checkValue(ranks, k, 'k'), -1)
   const truth = targetsLike(classes.select(-1, 0), targ)
   return classes.eq(truth.unsqueeze(-1)).sum([-1]).to({ dtype: 'float32' })
 }
+
+const ranks = whole(1, Infinity, 'a whole number of at least 1')
+const multiSchema = z.strictObject({
+  thresh: between(-Infinity, Infinity).default(0.5),
+  sigmoid: flag.default(true),
+  shares: flag.default(false),
+})
 
 /** Options of {@link accuracyMulti}. */
 export interface AccuracyMultiOptions {
@@ -87,10 +96,9 @@ accuracyMulti.perSample = (pred: Tensor, targ: Tensor): Tensor =>
 accuracyMulti.soft = (pred: Tensor, targ: Tensor): Tensor => accuracyMulti(pred, targ, { shares: true })
 
 function rightLabels(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor {
-  knownOptions('accuracyMulti', options, ['thresh', 'sigmoid', 'shares'])
-  const { thresh = 0.5, sigmoid = true, shares = false } = options
-  const scores = flag('sigmoid', sigmoid) ? pred.sigmoid() : pred
-  const given = scores.gt(numberBetween('thresh', thresh, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY))
-  if (!flag('shares', shares)) return given.eq(targ.ne(0)).to({ dtype: 'float32' })
+  const { thresh, sigmoid, shares } = checkOptions(multiSchema, options, 'accuracyMulti')
+  const scores = sigmoid ? pred.sigmoid() : pred
+  const given = scores.gt(thresh)
+  if (!shares) return given.eq(targ.ne(0)).to({ dtype: 'float32' })
   return where(given, targ, targ.neg().add(1))
 }

@@ -1,8 +1,8 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, finite, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, numberBetween, oneOf } from '../validate.js'
 
 /** Options of activations that can overwrite their input. */
 export interface InplaceOptions {
@@ -10,9 +10,8 @@ export interface InplaceOptions {
   inplace?: boolean
 }
 
-function finite(name: string, value: unknown): number {
-  return numberBetween(name, value, -Number.MAX_VALUE, Number.MAX_VALUE)
-}
+const schema = z.strictObject({ inplace: flag.default(false) })
+const geluSchema = z.strictObject({ approximate: oneOfQuoted('none', 'tanh').default('none') })
 
 /** What the activations with `inplace` share. */
 abstract class InplaceActivation extends Module<[Tensor], Tensor> {
@@ -20,8 +19,7 @@ abstract class InplaceActivation extends Module<[Tensor], Tensor> {
 
   constructor(options: InplaceOptions = {}) {
     super()
-    knownOptions(this.constructor.name, options, ['inplace'])
-    this.inplace = flag('inplace', options.inplace ?? false)
+    this.inplace = checkOptions(schema, options, this.constructor.name).inplace
   }
 
   override extraRepr(): string {
@@ -36,8 +34,7 @@ export class GELU extends Module<[Tensor], Tensor> {
   /** @param options `approximate`: `none` (default) or `tanh`, `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))` */
   constructor(options: { approximate?: 'none' | 'tanh' } = {}) {
     super()
-    knownOptions('GELU', options, ['approximate'])
-    this.approximate = oneOf('approximate', options.approximate ?? 'none', ['none', 'tanh'])
+    this.approximate = checkOptions(geluSchema, options, 'GELU').approximate
   }
 
   forward(input: Tensor): Tensor {
@@ -74,7 +71,7 @@ export class LeakyReLU extends InplaceActivation {
   /** @param negativeSlope default 0.01 */
   constructor(negativeSlope = 0.01, options: InplaceOptions = {}) {
     super(options)
-    this.negativeSlope = finite('negativeSlope', negativeSlope)
+    this.negativeSlope = checkValue(finite, negativeSlope, 'negativeSlope')
   }
 
   forward(input: Tensor): Tensor {
@@ -93,7 +90,7 @@ export class ELU extends InplaceActivation {
   /** @param alpha default 1 */
   constructor(alpha = 1, options: InplaceOptions = {}) {
     super(options)
-    this.alpha = finite('alpha', alpha)
+    this.alpha = checkValue(finite, alpha, 'alpha')
   }
 
   forward(input: Tensor): Tensor {

@@ -1,10 +1,11 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, flag, invalidArgument, probability } from '../../check/index.js'
 import { empty, type Tensor, zeros } from '../../tensor/index.js'
 import { multiHeadAttention } from '../functional-layers.js'
 import { xavierUniform_, zeros_ } from '../init.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
-import { flag, isTensor, knownOptions, numberBetween, wholeNumber } from '../validate.js'
+import { isTensor, maybeTensor } from '../validate.js'
 import { Linear } from './linear.js'
 
 /** Options of {@link MultiheadAttention}. */
@@ -35,7 +36,20 @@ export interface AttentionOptions {
   averageAttnWeights?: boolean
 }
 
-const CALL_OPTIONS = ['keyPaddingMask', 'attnMask', 'isCausal', 'needWeights', 'averageAttnWeights']
+const schema = z.strictObject({
+  dropout: probability.default(0),
+  bias: flag.default(true),
+  kdim: count.nullish(), // PyTorch says None for the size of the queries
+  vdim: count.nullish(),
+  batchFirst: flag.default(false),
+})
+const callSchema = z.strictObject({
+  keyPaddingMask: maybeTensor,
+  attnMask: maybeTensor,
+  isCausal: flag.default(false),
+  needWeights: flag.default(true),
+  averageAttnWeights: flag.default(true),
+})
 
 /**
  * Attention of `numHeads` heads of `embedDim / numHeads` features: `softmax(q kᵀ / √d) v` for each head, joined and
@@ -70,15 +84,14 @@ export class MultiheadAttention extends Module<
     options: MultiheadAttentionOptions = {},
   ) {
     super()
-    knownOptions('MultiheadAttention', options, ['dropout', 'bias', 'kdim', 'vdim', 'batchFirst'])
-    wholeNumber('embedDim', embedDim)
-    wholeNumber('numHeads', numHeads)
+    const { dropout, bias, kdim, vdim, batchFirst } = checkOptions(schema, options, 'MultiheadAttention')
+    checkValue(count, embedDim, 'embedDim')
+    checkValue(count, numHeads, 'numHeads')
     if (embedDim % numHeads !== 0) throw invalidArgument('numHeads', `a divisor of embedDim, ${embedDim},`, numHeads)
-    this.dropout = numberBetween('dropout', options.dropout ?? 0, 0, 1)
-    const bias = flag('bias', options.bias ?? true)
-    this.kdim = wholeNumber('kdim', options.kdim ?? embedDim)
-    this.vdim = wholeNumber('vdim', options.vdim ?? embedDim)
-    this.batchFirst = flag('batchFirst', options.batchFirst ?? false)
+    this.dropout = dropout
+    this.kdim = kdim ?? embedDim
+    this.vdim = vdim ?? embedDim
+    this.batchFirst = batchFirst
     const packed = this.kdim === embedDim && this.vdim === embedDim
     const weight = (rows: number, features: number) => new Parameter(empty([rows, features]))
     this.in_proj_weight = packed ? weight(3 * embedDim, embedDim) : null
@@ -95,8 +108,7 @@ export class MultiheadAttention extends Module<
   }
 
   forward(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): [Tensor, Tensor | null] {
-    knownOptions('MultiheadAttention', options, CALL_OPTIONS)
-    const { keyPaddingMask = null, attnMask = null } = options
+    const masks = checkOptions(callSchema, options, 'MultiheadAttention')
     const { numHeads, in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight, in_proj_bias, batchFirst } = this
     return multiHeadAttention(isTensor('query', query), isTensor('key', key), isTensor('value', value), {
       numHeads,
@@ -107,12 +119,8 @@ export class MultiheadAttention extends Module<
       in_proj_bias,
       outWeight: this.out_proj.weight,
       outBias: this.out_proj.bias,
-      keyPaddingMask: keyPaddingMask === null ? null : isTensor('keyPaddingMask', keyPaddingMask),
-      attnMask: attnMask === null ? null : isTensor('attnMask', attnMask),
-      isCausal: flag('isCausal', options.isCausal ?? false),
+      ...masks,
       batchFirst,
-      needWeights: flag('needWeights', options.needWeights ?? true),
-      averageAttnWeights: flag('averageAttnWeights', options.averageAttnWeights ?? true),
       dropout: this.training ? this.dropout : 0,
     })
   }

@@ -1,9 +1,11 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, flag, integer, probability } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { dropout } from '../functional.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, numberBetween } from '../validate.js'
+
+const schema = z.strictObject({ inplace: flag.default(false) })
 
 /** `max(x, 0)`. */
 export class ReLU extends Module<[Tensor], Tensor> {
@@ -13,8 +15,7 @@ export class ReLU extends Module<[Tensor], Tensor> {
   /** @param options `inplace`: overwrite the input, which saves memory; default false */
   constructor(options: { inplace?: boolean } = {}) {
     super()
-    knownOptions('ReLU', options, ['inplace'])
-    this.inplace = flag('inplace', options.inplace ?? false)
+    this.inplace = checkOptions(schema, options, 'ReLU').inplace
   }
 
   forward(input: Tensor): Tensor {
@@ -40,9 +41,8 @@ export class Dropout extends Module<[Tensor], Tensor> {
    */
   constructor(p = 0.5, options: { inplace?: boolean } = {}) {
     super()
-    knownOptions('Dropout', options, ['inplace'])
-    this.p = numberBetween('p', p, 0, 1)
-    this.inplace = flag('inplace', options.inplace ?? false)
+    this.inplace = checkOptions(schema, options, 'Dropout').inplace
+    this.p = checkValue(probability, p, 'p')
   }
 
   forward(input: Tensor): Tensor {
@@ -62,9 +62,8 @@ export class Flatten extends Module<[Tensor], Tensor> {
     readonly endDim = -1,
   ) {
     super()
-    for (const [name, value] of Object.entries({ startDim, endDim })) {
-      if (!Number.isSafeInteger(value)) throw invalidArgument(name, 'a whole number', value)
-    }
+    checkValue(integer, startDim, 'startDim')
+    checkValue(integer, endDim, 'endDim')
   }
 
   forward(input: Tensor): Tensor {

@@ -1,10 +1,11 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, flag, invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { convTranspose2d } from '../functional-layers.js'
 import { Module } from '../module.js'
 import type { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { both, flag, groupsOf, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
+import { both, groupsOf, type Pair, paddings, sizes, steps } from '../validate.js'
 import { learntWeights } from './linear.js'
 
 /** Options of {@link ConvTranspose2d}. */
@@ -23,7 +24,14 @@ export interface ConvTranspose2dOptions {
   dilation?: Pair
 }
 
-const OPTIONS = ['stride', 'padding', 'outputPadding', 'groups', 'bias', 'dilation']
+const schema = z.strictObject({
+  stride: steps,
+  padding: paddings,
+  outputPadding: paddings,
+  groups: count.default(1),
+  bias: flag.default(true),
+  dilation: steps,
+})
 
 /**
  * Transposed convolution of `(N, inChannels, H, W)` to `(N, outChannels, H', W')` with
@@ -48,21 +56,19 @@ export class ConvTranspose2d extends Module<[Tensor], Tensor> {
     options: ConvTranspose2dOptions = {},
   ) {
     super()
-    knownOptions('ConvTranspose2d', options, OPTIONS)
-    wholeNumber('inChannels', inChannels)
-    wholeNumber('outChannels', outChannels)
-    this.kernelSize = both(pair('kernelSize', kernelSize))
-    this.stride = both(pair('stride', options.stride ?? 1))
-    this.padding = both(pair('padding', options.padding ?? 0, 0))
-    this.outputPadding = both(pair('outputPadding', options.outputPadding ?? 0, 0))
-    this.groups = groupsOf(options.groups ?? 1, inChannels, outChannels)
-    this.dilation = both(pair('dilation', options.dilation ?? 1))
+    const checked = checkOptions(schema, options, 'ConvTranspose2d')
+    this.kernelSize = both(checkValue(sizes, kernelSize, 'kernelSize'))
+    this.stride = both(checked.stride)
+    this.padding = both(checked.padding)
+    this.outputPadding = both(checked.outputPadding)
+    this.groups = groupsOf(checked.groups, inChannels, outChannels)
+    this.dilation = both(checked.dilation)
     const { stride, dilation } = this
     if (this.outputPadding.some((size, i) => size >= Math.max(stride[i], dilation[i]))) {
-      throw invalidArgument('outputPadding', 'less than stride or dilation', options.outputPadding)
+      throw invalidArgument('outputPadding', 'less than stride or dilation', checked.outputPadding)
     }
     const shape = [inChannels, outChannels / this.groups, ...this.kernelSize]
-    const { weight, bias } = learntWeights(shape, outChannels, flag('bias', options.bias ?? true))
+    const { weight, bias } = learntWeights(shape, outChannels, checked.bias)
     this.weight = weight
     this.bias = bias
   }

@@ -1,10 +1,11 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, flag, invalidArgument, wordsOf } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { conv2d } from '../functional.js'
 import { Module } from '../module.js'
 import type { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { both, flag, groupsOf, knownOptions, type Pair, pair, wholeNumber } from '../validate.js'
+import { both, groupsOf, type Pair, paddings, sizes, steps } from '../validate.js'
 import { learntWeights } from './linear.js'
 
 /** Options of {@link Conv2d}. */
@@ -21,13 +22,13 @@ export interface Conv2dOptions {
   bias?: boolean
 }
 
-function checkPadding(padding: unknown, stride: Pair): Pair | 'same' | 'valid' {
-  if (padding === 'valid') return padding
-  if (padding !== 'same') return pair('padding', padding, 0)
-  if (both(stride).some(step => step !== 1))
-    throw invalidArgument('padding', 'a number with a stride other than 1', padding)
-  return padding
-}
+const schema = z.strictObject({
+  stride: steps,
+  padding: z.union([z.literal(['same', 'valid']), paddings], { error: wordsOf(paddings) }).default(0),
+  dilation: steps,
+  groups: count.default(1),
+  bias: flag.default(true),
+})
 
 /** Convolution of `(N, inChannels, H, W)` to `(N, outChannels, H', W')`, with PyTorch's initial weights. */
 export class Conv2d extends Module<[Tensor], Tensor> {
@@ -48,17 +49,16 @@ export class Conv2d extends Module<[Tensor], Tensor> {
     options: Conv2dOptions = {},
   ) {
     super()
-    knownOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias'])
-    wholeNumber('inChannels', inChannels)
-    wholeNumber('outChannels', outChannels)
-    this.kernelSize = both(pair('kernelSize', kernelSize))
-    this.stride = both(pair('stride', options.stride ?? 1))
-    const padding = checkPadding(options.padding ?? 0, this.stride)
+    const { stride, padding, dilation, groups, bias: withBias } = checkOptions(schema, options, 'Conv2d')
+    this.kernelSize = both(checkValue(sizes, kernelSize, 'kernelSize'))
+    this.stride = both(stride)
+    if (padding === 'same' && this.stride.some(step => step !== 1))
+      throw invalidArgument('padding', 'a number with a stride other than 1', padding)
     this.padding = typeof padding === 'string' ? padding : both(padding)
-    this.dilation = both(pair('dilation', options.dilation ?? 1))
-    this.groups = groupsOf(options.groups ?? 1, inChannels, outChannels)
+    this.dilation = both(dilation)
+    this.groups = groupsOf(groups, inChannels, outChannels)
     const shape = [outChannels, inChannels / this.groups, ...this.kernelSize]
-    const { weight, bias } = learntWeights(shape, outChannels, flag('bias', options.bias ?? true))
+    const { weight, bias } = learntWeights(shape, outChannels, withBias)
     this.weight = weight
     this.bias = bias
   }

@@ -1,10 +1,12 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, count, flag, whole } from '../../check/index.js'
 import { empty, noGrad, type Tensor } from '../../tensor/index.js'
 import { embedding } from '../functional-layers.js'
 import { normal_ } from '../init.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
-import { flag, knownOptions, wholeNumber } from '../validate.js'
+
+const schema = z.strictObject({ paddingIdx: z.unknown().optional(), scaleGradByFreq: flag.default(false) })
 
 /** Options of {@link Embedding}. */
 export interface EmbeddingOptions {
@@ -27,11 +29,11 @@ export class Embedding extends Module<[Tensor], Tensor> {
     options: EmbeddingOptions = {},
   ) {
     super()
-    knownOptions('Embedding', options, ['paddingIdx', 'scaleGradByFreq'])
-    wholeNumber('numEmbeddings', numEmbeddings)
-    wholeNumber('embeddingDim', embeddingDim)
-    this.paddingIdx = checkPadding(options.paddingIdx ?? null, numEmbeddings)
-    this.scaleGradByFreq = flag('scaleGradByFreq', options.scaleGradByFreq ?? false)
+    const { paddingIdx, scaleGradByFreq } = checkOptions(schema, options, 'Embedding')
+    checkValue(count, numEmbeddings, 'numEmbeddings')
+    checkValue(count, embeddingDim, 'embeddingDim')
+    this.paddingIdx = checkPadding(paddingIdx ?? null, numEmbeddings)
+    this.scaleGradByFreq = scaleGradByFreq
     this.weight = new Parameter(empty([numEmbeddings, embeddingDim]))
     normal_(this.weight)
     const padding = this.paddingIdx
@@ -52,8 +54,7 @@ export class Embedding extends Module<[Tensor], Tensor> {
 
 function checkPadding(value: unknown, rows: number): number | null {
   if (value === null) return null
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= -rows && value < rows) {
-    return value < 0 ? value + rows : value
-  }
-  throw invalidArgument('paddingIdx', `a whole number from ${-rows} to ${rows - 1}, or null`, value)
+  const row = whole(-rows, rows - 1, `a whole number from ${-rows} to ${rows - 1}, or null`)
+  const index = checkValue(row, value, 'paddingIdx')
+  return index < 0 ? index + rows : index
 }

@@ -1,10 +1,14 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { between, checkOptions, checkValue, count, flag, invalidArgument } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { groupNorm, layerNorm } from '../functional-layers.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, numberBetween, wholeNumber } from '../validate.js'
+
+const eps = between(0, Infinity).default(1e-5)
+const layerSchema = z.strictObject({ eps, elementwiseAffine: flag.default(true), bias: flag.default(true) })
+const groupSchema = z.strictObject({ eps, affine: flag.default(true) })
 
 /** Options of {@link LayerNorm}. */
 export interface LayerNormOptions {
@@ -29,17 +33,16 @@ export class LayerNorm extends Module<[Tensor], Tensor> {
   /** @param normalizedShape sizes of the last dimensions of the input; one number stands for one dimension */
   constructor(normalizedShape: number | readonly number[], options: LayerNormOptions = {}) {
     super()
-    knownOptions('LayerNorm', options, ['eps', 'elementwiseAffine', 'bias'])
+    const { eps, elementwiseAffine, bias } = checkOptions(layerSchema, options, 'LayerNorm')
     const shape = [normalizedShape].flat()
     if (shape.length === 0 || shape.length > 64) {
       throw invalidArgument('normalizedShape', 'a whole number, or an array of them', normalizedShape)
     }
-    this.normalizedShape = shape.map(size => wholeNumber('normalizedShape', size))
-    this.eps = numberBetween('eps', options.eps ?? 1e-5, 0, Number.POSITIVE_INFINITY)
-    this.elementwiseAffine = flag('elementwiseAffine', options.elementwiseAffine ?? true)
-    const withBias = flag('bias', options.bias ?? true) && this.elementwiseAffine
-    this.weight = this.elementwiseAffine ? new Parameter(ones(shape)) : null
-    this.bias = withBias ? new Parameter(zeros(shape)) : null
+    this.normalizedShape = shape.map(size => checkValue(count, size, 'normalizedShape'))
+    this.eps = eps
+    this.elementwiseAffine = elementwiseAffine
+    this.weight = elementwiseAffine ? new Parameter(ones(shape)) : null
+    this.bias = bias && elementwiseAffine ? new Parameter(zeros(shape)) : null
   }
 
   forward(input: Tensor): Tensor {
@@ -80,14 +83,14 @@ export class GroupNorm extends Module<[Tensor], Tensor> {
     options: GroupNormOptions = {},
   ) {
     super()
-    knownOptions('GroupNorm', options, ['eps', 'affine'])
-    wholeNumber('numGroups', numGroups)
-    wholeNumber('numChannels', numChannels)
+    const { eps, affine } = checkOptions(groupSchema, options, 'GroupNorm')
+    checkValue(count, numGroups, 'numGroups')
+    checkValue(count, numChannels, 'numChannels')
     if (numChannels % numGroups !== 0) {
       throw invalidArgument('numGroups', `a divisor of the number of channels, ${numChannels},`, numGroups)
     }
-    this.eps = numberBetween('eps', options.eps ?? 1e-5, 0, Number.POSITIVE_INFINITY)
-    this.affine = flag('affine', options.affine ?? true)
+    this.eps = eps
+    this.affine = affine
     this.weight = this.affine ? new Parameter(ones([numChannels])) : null
     this.bias = this.affine ? new Parameter(zeros([numChannels])) : null
   }

@@ -1,10 +1,14 @@
+import { z } from 'zod'
+import { checkOptions, checkValue, flag, whole } from '../../check/index.js'
 import { empty, type Tensor } from '../../tensor/index.js'
 import { linear } from '../functional.js'
 import { kaimingStd, uniform_ } from '../init.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, wholeNumber } from '../validate.js'
+
+const features = whole(0)
+const schema = z.strictObject({ bias: flag.default(true) })
 
 /** @internal A weight and perhaps a bias with PyTorch's initial values, drawn in its order. */
 export function learntWeights(
@@ -37,9 +41,9 @@ export class Linear extends Module<[Tensor], Tensor> {
     options: { bias?: boolean } = {},
   ) {
     super()
-    knownOptions('Linear', options, ['bias'])
-    const shape = [wholeNumber('outFeatures', outFeatures, 0), wholeNumber('inFeatures', inFeatures, 0)]
-    const { weight, bias } = learntWeights(shape, outFeatures, flag('bias', options.bias ?? true))
+    const { bias: withBias } = checkOptions(schema, options, 'Linear')
+    const shape = [checkValue(features, outFeatures, 'outFeatures'), checkValue(features, inFeatures, 'inFeatures')]
+    const { weight, bias } = learntWeights(shape, outFeatures, withBias)
     this.weight = weight
     this.bias = bias
   }

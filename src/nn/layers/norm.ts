@@ -1,9 +1,10 @@
+import { z } from 'zod'
+import { between, checkOptions, checkValue, count, flag, probability } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { type BatchNormArguments, batchNorm } from '../functional.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, numberBetween, wholeNumber } from '../validate.js'
 
 /** Options of the batch normalisation layers. */
 export interface BatchNormOptions {
@@ -16,6 +17,13 @@ export interface BatchNormOptions {
   /** Keep statistics for evaluation, default true; otherwise each batch is normalised by its own. */
   trackRunningStats?: boolean
 }
+
+const schema = z.strictObject({
+  eps: between(0, Infinity).default(1e-5),
+  momentum: probability.nullable().default(0.1),
+  affine: flag.default(true),
+  trackRunningStats: flag.default(true),
+})
 
 /** What {@link BatchNorm1d} and {@link BatchNorm2d} share. */
 export abstract class BatchNorm extends Module<[Tensor], Tensor> implements BatchNormArguments {
@@ -40,13 +48,12 @@ export abstract class BatchNorm extends Module<[Tensor], Tensor> implements Batc
     options: BatchNormOptions = {},
   ) {
     super()
-    knownOptions(this.constructor.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats'])
-    const { momentum = 0.1 } = options
-    this.eps = numberBetween('eps', options.eps ?? 1e-5, 0, Number.POSITIVE_INFINITY)
-    this.momentum = momentum === null ? null : numberBetween('momentum', momentum, 0, 1)
-    this.affine = flag('affine', options.affine ?? true)
-    this.trackRunningStats = flag('trackRunningStats', options.trackRunningStats ?? true)
-    const shape = [wholeNumber('numFeatures', numFeatures)]
+    const { eps, momentum, affine, trackRunningStats } = checkOptions(schema, options, this.constructor.name)
+    this.eps = eps
+    this.momentum = momentum
+    this.affine = affine
+    this.trackRunningStats = trackRunningStats
+    const shape = [checkValue(count, numFeatures, 'numFeatures')]
     this.weight = this.affine ? new Parameter(ones(shape)) : null
     this.bias = this.affine ? new Parameter(zeros(shape)) : null
     const tracked = this.trackRunningStats

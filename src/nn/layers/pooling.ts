@@ -1,16 +1,23 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, checkValue, flag, invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool2d, maxPool2d } from '../functional.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
-import { both, flag, knownOptions, type Pair, pair } from '../validate.js'
+import { both, ownPair, type Pair, paddings, sizes, steps } from '../validate.js'
 
-function checkPadding(value: unknown, kernelSize: Pair): Pair {
-  const padding = pair('padding', value, 0)
+function checkPadding(padding: Pair, kernelSize: Pair): Pair {
   const kernel = both(kernelSize)
-  if (both(padding).every((size, i) => size <= kernel[i] / 2)) return padding
-  throw invalidArgument('padding', 'at most half of kernelSize', value)
+  if (both(padding).every((size, i) => size <= kernel[i] / 2)) return ownPair(padding)
+  throw invalidArgument('padding', 'at most half of kernelSize', padding)
 }
+
+const checkSize = (name: string, value: unknown): Pair => ownPair(checkValue(sizes, value, name))
+
+// PyTorch says None for the window's own size
+const window = { stride: sizes.nullish(), padding: paddings, ceilMode: flag.default(false) }
+const maxSchema = z.strictObject({ ...window, dilation: steps })
+const avgSchema = z.strictObject({ ...window, countIncludePad: flag.default(true) })
 
 /** Options of {@link MaxPool2d}. */
 export interface MaxPool2dOptions {
@@ -34,12 +41,12 @@ export class MaxPool2d extends Module<[Tensor], Tensor> {
 
   constructor(kernelSize: Pair, options: MaxPool2dOptions = {}) {
     super()
-    knownOptions('MaxPool2d', options, ['stride', 'padding', 'dilation', 'ceilMode'])
-    this.kernelSize = pair('kernelSize', kernelSize)
-    this.stride = pair('stride', options.stride ?? kernelSize)
-    this.padding = checkPadding(options.padding ?? 0, kernelSize)
-    this.dilation = pair('dilation', options.dilation ?? 1)
-    this.ceilMode = flag('ceilMode', options.ceilMode ?? false)
+    const { stride, padding, dilation, ceilMode } = checkOptions(maxSchema, options, 'MaxPool2d')
+    this.kernelSize = checkSize('kernelSize', kernelSize)
+    this.stride = ownPair(stride ?? this.kernelSize)
+    this.padding = checkPadding(padding, this.kernelSize)
+    this.dilation = ownPair(dilation)
+    this.ceilMode = ceilMode
   }
 
   forward(input: Tensor): Tensor {
@@ -77,12 +84,12 @@ export class AvgPool2d extends Module<[Tensor], Tensor> {
 
   constructor(kernelSize: Pair, options: AvgPool2dOptions = {}) {
     super()
-    knownOptions('AvgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad'])
-    this.kernelSize = pair('kernelSize', kernelSize)
-    this.stride = pair('stride', options.stride ?? kernelSize)
-    this.padding = checkPadding(options.padding ?? 0, kernelSize)
-    this.ceilMode = flag('ceilMode', options.ceilMode ?? false)
-    this.countIncludePad = flag('countIncludePad', options.countIncludePad ?? true)
+    const { stride, padding, ceilMode, countIncludePad } = checkOptions(avgSchema, options, 'AvgPool2d')
+    this.kernelSize = checkSize('kernelSize', kernelSize)
+    this.stride = ownPair(stride ?? this.kernelSize)
+    this.padding = checkPadding(padding, this.kernelSize)
+    this.ceilMode = ceilMode
+    this.countIncludePad = countIncludePad
   }
 
   forward(input: Tensor): Tensor {
@@ -100,7 +107,7 @@ export class AdaptiveAvgPool2d extends Module<[Tensor], Tensor> {
 
   constructor(outputSize: Pair) {
     super()
-    this.outputSize = pair('outputSize', outputSize)
+    this.outputSize = checkSize('outputSize', outputSize)
   }
 
   forward(input: Tensor): Tensor {
@@ -118,7 +125,7 @@ export class AdaptiveMaxPool2d extends Module<[Tensor], Tensor> {
 
   constructor(outputSize: Pair) {
     super()
-    this.outputSize = pair('outputSize', outputSize)
+    this.outputSize = checkSize('outputSize', outputSize)
   }
 
   forward(input: Tensor): Tensor {

@@ -1,9 +1,9 @@
-import { invalidArgument } from '../../check/index.js'
+import { z } from 'zod'
+import { checkOptions, field, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { type InterpolateMode, interpolate } from '../functional-layers.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
-import { flag, knownOptions, oneOf } from '../validate.js'
 
 /** Options of {@link Upsample}: either `size` or `scaleFactor`. */
 export interface UpsampleOptions {
@@ -17,7 +17,21 @@ export interface UpsampleOptions {
   alignCorners?: boolean
 }
 
-const MODES: readonly InterpolateMode[] = ['nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear']
+const schema = z.strictObject({
+  size: upTo3(Number.isSafeInteger, 'a whole number above 0'),
+  scaleFactor: upTo3(Number.isFinite, 'a number above 0'),
+  mode: oneOfQuoted('nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear').default('nearest'),
+  alignCorners: flag.default(false),
+})
+
+function upTo3(kind: (item: unknown) => boolean, what: string) {
+  const fits = (item: unknown) => kind(item) && Number(item) > 0
+  return field<number | readonly number[]>(`${what}, or an array of 1 to 3 of them`, value => {
+    return (
+      fits(value) || (Array.isArray(value) && value.length >= 1 && value.length <= 3 && Array.from(value).every(fits))
+    )
+  }).optional()
+}
 
 /** Resizes `(N, C, L)`, `(N, C, H, W)` or `(N, C, D, H, W)` to given sizes or by factors. */
 export class Upsample extends Module<[Tensor], Tensor> {
@@ -28,15 +42,14 @@ export class Upsample extends Module<[Tensor], Tensor> {
 
   constructor(options: UpsampleOptions) {
     super()
-    knownOptions('Upsample', options, ['size', 'scaleFactor', 'mode', 'alignCorners'])
-    const { size, scaleFactor } = options
+    const { size, scaleFactor, mode, alignCorners } = checkOptions(schema, options, 'Upsample')
     if ((size === undefined) === (scaleFactor === undefined)) {
-      throw invalidArgument('the options of Upsample', 'either size or scaleFactor', options)
+      throw invalidArgument("Upsample's options", 'either size or scaleFactor', options)
     }
-    if (size === undefined) this.scaleFactor = positives('scaleFactor', scaleFactor, false)
-    else this.size = positives('size', size, true)
-    this.mode = oneOf('mode', options.mode ?? 'nearest', MODES)
-    this.alignCorners = flag('alignCorners', options.alignCorners ?? false)
+    if (size === undefined) this.scaleFactor = copied(scaleFactor)
+    else this.size = copied(size)
+    this.mode = mode
+    this.alignCorners = alignCorners
     if (this.alignCorners && this.mode.startsWith('nearest')) {
       throw invalidArgument('alignCorners', `false with mode ${this.mode}`, true)
     }
@@ -53,12 +66,8 @@ export class Upsample extends Module<[Tensor], Tensor> {
   }
 }
 
-function positives(name: string, value: unknown, whole: boolean): number | readonly number[] {
-  const fits = (item: unknown) =>
-    typeof item === 'number' && (whole ? Number.isSafeInteger(item) : Number.isFinite(item)) && item > 0
-  if (fits(value)) return value as number
-  if (Array.isArray(value) && value.length >= 1 && value.length <= 3 && value.every(fits)) return [...value]
-  throw invalidArgument(name, `a ${whole ? 'whole ' : ''}number above 0, or an array of 1 to 3 of them`, value)
+function copied(value: number | readonly number[] | undefined): number | readonly number[] | undefined {
+  return typeof value === 'object' ? [...value] : value
 }
 
 function pythonFloats(value: number | readonly number[] | undefined): string {
