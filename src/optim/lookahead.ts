@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { checkOptions, count, invalidArgument, probability } from '../check/index.js'
-import { noGrad, own, Tensor } from '../tensor/index.js'
-import { Optimizer, type OptimizerState, type ParamsOrGroups, refuseState } from './optimizer.js'
+import { checkOptions, count, inspected, invalidArgument, probability } from '../check/index.js'
+import { isFloat, noGrad, own, Tensor } from '../tensor/index.js'
+import { Optimizer, type OptimizerState, type ParamsOrGroups } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'
+import { refuseState } from './saved-state.js'
 
 /** Options of {@link Lookahead}. */
 export interface LookaheadOptions {
@@ -76,23 +77,28 @@ export class Lookahead extends Optimizer {
   }
 
   override loadStateDict(saved: OptimizerState): void {
-    const { count = 0, slowWeights, ...inner } = saved ?? {}
-    if (slowWeights !== undefined) {
-      const params = this.#params
-      const fits = Array.isArray(slowWeights) && slowWeights.length === params.length
-      if (
-        !fits ||
-        !slowWeights.every((slow, i) => slow instanceof Tensor && `${slow.shape}` === `${params[i].shape}`)
-      ) {
-        refuseState(this, 'whose slow weights are not those of its parameters')
-      }
-      if (!Number.isSafeInteger(count) || count < 0) refuseState(this, 'without a count of steps')
-    }
+    const { count, slow, inner } = this.#checkSaved(saved)
     this.opt.loadStateDict(inner)
+    const copies = slow?.map(copy) ?? null
     this.#dropSlow()
-    if (slowWeights === undefined) return
-    this.#slow = slowWeights.map(copy)
+    this.#slow = copies
     this.#count = count
+  }
+
+  /** Its own part of a saved state; the rest is for the inner optimizer to check. */
+  #checkSaved(saved: OptimizerState) {
+    return inspected('the saved state', saved, () => {
+      const { count = 0, slowWeights, ...inner } = saved ?? {}
+      if (!Number.isSafeInteger(count) || count < 0) refuseState(this, 'without a count of steps')
+      if (slowWeights === undefined) return { count: 0, slow: null, inner }
+      const params = this.#params
+      const fits = (slow: unknown, i: number) =>
+        slow instanceof Tensor && `${slow.shape}` === `${params[i].shape}` && isFloat(slow.dtype)
+      // a copy, in which holes are undefined
+      const slow = Array.isArray(slowWeights) && slowWeights.length === params.length ? Array.from(slowWeights) : null
+      if (!slow?.every(fits)) refuseState(this, 'whose slow weights are not those of its parameters')
+      return { count, slow, inner }
+    })
   }
 }
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { checkOptions, flag, invalidArgument, isCollection, TorchLearnerError } from '../check/index.js'
+import { checkOptions, flag, invalidArgument, isCollection } from '../check/index.js'
 import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
+import { checkState } from './saved-state.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
 export interface ParamGroup {
@@ -201,59 +202,35 @@ export abstract class Optimizer {
   /**
    * Takes over what {@link stateDict} gave, copying the tensors.
    *
-   * @throws TorchLearnerError `ERR_STATE_DICT` when it is of another number of groups or parameters, or another optimizer
+   * @throws TorchLearnerError `ERR_STATE_DICT` when it is of other parameters or groups, of another optimizer, or damaged:
+   * then nothing has changed
    */
   loadStateDict(saved: OptimizerState): void {
-    const params = this.paramGroups.flatMap(group => group.params)
-    this.#checkSaved(saved, params)
-    saved.hypers.forEach((hypers, i) => {
-      for (const [name, value] of Object.entries(hypers)) this.paramGroups[i][name] = value
+    const { hypers, params } = checkState(saved, {
+      opt: this,
+      params: this.paramGroups.flatMap(group => group.params),
+      hypers: this.#names,
+      rangeOf: name => this.#rangeOf(name),
+      tensors: Object.keys(this.stateNames),
     })
-    this.clearState()
+    hypers.forEach((group, i) => {
+      for (const [name, value] of Object.entries(group)) this.paramGroups[i][name] = value
+    })
     const fresh = this.paramGroups.map(group => this.#emptyState(group))
     let next = 0
     this.paramGroups.forEach((group, g) => {
       group.params.forEach((param, i) => {
-        const { tensors, ...flags } = saved.state[next++]
+        const { tensors, flags } = params[next++]
         Object.assign(this.flags(param), flags)
-        for (const [name, tensor] of Object.entries(tensors)) {
+        for (const [name, tensor] of tensors) {
           fresh[g][name][i].dispose()
           fresh[g][name][i] = noGrad(() => tensor.clone()).keep()
         }
       })
     })
+    this.clearState()
     this.#state = fresh
   }
-
-  #checkSaved(saved: OptimizerState, params: readonly Tensor[]): void {
-    const complain = (what: string) => refuseState(this, what)
-    if (!Array.isArray(saved?.state) || !Array.isArray(saved.hypers)) complain('without state and hypers')
-    if (saved.hypers.length !== this.paramGroups.length) {
-      complain(`of ${saved.hypers.length} parameter groups where there are ${this.paramGroups.length}`)
-    }
-    if (saved.state.length !== params.length) {
-      complain(`of ${saved.state.length} parameters where there are ${params.length}`)
-    }
-    for (const hypers of saved.hypers) {
-      for (const [name, value] of Object.entries(hypers)) {
-        const fits = typeof value === 'number' && Number.isFinite(value) && (this.#rangeOf(name)?.fits(value) ?? true)
-        if (!this.#names.includes(name) || !fits) complain(`with the hyper-parameter ${name} ${value}`)
-      }
-    }
-    for (const { tensors } of saved.state) {
-      for (const [name, tensor] of Object.entries(tensors ?? {})) {
-        if (!(name in this.stateNames) || !(tensor instanceof Tensor)) complain(`with ${name}`)
-      }
-    }
-  }
-}
-
-/** Refuses a saved state, saying what is wrong with it. */
-export function refuseState(opt: Optimizer, what: string): never {
-  throw new TorchLearnerError(
-    'ERR_STATE_DICT',
-    `Expected the state of this ${opt.constructor.name} but received one ${what}`,
-  )
 }
 
 function isStarted(tensors: Record<string, Tensor>): boolean {
