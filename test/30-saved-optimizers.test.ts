@@ -1,6 +1,8 @@
 // A saved state that is damaged is refused as a whole: hyper-parameters, flags, moments and slow weights stay as they were.
 import test from 'ava'
-import { Adam, empty, nn, type Optimizer, type OptimizerState, optim, SGD, type Tensor, tensor } from 'torch-learner'
+import { Adam, empty, nn, type Optimizer, optim, SGD, type Tensor, tensor } from 'torch-learner'
+
+type OptimizerState = ReturnType<Optimizer['stateDict']>
 
 const parameters = () => [new nn.Parameter(tensor([1, 2])), new nn.Parameter(tensor([[3]]))]
 
