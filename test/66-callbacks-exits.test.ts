@@ -19,6 +19,7 @@ import {
   memoryStats,
   SaveModel,
   ShortEpoch,
+  StochasticWeightAveraging,
   synchronize,
   TerminateOnNaN,
 } from 'torch-learner'
@@ -44,6 +45,7 @@ const all: Record<string, () => Callback> = {
   BnFreeze: () => new BnFreeze(),
   FetchPreds: () => new FetchPreds(),
   ModelEMA: () => new ModelEMA({ decay: 0.5 }),
+  StochasticWeightAveraging: () => new StochasticWeightAveraging({ start: 0, everyBatches: 1 }),
   ChannelsLast: () => new ChannelsLast(),
 }
 const events = [
@@ -98,6 +100,7 @@ test.serial('fit after fit, no tensor stays behind', async t => {
   const cbs = [
     new FetchPreds(),
     new ModelEMA(),
+    new StochasticWeightAveraging({ start: 0 }),
     new GradientClip(),
     new GradientAccumulation(8),
     new TerminateOnNaN(),

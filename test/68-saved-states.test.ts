@@ -15,6 +15,7 @@ import {
   ReduceLROnPlateau,
   RocAuc,
   SaveModel,
+  StochasticWeightAveraging,
   tensor,
 } from 'torch-learner'
 import { tinyLearner } from './helpers/learning.js'
@@ -43,6 +44,7 @@ const holders: Record<string, () => { loadState?(state: never): unknown }> = {
   MixUp: () => new MixUp(),
   MixChoice: () => new MixChoice([new MixUp()]),
   ModelEMA: () => new ModelEMA(),
+  StochasticWeightAveraging: () => new StochasticWeightAveraging(),
   ParamScheduler: () => new ParamScheduler({ lr: () => 1 }),
   Recorder: () => new Recorder(),
   F1Score: () => new F1Score(),

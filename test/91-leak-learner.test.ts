@@ -74,6 +74,10 @@ const loops: Record<string, readonly [turns: number, body: string]> = {
       await learn.fit(1, { cbs: saving() })
     })()`,
   ],
+  'averaged weights, and batch norms measured anew': [
+    60,
+    `learn.fit(1, { cbs: new tl.StochasticWeightAveraging({ start: 0, everyBatches: 1 }) })`,
+  ],
   'an abort': [
     80,
     `(async () => {

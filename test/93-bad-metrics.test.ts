@@ -133,6 +133,7 @@ const callbacks = {
   SaveModel: () => new api.SaveModel(),
   EarlyStopping: () => new api.EarlyStopping(),
   ModelEMA: () => new api.ModelEMA(),
+  StochasticWeightAveraging: () => new api.StochasticWeightAveraging(),
 }
 for (const [name, make] of Object.entries(callbacks)) {
   test(`${name}: loadState with anything`, async t => {

@@ -44,5 +44,6 @@ export {
 export type { SgdrOptions } from './sgdr.js'
 export { ShortEpoch, type ShortEpochOptions } from './short-epoch.js'
 export { type ShowMixedOptions, showMixed } from './show-mixed.js'
+export { StochasticWeightAveraging, type StochasticWeightAveragingOptions } from './stochastic-weight-averaging.js'
 export { TerminateOnNaN } from './terminate-on-nan.js'
 export { type PatientOptions, PatientTracker, Tracker, type TrackerOptions } from './tracker.js'

@@ -65,6 +65,8 @@ export class LoopState {
   declare logger: Logger
   /** @internal Whether a fit is under way, and whether its signal has aborted it. */
   fitting: 'no' | 'yes' | 'aborted' = 'no'
+  /** @internal What may abort the fit under way. */
+  signal: AbortSignal | null = null
   /** @internal The epoch that a fit begins with: set in `beforeFit` by what resumes it. */
   firstEpoch = 0
   /** @internal Where the next pass over the training data begins, if not at its first batch. */

@@ -62,11 +62,13 @@ async function withEvents(
 /** All epochs of a fit. An abort cancels it like {@link CancelFit}. */
 export async function runFit(learn: Learner, signal?: AbortSignal): Promise<void> {
   learn.fitting = 'yes'
+  learn.signal = signal ?? null
   learn.firstEpoch = 0
   try {
     await withEvents(learn, FIT, () => runEpochs(learn, signal))
   } finally {
     learn.fitting = 'no'
+    learn.signal = null
   }
 }
 

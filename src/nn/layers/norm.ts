@@ -28,7 +28,8 @@ const schema = z.strictObject({
 /** What {@link BatchNorm1d} and {@link BatchNorm2d} share. */
 export abstract class BatchNorm extends Module<[Tensor], Tensor> implements BatchNormArguments {
   readonly eps: number
-  readonly momentum: number | null
+  /** Share of a batch in the running statistics; `null` weighs all batches alike. */
+  momentum: number | null
   readonly affine: boolean
   readonly trackRunningStats: boolean
   /** Scale of each channel, `(C)`, starts at 1. */
