@@ -132,6 +132,7 @@ export {
   type Renderer,
   RocAuc,
   RocAucBinary,
+  type RunPurpose,
   rmse,
   rocAuc,
   type SavedCallbackState,

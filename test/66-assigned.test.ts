@@ -35,6 +35,7 @@ test('what can only be read says what to do', t => {
     ['cbs', 'addCb'],
     ['recorder', 'addCb'],
     ['isRunning', 'at work'],
+    ['purpose', 'method that is called'],
   ]) {
     t.throws(() => Reflect.set(learn, name, []), {
       code: 'ERR_STATE',

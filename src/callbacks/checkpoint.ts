@@ -102,7 +102,7 @@ export class Checkpoint extends Callback {
 
   override async beforeFit(): Promise<void> {
     const { learn } = this
-    this.run = learn.fitting !== 'no' && learn.nEpoch > 0 && !learn.callback('lrFinder')
+    this.run = learn.purpose === 'fit' && learn.nEpoch > 0
     this.resumedAt = null
     if (!this.run) return
     this.#checkSetting()

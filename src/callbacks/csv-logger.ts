@@ -87,7 +87,7 @@ export class CSVLogger extends Callback {
   /** Opened here: predictions and validations outside of a fit leave the file alone. */
   override async beforeTrain(): Promise<void> {
     this.#trained = true
-    if (!this.learn.callback('lrFinder')) await this.#start(this.learn.epoch)
+    if (this.learn.purpose !== 'find') await this.#start(this.learn.epoch)
   }
 
   /** Only noted: a line that is written before a checkpoint has it would be written again by a fit that resumes. */

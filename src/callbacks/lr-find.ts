@@ -199,7 +199,7 @@ async function search(learn: Learner, finder: LRFinder, numIt: number, signal?: 
   const snapshot = await Snapshot.take(learn)
   const body = (): Promise<void> => {
     learn.dls = Object.create(dls, { train: { value: dls.train.new?.({}) ?? dls.train } })
-    return learn.quietly(() => learn.fit(nEpoch, { cbs: finder, signal }))
+    return learn.train('find', nEpoch, { cbs: finder, signal })
   }
   await endingWith(body, () => snapshot.restore())
 }

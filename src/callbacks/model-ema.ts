@@ -57,7 +57,7 @@ export class ModelEMA extends Callback {
 
   override beforeTrain(): void {
     this.#restore()
-    if (!this.#started && !this.learn.callback('lrFinder')) this.#start()
+    if (!this.#started && this.learn.purpose !== 'find') this.#start()
   }
 
   #start(): void {

@@ -49,7 +49,7 @@ export abstract class Tracker extends Callback {
 
   override beforeFit(): void {
     const { learn } = this
-    this.run = !learn.callback('lrFinder') && !learn.callback('gatherPreds')
+    this.run = learn.purpose !== 'find' && learn.purpose !== 'predict'
     if (!this.run) return
     this.#trained = false
     if (this.resetOnFit && !learn.callback(SkipToEpoch)) this.best = null
@@ -62,7 +62,7 @@ export abstract class Tracker extends Callback {
       )
     }
     // a validation outside of a fit may bring its own set, and judges nothing
-    if (this.needsValue && learn.fitting !== 'no') this.#checkMeasured()
+    if (this.needsValue && learn.purpose === 'fit') this.#checkMeasured()
   }
 
   #checkMeasured(): void {

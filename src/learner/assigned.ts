@@ -23,4 +23,5 @@ readOnly(Learner, 'learn', {
   cbs: 'call learn.addCb and learn.removeCb',
   recorder: 'call learn.addCb(new Recorder(...))',
   isRunning: 'it says whether the Learner is at work',
+  purpose: 'it says what the run under way is for; a run is given its purpose by the method that is called',
 })

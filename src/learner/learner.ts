@@ -42,7 +42,7 @@ import { openSession } from './session.js'
 import { CancelFit } from './signals.js'
 import { SkipToEpoch } from './skip-to-epoch.js'
 import { TrainEvalCallback } from './train-eval.js'
-import { innerRun, placeOf, Work } from './working.js'
+import { innerRun, placeOf, type RunPurpose, type Task, Work } from './working.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:
@@ -115,6 +115,18 @@ export class Learner extends LoopState {
   /** Whether a fit, a validation or a session is under way. */
   get isRunning(): boolean {
     return this.#work.isUnderWay
+  }
+
+  /**
+   * What the run under way is for, so that a callback can leave alone what doesn't concern it: see {@link RunPurpose}.
+   * From `beforeFit` to `cleanup` of a run it is the same, except that a pass within a pass (`getPreds({ inner: true })`,
+   * {@link FetchPreds}) is `predict` while it lasts. `null` when nothing runs, and in a session by hand, which is for what
+   * only its user knows. It can only be read.
+   *
+   * @example beforeFit() { this.run = this.learn.purpose === 'fit' }
+   */
+  get purpose(): RunPurpose | null {
+    return this.#work.purpose
   }
 
   /** What is measured. Set it to functions, metrics or classes of metrics. */
@@ -268,6 +280,11 @@ export class Learner extends LoopState {
    * signal's reason after an abort. Whatever the outcome, the Learner can be used again.
    */
   async fit(nEpoch: number, options: FitOptions = {}): Promise<void> {
+    await this.train('fit', nEpoch, options)
+  }
+
+  /** @internal A fit, for this purpose. */
+  async train(purpose: 'fit' | 'find', nEpoch: number, options: FitOptions): Promise<void> {
     checkEpochs('nEpoch', nEpoch)
     checkOptions(fitSchema, options, 'fit')
     const { lr = this.lr, wd = this.wd, cbs = [], resetOpt = false, startEpoch = 0, signal } = options
@@ -280,7 +297,7 @@ export class Learner extends LoopState {
       this.nEpoch = nEpoch
       await runFit(this, signal)
     }
-    await this.#run('fit', all, body, signal)
+    await this.#run({ what: 'fit', purpose, signal }, all, body)
   }
 
   /**
@@ -292,7 +309,7 @@ export class Learner extends LoopState {
   async session<T>(body?: (learn: this) => Awaitable<T>): Promise<T | AsyncDisposable> {
     if (body !== undefined && typeof body !== 'function') throw invalidArgument('body', 'a function', body)
     if (!body) return openSession(open => this.session(open))
-    return this.#run('session', [], () => this.#between(() => body(this)))
+    return this.#run({ what: 'session', purpose: null }, [], () => this.#between(() => body(this)))
   }
 
   async #between<T>(body: () => Awaitable<T>): Promise<T> {
@@ -308,9 +325,9 @@ export class Learner extends LoopState {
    */
   async validate(options: ValidateOptions = {}): Promise<RecordRow | null> {
     checkOptions(validateSchema, options, 'validate')
-    await this.quietly(() =>
-      this.#run('validate', options.cbs ?? [], () => this.#between(() => this.#validation(options)), options.signal),
-    )
+    const { cbs = [], signal } = options
+    const body = () => this.#between(() => this.#validation(options))
+    await this.#run({ what: 'validate', purpose: 'validate', signal }, cbs, body)
     return this.finalRecord
   }
 
@@ -325,7 +342,8 @@ export class Learner extends LoopState {
     const prepare = options.reorder === false && options.dl ? undefined : inOrder
     const body = () => gather.collect(this, () => this.#validation(options, prepare))
     if (options.inner) return this.#inner(() => this.addedCbs(cbs, body).finally(() => gather.cleanup()))
-    return this.quietly(() => this.#run('getPreds', cbs, () => this.#between(body), options.signal))
+    const task: Task = { what: 'getPreds', purpose: 'predict', signal: options.signal }
+    return this.#run(task, cbs, () => this.#between(body))
   }
 
   /** A pass within a pass: if it rejects, all that failed in it is told with that. */
@@ -333,7 +351,7 @@ export class Learner extends LoopState {
     const { pipeline } = this
     this.pipeline = new Pipeline()
     try {
-      return await innerRun('getPreds').whole(body)
+      return await this.#work.withPurpose('predict', () => innerRun('getPreds').whole(body))
     } finally {
       await this.pipeline.abandon()
       this.pipeline = pipeline
@@ -354,24 +372,20 @@ export class Learner extends LoopState {
     }
   }
 
-  /** @internal Runs `body` without showing anything. */
-  async quietly<T>(body: () => Promise<T>): Promise<T> {
-    checkFunction('body', body)
+  /** Has nothing shown, and returns what puts that back. */
+  #hush(): () => void {
     const { logger, silent } = this
     this.logger = () => undefined
     this.silent = true
-    try {
-      return await body()
-    } finally {
-      this.logger = logger
-      this.silent = silent
-    }
+    return () => Object.assign(this, { logger, silent })
   }
 
   /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */
-  async #run<T>(what: string, cbs: CallbackList, body: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #run<T>(task: Task, cbs: CallbackList, body: () => Promise<T>): Promise<T> {
     let added: Callback[] = []
+    let unhush = (): void => undefined
     const whole = async () => {
+      if (task.purpose !== 'fit' && task.purpose !== null) unhush = this.#hush()
       await this.#creation.settled((pending, callback) => this.#work.patiently(pending, callback, 'afterCreate'))
       added = this.#cbs.add(cbs)
       this.#cbs.attachAll()
@@ -379,7 +393,7 @@ export class Learner extends LoopState {
       await this.pipeline.drain()
       return result
     }
-    return this.#work.do(what, signal, whole, () => this.#cleanUp(added))
+    return this.#work.do(task, whole, () => this.#cleanUp(added).finally(unhush))
   }
 
   async #cleanUp(added: readonly Callback[]): Promise<void> {

@@ -75,7 +75,7 @@ export class LoopState {
   unreduced = false
   /** @internal The batch as the loader gave it. */
   given: Batch = []
-  /** No progress is shown: validation and predictions outside of a fit. */
+  /** No progress is shown and no row written: always so in validation, predictions and searches outside of a fit. */
   declare silent: boolean
 
   constructor(dls: LearnerData) {

@@ -112,7 +112,7 @@ export class Recorder extends Callback {
     this.#smooth.reset()
     this.metricNames = this.#names()
     const { learn } = this
-    if (learn.fitting !== 'no' && !learn.callback('lrFinder') && lacksTargets(learn.dls)) this.#checkMetrics()
+    if (learn.purpose === 'fit' && lacksTargets(learn.dls)) this.#checkMetrics()
   }
 
   override beforeEpoch(): void {
@@ -204,7 +204,7 @@ export class Recorder extends Callback {
   /** Of a batch that was predicted and for which nobody gave a target. */
   #withoutLoss(): void {
     const { learn } = this
-    if (learn.loss || learn.yb.length > 0 || learn.output === null || learn.callback('gatherPreds')) return
+    if (learn.loss || learn.yb.length > 0 || learn.output === null || learn.purpose === 'predict') return
     const part = learn.training ? 'train' : 'valid'
     if (part === 'valid') this.#checkMetrics()
     if (!this.#untargeted[part]) warnNoTargets(learn.training)

@@ -6,6 +6,23 @@ import { type Awaitable, INNER_EVENTS } from './events.js'
 import type { LoopState } from './loop-state.js'
 import { explained } from './signals.js'
 
+/**
+ * What a run of the Learner is for, as callbacks may ask (`learn.purpose`):
+ *
+ * - `fit`: it trains, and validates after each epoch (`learn.training` tells which): `fit`, `fitOneCycle`, `fineTune`...
+ * - `find`: it trains in order to look for a learning rate, and everything is put back afterwards: `lrFind`
+ * - `validate`: it measures the model: `validate`
+ * - `predict`: somebody wants the model's predictions: `getPreds`, `predict`, `tta`, `showResults`...
+ */
+export type RunPurpose = 'fit' | 'find' | 'validate' | 'predict'
+
+/** What {@link Work.do} is told of a run. A session by hand is for what only its user knows: `purpose` is `null`. */
+export interface Task {
+  what: string
+  purpose: RunPurpose | null
+  signal?: AbortSignal
+}
+
 /** Where the loop stands, for the errors of operators that are recorded now. */
 export function standing(learn: LoopState): Place {
   const { epoch, iter, training, fitting } = learn
@@ -37,30 +54,30 @@ export function innerRun(what: string): Run {
 
 /** What a Learner is doing: one thing at a time, which answers for its own operators. */
 export class Work {
-  #now: { run: Run; signal: AbortSignal | undefined; hung: boolean } | null = null
+  #now: { run: Run; signal: AbortSignal | undefined; hung: boolean; purpose: RunPurpose | null } | null = null
+  /** Of a pass within a pass where nothing is under way. */
+  readonly #idle: { purpose: RunPurpose | null } = { purpose: null }
 
   get isUnderWay(): boolean {
     return this.#now !== null
+  }
+
+  get purpose(): RunPurpose | null {
+    return (this.#now ?? this.#idle).purpose
   }
 
   /**
    * Runs `body`, and `end` however it went. An operator of the run that has failed and that nobody has read is an error of
    * the run.
    *
-   * @param what the name of the run: `fit`
-   * @param signal what may end it, also while a callback hangs
+   * @param told its name (`fit`), what it is for, and the signal that may end it, also while a callback hangs
    */
-  async do<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    body: () => Promise<T>,
-    end: () => Promise<void>,
-  ): Promise<T> {
+  async do<T>({ what, purpose, signal }: Task, body: () => Promise<T>, end: () => Promise<void>): Promise<T> {
     refuseAbandoned(what)
     if (this.#now) throw new TorchLearnerError('ERR_STATE', `${what}: this Learner is at work already; await it first`)
     // What ends it is a run of its own: its failures are told too, whatever became of the first.
     const [run, ending] = [new Run(what), new Run(what)]
-    const now = { run, signal, hung: false }
+    const now = { run, signal, hung: false, purpose }
     this.#now = now
     try {
       return await endingWith(
@@ -72,6 +89,18 @@ export class Work {
     } finally {
       this.#now = null
       if (now.hung) for (const part of [run, ending]) part.abandon()
+    }
+  }
+
+  /** A pass within a pass has a purpose of its own while it lasts. */
+  async withPurpose<T>(purpose: RunPurpose, body: () => Promise<T>): Promise<T> {
+    const here = this.#now ?? this.#idle
+    const before = here.purpose
+    here.purpose = purpose
+    try {
+      return await body()
+    } finally {
+      here.purpose = before
     }
   }
 
