@@ -1,18 +1,11 @@
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
-import {
-  Callback,
-  type CallbackState,
-  type Learner,
-  nest,
-  readState,
-  type SavedCallbackState,
-  unnest,
-} from '../learner/index.js'
+import { type CallbackState, type Learner, nest, readState, type SavedCallbackState, unnest } from '../learner/index.js'
 import { defaultRandom, drawBeta, isRandom, type MixRandom } from '../mix/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { MixHandler } from './mix-handler.js'
+import { WhileTraining } from './while-training.js'
 
 /** How {@link MixChoice} chooses. */
 export interface MixChoiceOptions {
@@ -42,7 +35,7 @@ const schema = z.strictObject({
  *
  * @example await learn.fitOneCycle(5, { cbs: new MixChoice([new MixUp(0.8), new CutMix(1)], { switchProb: 0.5 }) })
  */
-export class MixChoice extends Callback {
+export class MixChoice extends WhileTraining {
   override runValid = false
   readonly choices: readonly MixHandler[]
   readonly probs: readonly number[]
@@ -109,42 +102,18 @@ export class MixChoice extends Callback {
   }
 
   override detach(learn: Learner): void {
-    this.#release()
+    this.putBack()
     super.detach(learn)
     for (const choice of this.choices) choice.detach(learn)
   }
 
   /** The chosen one is at work for this batch only: it finds the loss as it was, and leaves it so. */
   override async beforeBatch(): Promise<void> {
-    this.#release()
+    this.putBack()
     const chosen = this.choices[this.#draw()]
     this.#current = chosen
     await chosen.beforeTrain()
     await chosen.beforeBatch?.()
-  }
-
-  override afterTrain(): void {
-    this.#release()
-  }
-
-  override afterCancelTrain(): void {
-    this.#release()
-  }
-
-  override afterCancelEpoch(): void {
-    this.#release()
-  }
-
-  override afterCancelFit(): void {
-    this.#release()
-  }
-
-  override afterFit(): void {
-    this.#release()
-  }
-
-  override cleanup(): void {
-    this.#release()
   }
 
   override saveState(): CallbackState {
@@ -166,7 +135,7 @@ export class MixChoice extends Callback {
     )
   }
 
-  #release(): void {
+  protected override putBack(): void {
     this.#current?.cleanup()
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { checkOptions } from '../data/index.js'
-import { Callback, type CallbackState, type Learner, readState, type SavedCallbackState } from '../learner/index.js'
+import { type CallbackState, type Learner, readState, type SavedCallbackState } from '../learner/index.js'
 import {
   checkAlpha,
   type DrawOptions,
@@ -17,6 +17,7 @@ import {
 } from '../mix/index.js'
 import type { Loss, Reduction } from '../nn/index.js'
 import { isFloat, type Tensor } from '../tensor/index.js'
+import { WhileTraining } from './while-training.js'
 
 /** Alpha as a function of how much of the training is done, 0 to 1; where it is 0 nothing is mixed. */
 export type AlphaSchedule = (pct: number) => number
@@ -68,7 +69,7 @@ const atWork = new WeakMap<Learner, MixHandler>()
  * Metrics of training (`trainMetrics`) measure against the mixed truth: a sample counts for both its targets, each by
  * its weight; where targets are mixed themselves, they are the truth.
  */
-export abstract class MixHandler extends Callback {
+export abstract class MixHandler extends WhileTraining {
   override runValid = false
   readonly alpha: number | AlphaSchedule
   readonly random: MixRandom
@@ -146,7 +147,7 @@ export abstract class MixHandler extends Callback {
   }
 
   override beforeTrain(): void {
-    this.#restore()
+    this.putBack()
     this.#claim()
     if (this.learn.lossFunc.yInt === true) this.#install()
   }
@@ -196,32 +197,8 @@ export abstract class MixHandler extends Callback {
   }
 
   override detach(learn: Learner): void {
-    if (this.#workplace === learn) this.#restore()
+    if (this.#workplace === learn) this.putBack()
     super.detach(learn)
-  }
-
-  override afterTrain(): void {
-    this.#restore()
-  }
-
-  override afterCancelTrain(): void {
-    this.#restore()
-  }
-
-  override afterCancelEpoch(): void {
-    this.#restore()
-  }
-
-  override afterCancelFit(): void {
-    this.#restore()
-  }
-
-  override afterFit(): void {
-    this.#restore()
-  }
-
-  override cleanup(): void {
-    this.#restore()
   }
 
   /** Shares of classes, smoothed; `like` is known already where `y` may still be on the stream. */
@@ -265,7 +242,7 @@ export abstract class MixHandler extends Callback {
     this.#workplace = learn
   }
 
-  #restore(): void {
+  protected override putBack(): void {
     if (this.#workplace && this.#lossFunc) this.#workplace.lossFunc = this.#lossFunc
     if (this.#workplace && atWork.get(this.#workplace) === this) atWork.delete(this.#workplace)
     this.#workplace = null
