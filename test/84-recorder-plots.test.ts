@@ -13,7 +13,7 @@ test.serial('losses, schedule, metrics', async t => {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'a.svg')
   const learn = tinyLearner({ metrics: [accuracy, errorRate] })
-  await learn.quietly(() => learn.fitOneCycle(3, { lrMax: 0.01 }))
+  await learn.fitOneCycle(3, { lrMax: 0.01 })
   const { recorder } = learn
   t.is(await recorder.plotLoss({ file, skipStart: 1 }), file)
   const loss = await texts(file)
@@ -35,7 +35,7 @@ test.serial('validations and predictions leave the curves of the training', asyn
   const folder = await temporaryFolder(t)
   const file = join(folder, 'a.svg')
   const learn = tinyLearner({ metrics: accuracy })
-  await learn.quietly(() => learn.fitOneCycle(2, { lrMax: 0.01 }))
+  await learn.fitOneCycle(2, { lrMax: 0.01 })
   const { recorder } = learn
   const { losses } = recorder
   const plots = async () => [
@@ -48,7 +48,7 @@ test.serial('validations and predictions leave the curves of the training', asyn
   await learn.getPreds()
   t.is(recorder.training.losses, losses)
   t.deepEqual(await plots(), drawn)
-  await learn.quietly(() => learn.fit(1))
+  await learn.fit(1)
   t.is(recorder.training, recorder)
 })
 
@@ -56,8 +56,8 @@ test.serial('without a schedule, a validation loss, metrics', async t => {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'a.svg')
   const learn = tinyLearner()
-  await learn.quietly(() => learn.fit(1, { lr: 0.1, cbs: new Recorder({ validMetrics: false }) }))
-  await learn.quietly(() => learn.fit(1, { lr: 0.1 }))
+  await learn.fit(1, { lr: 0.1, cbs: new Recorder({ validMetrics: false }) })
+  await learn.fit(1, { lr: 0.1 })
   t.true((await texts(await learn.recorder.plotSched({ file }))).includes('learning rate'))
   t.true((await texts(await learn.recorder.plotLoss({ file, skipStart: 0 }))).includes('train'))
 })
