@@ -79,7 +79,7 @@ export class StochasticWeightAveraging extends Callback {
 
   override beforeFit(): void {
     const { learn } = this
-    this.#active = learn.fitting === 'yes' && !learn.callback('lrFinder')
+    this.#active = learn.purpose === 'fit'
     if (!this.#active) return
     this.#release()
     this.nAveraged = 0
