@@ -27,6 +27,7 @@ import { checkParts, type OutputsLearnerOptions, type OutputsModule, useChannels
 import { Pipeline } from './pipeline.js'
 import {
   checkPreds,
+  chosenLoader,
   GatherPreds,
   type Preds,
   type PredsOptions,
@@ -322,9 +323,11 @@ export class Learner extends LoopState {
   /**
    * Measures the model on the validation set, or another one.
    * @returns the validation loss, and the metrics
+   * @throws TorchLearnerError `ERR_INVALID_ARG` when there is no validation set, `ERR_NO_DATA` when the set is empty
    */
   async validate(options: ValidateOptions = {}): Promise<RecordRow | null> {
     checkOptions(validateSchema, options, 'validate')
+    chosenLoader(this, options)
     const { cbs = [], signal } = options
     const body = () => this.#between(() => this.#validation(options))
     await this.#run({ what: 'validate', purpose: 'validate', signal }, cbs, body)
@@ -337,6 +340,7 @@ export class Learner extends LoopState {
   async getPreds(options: PredsOptions = {}): Promise<Preds | PredsWithout> {
     checkOptions(predsSchema, options, 'getPreds')
     checkPreds(options)
+    chosenLoader(this, options)
     const gather = new GatherPreds(options)
     const cbs = [options.cbs ?? [], gather].flat()
     const prepare = options.reorder === false && options.dl ? undefined : inOrder
@@ -358,16 +362,13 @@ export class Learner extends LoopState {
     }
   }
 
-  async #validation(
-    { dsIdx = 1, dl, signal }: ValidateOptions,
-    prepare = (loader: BatchLoader) => loader,
-  ): Promise<void> {
-    const loader = dl ?? (dsIdx === 0 ? this.dls.train : (this.dls.valid ?? []))
+  async #validation(options: ValidateOptions, prepare = (loader: BatchLoader) => loader): Promise<void> {
+    const loader = chosenLoader(this, options)
     try {
-      await runValidation(this, prepare(loader), signal)
+      await runValidation(this, prepare(loader), options.signal)
       await this.pipeline.drain()
     } catch (error) {
-      if (error instanceof CancelFit) signal?.throwIfAborted()
+      if (error instanceof CancelFit) options.signal?.throwIfAborted()
       throw error
     }
   }

@@ -6,7 +6,7 @@ import { isFloat, noGrad, scope, Tensor } from '../tensor/index.js'
 import { type BatchLoader, isLoader } from './data.js'
 import { Learner } from './learner.js'
 import { fields } from './options.js'
-import { type Preds, type ValidateOptions, validateSchema } from './preds.js'
+import { chosenLoader, type Preds, type ValidateOptions, validateSchema } from './preds.js'
 
 /** What {@link Learner.predict} returns. */
 export interface Prediction {
@@ -151,7 +151,7 @@ const ttaSchema = validateSchema.extend({
 Learner.prototype.tta = async function (this: Learner, options = {}) {
   checkOptions(ttaSchema, options, 'tta')
   const { n = 4, beta = 0.25, useMax = false, dsIdx = 1, dl, itemTfms, batchTfms, ...rest } = options
-  const given = dl ?? (dsIdx === 0 ? this.dls.train : this.dls.valid)
+  const given = chosenLoader(this, { dsIdx, dl })
   const loader = itemTfms === undefined ? given : withItemTfms(given, [itemTfms].flat())
   if (!isLoader(loader) || !loader.new) {
     throw invalidArgument('dl', 'a DataLoader, which can apply the transforms of training,', loader)
@@ -180,8 +180,8 @@ Learner.prototype.tta = async function (this: Learner, options = {}) {
   })
 }
 
-function withItemTfms(loader: BatchLoader | undefined, itemTfms: readonly unknown[]): BatchLoader {
-  if (loader?.withItemTfms) return loader.withItemTfms(itemTfms)
+function withItemTfms(loader: BatchLoader, itemTfms: readonly unknown[]): BatchLoader {
+  if (loader.withItemTfms) return loader.withItemTfms(itemTfms)
   throw invalidArgument('itemTfms', 'nothing, as this loader has no transforms of single items,', itemTfms)
 }
 

@@ -108,6 +108,22 @@ export const predsSchema = validateSchema.extend({
   concatDim: z.int({ error: 'the number of a dimension' }).optional(),
 })
 
+/**
+ * The loader that is asked for.
+ *
+ * @throws TorchLearnerError `ERR_INVALID_ARG` when there is no validation set, `ERR_NO_DATA` when the set is empty
+ */
+export function chosenLoader({ dls }: Learner, { dsIdx = 1, dl }: ValidateOptions): BatchLoader {
+  const loader = dl ?? (dsIdx === 0 ? dls.train : dls.valid)
+  if (loader?.length === 0) {
+    const which = dl ? 'The loader in dl' : `The ${dsIdx === 0 ? 'training' : 'validation'} set`
+    throw new TorchLearnerError('ERR_NO_DATA', `${which} has no batches`)
+  }
+  if (loader !== undefined) return loader
+  const hint = "There is no validation set: give the Learner's data one (dls.valid), or pass a loader as dl"
+  throw invalidArgument('dsIdx', '0, the training set,', dsIdx, hint)
+}
+
 /** Complains of options that contradict each other. */
 export function checkPreds({ withPreds, withDecoded }: PredsOptions): void {
   if (withPreds === false && withDecoded) {

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { areClasses, checkOptions, labelsOf, type ShowBatchOptions, showBatch } from '../data/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../native/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
 import { Learner } from './learner.js'
 import { fields } from './options.js'
-import { validateSchema } from './preds.js'
+import { chosenLoader, validateSchema } from './preds.js'
 
 /** Options of {@link Learner.showResults}. */
 export interface ShowResultsOptions extends Pick<ShowBatchOptions, 'rows' | 'cols' | 'file' | 'theme' | 'title'> {
@@ -48,8 +48,7 @@ Learner.prototype.showResults = async function (this: Learner, options = {}) {
   checkOptions(schema, options, 'showResults')
   const { dsIdx = 1, dl, maxN = 9, shuffle = true, file = 'results.png', title, ...layout } = options
   const { dls } = this
-  const loader = dl ?? (dsIdx === 0 ? dls.train : dls.valid)
-  if (!loader) throw invalidArgument('dsIdx', '0: there is no validation set', dsIdx)
+  const loader = chosenLoader(this, { dsIdx, dl })
   return scope(async () => {
     const batch = await firstRows(loader.new?.({ shuffle, dropLast: false }) ?? loader, maxN)
     const { decoded, preds, targs } = await this.getPreds({ dl: [batch], withDecoded: true })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkOptions, DataLoader, showBatch } from '../data/index.js'
-import type { BatchLoader, Learner } from '../learner/index.js'
+import { type BatchLoader, chosenLoader, type Learner } from '../learner/index.js'
 import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { matrixChart, saveFigure, type Theme } from '../plot/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
@@ -88,8 +88,7 @@ export class ClassificationInterpretation {
    */
   static async fromLearner(learn: Learner, options: InterpretationOptions = {}): Promise<ClassificationInterpretation> {
     const { dsIdx, dl, output, vocab: given } = checkOptions(Options, options, 'ClassificationInterpretation')
-    const loader = dl ?? (dsIdx === 0 ? learn.dls.train : learn.dls.valid)
-    if (!loader) throw invalidArgument('dsIdx', '0: there is no validation set', dsIdx)
+    const loader = chosenLoader(learn, { dsIdx, dl })
     return await scope(async () => {
       const results = await learn.getPreds({ dl: loader, withLoss: true })
       const preds = [results.preds, ...(results.otherPreds ?? [])][output]
