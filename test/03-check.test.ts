@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import { z } from 'zod'
 import {
   between,
+  checkArguments,
   checkOptions,
   checkValue,
   classNames,
@@ -101,6 +102,13 @@ test('a wrong option is named, with whose it is', t => {
   refused(t, { bs: null }, /for Thing's bs but received null/)
   refused(t, { names: ['a', ''] }, /^Expected a name for Thing's names\.1 but received "" of type string$/)
   refused(t, { sb: 1 }, /^Expected only bs, name, names for Thing's options but received "sb"/)
+})
+
+test('options of functions go by their names alone', t => {
+  t.throws(() => checkArguments(schema, { bs: 0 }, 'thing'), { message: /^Expected a whole number from 1 for bs but/ })
+  t.throws(() => checkArguments(schema, { sb: 0 }, 'thing'), {
+    message: /^Expected only bs, .* for the options of thing but/,
+  })
 })
 
 test('what is no options object is refused, an empty one of another kind too', t => {

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, count, flag, invalidArgument, TorchLearnerError, text } from '../check/index.js'
 import { type Batch, Callback, Recorder } from '../learner/index.js'
 import { mark, scope } from '../tensor/index.js'
 import { type Plan, type Position, type Restorable, readCheckpoint, saveCheckpoint } from './checkpoint-file.js'
@@ -19,7 +18,6 @@ import {
   runOf,
   stampOf,
 } from './checkpoint-run.js'
-import { count, flag, text } from './options.js'
 
 /** Options of {@link Checkpoint}. */
 export interface CheckpointOptions {

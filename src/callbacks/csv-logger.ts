@@ -1,11 +1,9 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
-import { TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, flag, TorchLearnerError, text } from '../check/index.js'
 import { Callback, type CallbackState, formatTime, readState, type SavedCallbackState } from '../learner/index.js'
 import { checkTarget, reading, writing } from '../nn/index.js'
-import { flag, text } from './options.js'
 
 /** Options of {@link CSVLogger}. */
 export interface CSVLoggerOptions {

@@ -1,6 +1,5 @@
-import { z } from 'zod'
-import { invalidArgument } from '../check/index.js'
-import { cutmix, drawCutmix, isMinMax, type MinMax } from '../mix/index.js'
+import { flag, invalidArgument } from '../check/index.js'
+import { cutmix, drawCutmix, type MinMax, minMaxField } from '../mix/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link CutMix}. */
@@ -11,10 +10,7 @@ export interface CutMixOptions extends RegionMixOptions {
   correctLam?: boolean
 }
 
-/** @internal Two shares in order, as a field of a schema. */
-export const minMaxField = z
-  .custom<MinMax>(isMinMax, { error: 'two numbers from 0 to 1, the smaller one first,' })
-  .optional()
+const fields = { minmax: minMaxField.optional(), correctLam: flag.optional() }
 
 /**
  * Trains on pictures with a box of another picture pasted in, and on both their targets by area (Yun et al. 2019,
@@ -33,7 +29,7 @@ export class CutMix extends RegionMix {
 
   /** @param options alpha (default 1), or {@link CutMixOptions} */
   constructor(options: number | CutMixOptions = {}) {
-    super(options, 1, { minmax: minMaxField, correctLam: z.boolean({ error: 'true or false' }).optional() })
+    super(options, 1, fields)
     const { minmax, correctLam = true }: CutMixOptions = typeof options === 'number' ? {} : options
     if (minmax && !correctLam)
       throw invalidArgument('correctLam', 'true (or nothing) where minmax is given', correctLam)

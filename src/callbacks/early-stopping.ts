@@ -1,5 +1,5 @@
+import { count } from '../check/index.js'
 import { CancelFit } from '../learner/index.js'
-import { count } from './options.js'
 import { type PatientOptions, PatientTracker, trackerSchema } from './tracker.js'
 
 /** Options of {@link EarlyStopping}. */

@@ -1,4 +1,4 @@
-import { checkOptions } from '../data/index.js'
+import { checkOptions } from '../check/index.js'
 import { Callback, type CallbackList, type Preds, type PredsOptions, predsSchema } from '../learner/index.js'
 import { scope, Tensor } from '../tensor/index.js'
 

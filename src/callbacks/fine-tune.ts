@@ -1,4 +1,4 @@
-import { checkOptions } from '../data/index.js'
+import { checkOptions } from '../check/index.js'
 import { checkEpochs, fields, Learner } from '../learner/index.js'
 import { slice } from '../optim/index.js'
 import { type OneCycleOptions, oneCycleSchema } from './one-cycle.js'

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { drawFmixWith, fmix, keptFade } from '../mix/index.js'
+import { decayPowerField, drawFmixWith, fmix, keptFade } from '../mix/index.js'
 import { computed, type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 /** Options of {@link FMix}. */
@@ -24,7 +23,7 @@ export class FMix extends RegionMix {
 
   /** @param options alpha (default 1), or {@link FMixOptions} */
   constructor(options: number | FMixOptions = {}) {
-    super(options, 1, { decayPower: z.number(POWER).positive(POWER).optional() })
+    super(options, 1, { decayPower: decayPowerField.optional() })
     this.decayPower = typeof options === 'number' ? 3 : (options.decayPower ?? 3)
   }
 
@@ -35,5 +34,3 @@ export class FMix extends RegionMix {
     return { ...draw, paste: x => fmix(x, draw.perm, draw.mask) }
   }
 }
-
-const POWER = { error: 'a finite number above 0' }

@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, whole } from '../check/index.js'
 import { Callback, type CallbackState, CancelBatch, readState, type SavedCallbackState } from '../learner/index.js'
-import { count } from './options.js'
 
 /** Options of {@link GradientAccumulation}. */
 export interface GradientAccumulationOptions {
@@ -9,7 +8,7 @@ export interface GradientAccumulationOptions {
   nAcc?: number
 }
 
-const schema = z.strictObject({ nAcc: count.optional() })
+const schema = z.strictObject({ nAcc: whole(1, Infinity, 'a whole number of at least 1').optional() })
 
 /**
  * Steps only once `nAcc` samples have been seen: the gradients of large batches in the memory of small ones. Losses are

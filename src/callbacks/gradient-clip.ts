@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, positive } from '../check/index.js'
 import { Callback } from '../learner/index.js'
 import { own } from '../tensor/index.js'
-import { positive } from './options.js'
 
 /** Options of {@link GradientClip}. */
 export interface GradientClipOptions {

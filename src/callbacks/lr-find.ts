@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, TorchLearnerError, theme, whole } from '../check/index.js'
 import {
   Callback,
   CancelFit,
@@ -103,7 +102,7 @@ const LEAST_STEPS = 6
 const schema = fitSchema.pick({ signal: true }).extend({
   startLr: fields.divisor,
   endLr: fields.divisor,
-  numIt: z.int({ error: 'a whole number from 6' }).min(LEAST_STEPS, { error: 'a whole number from 6' }).optional(),
+  numIt: whole(LEAST_STEPS).optional(),
   stopDiv: fields.flag,
   suggestFuncs: z.any().optional(), // checked by suggestFunctions, which knows what they mean
   showPlot: fields.flag,
@@ -111,7 +110,7 @@ const schema = fitSchema.pick({ signal: true }).extend({
     .string({ error: 'a path that ends in .png or .svg' })
     .regex(/\.(png|svg)$/i, { error: 'a path that ends in .png or .svg' })
     .optional(),
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
+  theme: theme.optional(),
 })
 
 type Plan = Required<Pick<LrFindOptions, 'startLr' | 'endLr' | 'numIt' | 'stopDiv'>>

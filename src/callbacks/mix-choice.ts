@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, invalidArgument, list, probability, TorchLearnerError } from '../check/index.js'
 import { type CallbackState, type Learner, nest, readState, type SavedCallbackState, unnest } from '../learner/index.js'
-import { defaultRandom, drawBeta, isRandom, type MixRandom } from '../mix/index.js'
+import { defaultRandom, drawBeta, type MixRandom, randomField } from '../mix/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { MixHandler } from './mix-handler.js'
 import { WhileTraining } from './while-training.js'
@@ -17,16 +16,12 @@ export interface MixChoiceOptions {
   random?: MixRandom
 }
 
-const SHARE = { error: 'a number from 0 to 1' }
-const share = z.number(SHARE).min(0, SHARE).max(1, SHARE)
 const schema = z.strictObject({
-  switchProb: share.optional(),
-  probs: z
-    .array(share, { error: 'a probability for each callback' })
-    .readonly()
+  switchProb: probability.optional(),
+  probs: list(probability, 'a probability for each callback')
     .refine(probs => Math.abs(probs.reduce((sum, prob) => sum + prob, 0) - 1) < 1e-6, { error: 'numbers with sum 1' })
     .optional(),
-  random: z.custom(isRandom, { error: 'an object with the methods beta, permutation and integer' }).optional(),
+  random: randomField.optional(),
 })
 
 /**

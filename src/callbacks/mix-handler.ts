@@ -1,18 +1,18 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, field, invalidArgument, probability, TorchLearnerError, whole } from '../check/index.js'
 import { type CallbackState, type Learner, readState, type SavedCallbackState } from '../learner/index.js'
 import {
   checkAlpha,
   type DrawOptions,
   defaultRandom,
-  isRandom,
   type MixMode,
   type MixRandom,
   mixedLoss,
   mixup,
+  modeField,
   type Partners,
   partnersOf,
+  randomField,
   smoothed,
 } from '../mix/index.js'
 import type { Loss, Reduction } from '../nn/index.js'
@@ -41,16 +41,17 @@ export interface MixOptions {
   labelSmoothing?: number
 }
 
-const ALPHA = { error: 'a finite number above 0' }
-const SHARE = { error: 'a number from 0 to 1' }
-const EPOCH = { error: 'a whole number from 0' }
 const schema = z.strictObject({
-  alpha: z.union([z.number(), z.custom(value => typeof value === 'function')], ALPHA).optional(),
-  random: z.custom(isRandom, { error: 'an object with the methods beta, permutation and integer' }).optional(),
-  prob: z.number(SHARE).min(0, SHARE).max(1, SHARE).optional(),
-  mode: z.enum(['elem', 'pair', 'batch'], { error: "'elem', 'pair' or 'batch'" }).optional(),
-  offEpoch: z.int(EPOCH).min(0, EPOCH).optional(),
-  labelSmoothing: z.number(SHARE).min(0, SHARE).max(1, SHARE).optional(),
+  // its range is checkAlpha's
+  alpha: field<number | AlphaSchedule>(
+    'a finite number above 0',
+    value => typeof value === 'number' || typeof value === 'function',
+  ).optional(),
+  random: randomField.optional(),
+  prob: probability.optional(),
+  mode: modeField.optional(),
+  offEpoch: whole(0).optional(),
+  labelSmoothing: probability.optional(),
 })
 
 /** Who mixes in each Learner, so that a second one can tell. */

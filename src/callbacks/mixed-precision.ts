@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, oneOf, positive, whole } from '../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { full, own, type Tensor, zeros } from '../tensor/index.js'
-import { count, positive } from './options.js'
 
 /** Options of {@link MixedPrecision}. */
 export interface MixedPrecisionOptions {
@@ -19,11 +18,11 @@ export interface MixedPrecisionOptions {
 }
 
 const schema = z.strictObject({
-  dtype: z.enum(['bfloat16', 'float16'], { error: 'bfloat16 or float16' }).optional(),
+  dtype: oneOf('bfloat16', 'float16').optional(),
   initScale: positive.optional(),
   growthFactor: positive.optional(),
   backoffFactor: positive.optional(),
-  growthInterval: count.optional(),
+  growthInterval: whole(1, Infinity, 'a whole number of at least 1').optional(),
 })
 
 const unscale = own.unscale_

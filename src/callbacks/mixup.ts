@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { flag } from '../check/index.js'
 import { drawMix, foldWeights, mixup } from '../mix/index.js'
 import { isFloat, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
@@ -24,7 +24,7 @@ export class MixUp extends MixHandler {
 
   /** @param options alpha (default 0.4), or {@link MixUpOptions} */
   constructor(options: number | MixUpOptions = {}) {
-    super(options, 0.4, { fields: { lambdaFold: z.boolean({ error: 'true or false' }).optional() } })
+    super(options, 0.4, { fields: { lambdaFold: flag.optional() } })
     this.lambdaFold = typeof options === 'number' ? true : (options.lambdaFold ?? true)
   }
 

@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import { TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, decayRate, flag, TorchLearnerError } from '../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { noGrad, own, type Tensor } from '../tensor/index.js'
-import { decayRate, flag } from './options.js'
 
 /** Options of {@link ModelEMA}. */
 export interface ModelEMAOptions {

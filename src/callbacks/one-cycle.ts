@@ -1,4 +1,4 @@
-import { checkOptions } from '../data/index.js'
+import { checkOptions } from '../check/index.js'
 import { type FitOptions, fields, fitSchema, Learner, type Moms } from '../learner/index.js'
 import { type HyperValue, spread } from '../optim/index.js'
 import { combinedCos, ParamScheduler, type Schedule } from './schedule.js'

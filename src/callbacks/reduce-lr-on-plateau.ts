@@ -1,4 +1,4 @@
-import { count, nonNegative, positive } from './options.js'
+import { count, nonNegative, positive } from '../check/index.js'
 import { type PatientOptions, PatientTracker, trackerSchema } from './tracker.js'
 
 /** Options of {@link ReduceLROnPlateau}. */

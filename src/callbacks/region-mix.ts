@@ -1,5 +1,5 @@
-import { z } from 'zod'
-import { invalidArgument } from '../check/index.js'
+import type { z } from 'zod'
+import { flag, invalidArgument } from '../check/index.js'
 import type { Awaitable } from '../learner/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
@@ -35,8 +35,7 @@ export abstract class RegionMix extends MixHandler {
 
   /** @param own zod fields that a subclass adds to the options */
   constructor(options: number | RegionMixOptions, defaultAlpha: number, own: Record<string, z.ZodType> = {}) {
-    const masks = z.boolean({ error: 'true or false' }).optional()
-    super(options, defaultAlpha, { mode: 'batch', fields: { masks, ...own } })
+    super(options, defaultAlpha, { mode: 'batch', fields: { masks: flag.optional(), ...own } })
     this.masks = typeof options === 'object' && (options.masks ?? false)
   }
 

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { drawResizeMix, type MinMax, resizeMix } from '../mix/index.js'
-import { minMaxField } from './cutmix.js'
+import { drawResizeMix, type MinMax, minMaxField, resizeMix } from '../mix/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
 const NO_ALPHA = z.undefined({ error: 'no alpha (see scale)' }).optional()
@@ -25,7 +24,7 @@ export class ResizeMix extends RegionMix {
   readonly scale: MinMax
 
   constructor(options: ResizeMixOptions = {}) {
-    super(options, 1, { alpha: NO_ALPHA, scale: minMaxField })
+    super(options, 1, { alpha: NO_ALPHA, scale: minMaxField.optional() })
     this.scale = options.scale ?? [0.1, 0.8]
   }
 

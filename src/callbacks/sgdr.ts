@@ -1,5 +1,4 @@
-import { invalidArgument } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, invalidArgument } from '../check/index.js'
 import { type FitOptions, fields, Learner } from '../learner/index.js'
 import type { HyperValue } from '../optim/index.js'
 import { rates, scheduled, schedulesSchema } from './one-cycle.js'

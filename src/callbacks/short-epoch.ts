@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, flag, share } from '../check/index.js'
 import { Callback, CancelTrain, CancelValid } from '../learner/index.js'
-import { flag, share } from './options.js'
 
 /** Options of {@link ShortEpoch}. */
 export interface ShortEpochOptions {

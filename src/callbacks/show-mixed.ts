@@ -1,6 +1,15 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
-import { batchTiles, checkOptions, DataLoaders, labelsOf, type ShowBatchOptions } from '../data/index.js'
+import {
+  checkOptions,
+  count,
+  figureFile,
+  invalidArgument,
+  probability,
+  string,
+  TorchLearnerError,
+  theme,
+} from '../check/index.js'
+import { batchTiles, DataLoaders, labelsOf, type ShowBatchOptions } from '../data/index.js'
 import { type Batch, batches, isLoader, Learner, type LearnerData } from '../learner/index.js'
 import { CrossEntropyLossFlat, Identity } from '../nn/index.js'
 import { gridShape, imageGrid, saveFigure, type Tile } from '../plot/index.js'
@@ -16,15 +25,14 @@ export interface ShowMixedOptions extends Pick<ShowBatchOptions, 'file' | 'rows'
   pct?: number
 }
 
-const WHOLE = { error: 'a whole number from 1' }
 const schema = z.strictObject({
-  file: z.string({ error: 'a path that ends in .png or .svg' }).optional(),
-  rows: z.int(WHOLE).min(1, WHOLE).optional(),
-  cols: z.int(WHOLE).min(1, WHOLE).optional(),
-  title: z.string({ error: 'a string' }).optional(),
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
+  file: figureFile.optional(),
+  rows: count.optional(),
+  cols: count.optional(),
+  title: string().optional(),
+  theme: theme.optional(),
   b: z.array(z.any(), { error: 'an array of tensors: inputs, then targets,' }).readonly().optional(),
-  pct: z.number({ error: 'a number from 0 to 1' }).min(0).max(1, { error: 'a number from 0 to 1' }).optional(),
+  pct: probability.optional(),
 })
 
 type Mixer = MixHandler | MixChoice

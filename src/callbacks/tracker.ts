@@ -1,8 +1,15 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import {
+  checkOptions,
+  count,
+  flag,
+  invalidArgument,
+  nonNegative,
+  oneOf,
+  TorchLearnerError,
+  text,
+} from '../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState, SkipToEpoch } from '../learner/index.js'
-import { count, flag, nonNegative, text } from './options.js'
 
 /** Options of the callbacks that watch a value of the table. */
 export interface TrackerOptions {
@@ -18,7 +25,7 @@ export interface TrackerOptions {
 
 export const trackerSchema = z.strictObject({
   monitor: text('the name of a column of the table').optional(),
-  comp: z.enum(['less', 'greater'], { error: 'less or greater' }).optional(),
+  comp: oneOf('less', 'greater').optional(),
   minDelta: nonNegative.optional(),
   resetOnFit: flag.optional(),
 })

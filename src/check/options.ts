@@ -20,25 +20,27 @@ export function checkOptions<Schema extends z.ZodObject>(
   given: unknown,
   where: string,
 ): z.output<Schema> {
-  return checked(schema, given, where, `${where}'s `)
+  return checked(schema, given, `${where}'s options`, `${where}'s `)
 }
 
-/** {@link checkOptions} of a function whose options are called by their names alone, as arguments are: `rows`. */
+/**
+ * {@link checkOptions} of functions, layers and optimizers, whose options messages call by their names alone, as they call
+ * arguments: `bias`, and not `Linear's bias`.
+ */
 export function checkArguments<Schema extends z.ZodObject>(
   schema: Schema,
   given: unknown,
   where: string,
 ): z.output<Schema> {
-  return checked(schema, given, where, '')
+  return checked(schema, given, `the options of ${where}`, '')
 }
 
 function checked<Schema extends z.ZodObject>(
   schema: Schema,
   given: unknown,
-  where: string,
+  whose: string,
   prefix: string,
 ): z.output<Schema> {
-  const whose = `${where}'s options`
   const names = () => Object.keys(schema.shape).join(', ')
   return inspected(whose, given, () => {
     const options = given === undefined ? {} : given

@@ -1,6 +1,6 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
-import { checkRandom, defaultRandom, type MixRandom } from './random.js'
+import { z } from 'zod'
+import { checkArguments, checkValue, field, invalidArgument, probability, whole } from '../check/index.js'
+import { defaultRandom, type MixRandom, randomField } from './random.js'
 
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */
 export type Box = [x1: number, y1: number, x2: number, y2: number]
@@ -20,6 +20,12 @@ export interface BboxOptions {
 
 const { fround } = Math
 
+const widths = whole(1, Infinity, 'a width in pixels')
+const heights = whole(1, Infinity, 'a height in pixels')
+// what they may be depends on the picture
+const side = z.unknown().optional()
+const schema = z.strictObject({ cx: side, cy: side, random: randomField.optional() })
+
 /** To the nearest integer, halves to the even one, as `torch.round`. */
 function roundHalfEven(value: number): number {
   const below = Math.floor(value)
@@ -37,12 +43,8 @@ function clamp(value: number, max: number): number {
   return Math.min(Math.max(value, 0), max)
 }
 
-function checkSize(name: string, what: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, what, value)
-}
-
-function checkCentre(name: string, value: number, size: number): number {
-  if (Number.isSafeInteger(value) && value >= 0 && value < size) return value
+function checkCentre(name: string, value: unknown, size: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < size) return value
   throw invalidArgument(name, `an integer from 0 to ${size - 1}`, value)
 }
 
@@ -58,13 +60,12 @@ function checkCentre(name: string, value: number, size: number): number {
  * @example randBbox(224, 224, 0.75, { cx: 100, cy: 60 }) // [44, 4, 156, 116]
  */
 export function randBbox(W: number, H: number, lam: number, options: BboxOptions = {}): Box {
-  checkSize('W', 'a width in pixels', W)
-  checkSize('H', 'a height in pixels', H)
-  if (!(typeof lam === 'number' && lam >= 0 && lam <= 1)) throw invalidArgument('lam', 'a number from 0 to 1', lam)
-  knownOptions('randBbox', options, ['cx', 'cy', 'random'])
-  const random = checkRandom(options.random ?? defaultRandom)
-  const cx = checkCentre('cx', options.cx ?? random.integer(W), W)
-  const cy = checkCentre('cy', options.cy ?? random.integer(H), H)
+  checkValue(widths, W, 'W')
+  checkValue(heights, H, 'H')
+  checkValue(probability, lam, 'lam')
+  const { random = defaultRandom, ...centre } = checkArguments(schema, options, 'randBbox')
+  const cx = checkCentre('cx', centre.cx ?? random.integer(W), W)
+  const cy = checkCentre('cy', centre.cy ?? random.integer(H), H)
   const halfWidth = Math.floor(cut(W, lam) / 2)
   const halfHeight = Math.floor(cut(H, lam) / 2)
   return [clamp(cx - halfWidth, W), clamp(cy - halfHeight, H), clamp(cx + halfWidth, W), clamp(cy + halfHeight, H)]
@@ -73,17 +74,13 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
 /** {@link randBbox} by its sides: shortest and longest as shares of the picture's, 0 to 1. */
 export type MinMax = readonly [min: number, max: number]
 
-/** @internal */
-export function isMinMax(value: unknown): value is MinMax {
-  const share = (x: unknown): x is number => typeof x === 'number' && x >= 0 && x <= 1
-  return Array.isArray(value) && value.length === 2 && value.every(share) && value[0] <= value[1]
+function isMinMax(value: unknown): boolean {
+  const share = (x: unknown) => typeof x === 'number' && x >= 0 && x <= 1
+  return Array.isArray(value) && value.length === 2 && share(value[0]) && share(value[1]) && value[0] <= value[1]
 }
 
-/** @internal */
-export function checkMinMax(name: string, value: unknown): MinMax {
-  if (isMinMax(value)) return [value[0], value[1]]
-  throw invalidArgument(name, 'two numbers from 0 to 1, the smaller one first,', value)
-}
+/** @internal Two shares in order, as a field of a schema. */
+export const minMaxField = field<MinMax>('two numbers from 0 to 1, the smaller one first,', isMinMax)
 
 /** An integer from `from` to `to`, both possible. */
 function between(from: number, to: number, random: MixRandom): number {
@@ -99,10 +96,10 @@ function between(from: number, to: number, random: MixRandom): number {
  * @param minmax shares of the picture's sides, `[0.2, 0.8]`; the box gets whole pixels, rounded down
  */
 export function randBboxMinMax(W: number, H: number, minmax: MinMax, random: MixRandom = defaultRandom): Box {
-  const [min, max] = checkMinMax('minmax', minmax)
-  checkSize('W', 'a width in pixels', W)
-  checkSize('H', 'a height in pixels', H)
-  checkRandom(random)
+  const [min, max] = checkValue(minMaxField, minmax, 'minmax')
+  checkValue(widths, W, 'W')
+  checkValue(heights, H, 'H')
+  checkValue(randomField, random, 'random')
   const height = between(Math.floor(H * min), Math.floor(H * max), random)
   const width = between(Math.floor(W * min), Math.floor(W * max), random)
   return randomlyPlaced(W, H, width, height, random)

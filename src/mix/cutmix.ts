@@ -1,14 +1,14 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, flag, invalidArgument } from '../check/index.js'
 import { own, Tensor } from '../tensor/index.js'
-import { type Box, keptShare, type MinMax, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
-import { type Partners, partnersTensor } from './mixup.js'
+import { type Box, keptShare, type MinMax, minMaxField, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
+import { outField, type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
-  DRAW_OPTIONS,
   type DrawOptions,
   defaultRandom,
   drawBeta,
+  drawFields,
   drawShares,
   type MixDraw,
   spread,
@@ -39,6 +39,8 @@ export interface CutmixOutput {
   inPlace?: boolean
 }
 
+const schema = z.strictObject({ out: outField, inPlace: flag.default(false) })
+
 /**
  * Pastes a box of its partner into every sample of a batch (Yun et al. 2019, "CutMix: Regularization Strategy to Train
  * Strong Classifiers with Localizable Features", https://arxiv.org/abs/1905.04899): `out[i]` is `x[perm[i]]` inside the
@@ -59,11 +61,8 @@ export interface CutmixOutput {
  */
 export function cutmix(x: Tensor, perm: Partners, boxes: Boxes, options: CutmixOutput = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
-  knownOptions('cutmix', options, ['out', 'inPlace'])
-  const { out, inPlace = false } = options
+  const { out, inPlace } = checkArguments(schema, options, 'cutmix')
   const flat = boxList(boxes).flat()
-  if (out !== undefined && !(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)
-  if (typeof inPlace !== 'boolean') throw invalidArgument('inPlace', 'true or false', inPlace)
   if (out !== undefined && inPlace) throw invalidArgument('inPlace', 'false where out is given', inPlace)
   const partners = partnersTensor(perm)
   if (inPlace) return cutmixInPlace(x, partners, flat)
@@ -87,6 +86,8 @@ export interface CutmixDrawOptions extends DrawOptions {
   correctLam?: boolean
 }
 
+const drawSchema = z.strictObject({ ...drawFields, minmax: minMaxField.optional(), correctLam: flag.default(true) })
+
 /**
  * Draws how CutMix mixes a batch, in fastai's order: the share `b` of Beta(alpha, alpha), the permutation, then the box
  * ({@link randBbox}). `lam` is the share of the picture that really stays, 1 - area / (W H): boxes may stick out.
@@ -105,13 +106,11 @@ export function drawCutmix(
   alpha: number,
   options: CutmixDrawOptions = {},
 ): CutmixDraw | null {
-  knownOptions('drawCutmix', options, [...DRAW_OPTIONS, 'minmax', 'correctLam'])
-  const { minmax, correctLam = true, ...rest } = options
-  if (typeof correctLam !== 'boolean') throw invalidArgument('correctLam', 'true or false', correctLam)
+  const { minmax, correctLam, ...given } = checkArguments(drawSchema, options, 'drawCutmix')
   if (minmax && !correctLam) throw invalidArgument('correctLam', 'true (or nothing) where minmax is given', correctLam)
-  const { random = defaultRandom } = rest
+  const { mode = 'batch', prob, random = defaultRandom } = given
   checkAlpha(alpha)
-  const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode: 'batch', ...rest })
+  const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode, prob, random })
   if (shares === null) return null
   const boxOf = (group: number) =>
     minmax ? randBboxMinMax(W, H, minmax, random) : randBbox(W, H, shares.values[group], { random })

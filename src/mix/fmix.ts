@@ -1,13 +1,13 @@
-import { invalidArgument, isTyped } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { between, checkArguments, checkValue, invalidArgument, isTyped, whole } from '../check/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
   checkAlpha,
-  DRAW_OPTIONS,
   type DrawOptions,
   defaultRandom,
   drawBeta,
+  drawFields,
   drawShares,
   type MixDraw,
   type MixRandom,
@@ -60,6 +60,11 @@ export interface FmixDrawOptions extends DrawOptions {
   /** How fast high frequencies fade: larger ones make smoother outlines. Default 3. */
   decayPower?: number
 }
+
+/** @internal How fast frequencies fade, as a field of a schema. */
+export const decayPowerField = between(Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0')
+const drawSchema = z.strictObject({ ...drawFields, decayPower: decayPowerField.default(3) })
+const pixels = whole(1, Infinity, 'a number of pixels')
 
 /** By how much each frequency of a picture is weakened, `(H, W / 2 + 1)`. */
 type Fade = (H: number, W: number, power: number) => Float32Array
@@ -138,23 +143,18 @@ export function drawFmixWith(
   alpha: number,
   options: FmixDrawOptions,
 ): FmixDraw | null {
-  knownOptions('drawFmix', options, [...DRAW_OPTIONS, 'decayPower'])
-  const { decayPower = 3, ...rest } = options
-  const { random = defaultRandom } = rest
+  const { decayPower, ...given } = checkArguments(drawSchema, options, 'drawFmix')
+  const { mode = 'batch', prob, random = defaultRandom } = given
   checkAlpha(alpha)
-  if (!(Number.isFinite(decayPower) && decayPower > 0)) {
-    throw invalidArgument('decayPower', 'a finite number above 0', decayPower)
-  }
-  for (const [name, value] of Object.entries({ W, H })) {
-    if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, 'a number of pixels', value)
-  }
-  const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode: 'batch', ...rest })
+  checkValue(pixels, W, 'W')
+  checkValue(pixels, H, 'H')
+  const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode, prob, random })
   if (shares === null) return null
   const keptOf = (group: number) => Math.round(shares.values[group] * H * W)
   const kept = spread(shares, keptOf, H * W)
-  const whole = ones([H, W], { dtype: 'bool' })
+  const all = ones([H, W], { dtype: 'bool' })
   const weights = fadeOf(H, W, decayPower)
-  const masks = spread(shares, group => blob(H, W, keptOf(group), weights, random), whole)
+  const masks = spread(shares, group => blob(H, W, keptOf(group), weights, random), all)
   return {
     mask: masks.length === 1 ? masks[0] : stack(masks),
     lam: Float32Array.from(kept, pixels => pixels / (H * W)),

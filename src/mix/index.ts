@@ -16,10 +16,9 @@
 export {
   type BboxOptions,
   type Box,
-  checkMinMax,
-  isMinMax,
   keptShare,
   type MinMax,
+  minMaxField,
   randBbox,
   randBboxMinMax,
 } from './bbox.js'
@@ -31,7 +30,7 @@ export {
   cutmix,
   drawCutmix,
 } from './cutmix.js'
-export { drawFmix, drawFmixWith, type FmixDraw, type FmixDrawOptions, fmix, keptFade } from './fmix.js'
+export { decayPowerField, drawFmix, drawFmixWith, type FmixDraw, type FmixDrawOptions, fmix, keptFade } from './fmix.js'
 export { type MixedLossOptions, mixedLoss, smoothed } from './mixed-loss.js'
 export { type MixWeights, mixup, type Partners, partnersOf } from './mixup.js'
 export {
@@ -42,11 +41,12 @@ export {
   drawMix,
   drawMixup,
   foldWeights,
-  isRandom,
   type MixDraw,
   type MixMode,
   type MixRandom,
   type MixupDraw,
+  modeField,
+  randomField,
 } from './random.js'
 export { type LossFunction, noneReduce, reduce_loss, reduceLoss, reductionOf, withReduction } from './reduce-loss.js'
 export { drawResizeMix, type ResizeMethod, type ResizeMixDrawOptions, resizeMix } from './resize-mix.js'

@@ -1,5 +1,5 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, checkValue, invalidArgument, probability } from '../check/index.js'
 import {
   CrossEntropyLoss,
   CrossEntropyLossFlat,
@@ -48,15 +48,15 @@ export interface MixedLossOptions {
   labelSmoothing?: number
 }
 
+const schema = z.strictObject({ labelSmoothing: probability.default(0) })
+
 /**
  * The settings of a cross entropy, with smoothing added.
  *
  * @throws TorchLearnerError `ERR_INVALID_ARG` for any other loss, and for one that smooths by itself
  */
 export function smoothed(lossFunc: LossFunction, labelSmoothing: number): Fusable {
-  if (!(typeof labelSmoothing === 'number' && labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw invalidArgument('labelSmoothing', 'a number from 0 to 1', labelSmoothing)
-  }
+  checkValue(probability, labelSmoothing, 'labelSmoothing')
   if (isExactly(lossFunc, CrossEntropyLossFlat) || isExactly(lossFunc, CrossEntropyLoss)) {
     const { weight, ignoreIndex, labelSmoothing: own } = lossFunc
     const flatAxis = lossFunc instanceof CrossEntropyLossFlat ? lossFunc.axis : null
@@ -110,8 +110,7 @@ export function mixedLoss(
   }
   const weights = weightsTensor(lam)
   const reduction = reductionOf(lossFunc)
-  knownOptions('mixedLoss', options, ['labelSmoothing'])
-  const { labelSmoothing = 0 } = options
+  const { labelSmoothing } = checkArguments(schema, options, 'mixedLoss')
   if (labelSmoothing !== 0 && own.length !== 1) throw invalidArgument('yb', 'one target, to be smoothed,', yb)
   if (labelSmoothing !== 0 && !sole) throw invalidArgument('pred', 'one tensor, whose labels are smoothed,', pred)
   const fused = labelSmoothing !== 0 ? smoothed(lossFunc, labelSmoothing) : own.length === 1 ? fusable(lossFunc) : null

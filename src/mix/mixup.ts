@@ -1,5 +1,5 @@
-import { invalidArgument, isDetached, isTyped } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, instance, invalidArgument, isDetached, isTyped } from '../check/index.js'
 import { own, PendingChannels, Tensor, tensor } from '../tensor/index.js'
 
 /** Who is mixed with whom: `(N)` sample numbers from 0 to N - 1. */
@@ -8,6 +8,10 @@ export type Partners = Tensor | Int32Array | readonly number[]
 export type MixWeights = Tensor | Float32Array | readonly number[] | number
 
 const mixupOperator = own.mixup
+
+/** @internal Where to write, as a field of a schema. */
+export const outField = instance<Tensor>(Tensor, 'a tensor').optional()
+const schema = z.strictObject({ out: outField })
 
 const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31
 
@@ -52,14 +56,12 @@ export function weightsTensor(lam: MixWeights): Tensor {
  */
 export function mixup(x: Tensor, perm: Partners, lam: MixWeights, options: { out?: Tensor } = {}): Tensor {
   if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
-  knownOptions('mixup', options, ['out'])
-  const { out } = options
+  const { out } = checkArguments(schema, options, 'mixup')
   if (out === undefined) {
     const { deferral } = x // a loader's batch that nobody has used yet is normalised and mixed in one pass
     if (deferral instanceof PendingChannels) return deferral.mixed(partnersTensor(perm), weightsTensor(lam))
     return mixupOperator(x, partnersTensor(perm), weightsTensor(lam))
   }
-  if (!(out instanceof Tensor)) throw invalidArgument('out', 'a tensor', out)
   return mixupOperator(x, partnersTensor(perm), weightsTensor(lam), { out })
 }
 

@@ -1,5 +1,15 @@
-import { invalidArgument, isTyped } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import {
+  between,
+  checkArguments,
+  checkValue,
+  field,
+  invalidArgument,
+  isTyped,
+  oneOfQuoted,
+  probability,
+  whole,
+} from '../check/index.js'
 import { hostRandom } from '../tensor/index.js'
 
 /**
@@ -24,24 +34,18 @@ export interface MixRandom {
 /** libtorch's CPU generator, seeded by `manualSeed`. */
 export const defaultRandom: MixRandom = hostRandom
 
+const alphaField = between(Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0')
+
 /**
  * The parameter of Beta(alpha, alpha), checked. `1` and `1.0` are alike here, unlike in fastai.
  *
  * @throws TorchLearnerError `ERR_INVALID_ARG` unless it is a finite number above 0
  */
 export function checkAlpha(alpha: unknown): number {
-  if (typeof alpha === 'number' && Number.isFinite(alpha) && alpha > 0) return alpha
-  throw invalidArgument('alpha', 'a finite number above 0', alpha)
+  return checkValue(alphaField, alpha, 'alpha')
 }
 
-/** @internal A generator that somebody passed, checked. */
-export function checkRandom(random: unknown): MixRandom {
-  if (isRandom(random)) return random
-  throw invalidArgument('random', 'an object with the methods beta, permutation and integer', random)
-}
-
-/** @internal */
-export function isRandom(value: unknown): value is MixRandom {
+function isRandom(value: unknown): value is MixRandom {
   if (typeof value !== 'object' || value === null) return false
   return ['beta', 'permutation', 'integer'].every(method => typeof Reflect.get(value, method) === 'function')
 }
@@ -62,8 +66,18 @@ export interface DrawOptions {
   random?: MixRandom
 }
 
-/** @internal The names in {@link DrawOptions}. */
-export const DRAW_OPTIONS: readonly (keyof DrawOptions)[] = ['mode', 'prob', 'random']
+/** @internal A generator, as a field of a schema. */
+export const randomField = field<MixRandom>('an object with the methods beta, permutation and integer', isRandom)
+/** @internal Which samples share a weight, likewise. */
+export const modeField = oneOfQuoted('elem', 'pair', 'batch')
+/** @internal The fields of {@link DrawOptions}. */
+export const drawFields = {
+  mode: modeField.optional(),
+  prob: probability.default(1),
+  random: randomField.optional(),
+}
+const drawSchema = z.strictObject(drawFields)
+const samples = whole(0, Infinity, 'a number of samples')
 
 /** What is drawn for a batch to be mixed. */
 export interface MixDraw {
@@ -92,13 +106,6 @@ function checkedDraw<K extends 'Float32Array' | 'Int32Array'>(name: string, draw
   throw invalidArgument(`random.${name}`, `${kind === 'Int32Array' ? 'an' : 'a'} ${kind} of ${n} numbers`, drawn)
 }
 
-function checkDraw(n: number, { mode = 'elem', prob = 1, random = defaultRandom }: DrawOptions): Required<DrawOptions> {
-  if (!Number.isSafeInteger(n) || n < 0) throw invalidArgument('n', 'a number of samples', n)
-  if (!['elem', 'pair', 'batch'].includes(mode)) throw invalidArgument('mode', "'elem', 'pair' or 'batch'", mode)
-  if (!(typeof prob === 'number' && prob >= 0 && prob <= 1)) throw invalidArgument('prob', 'a number from 0 to 1', prob)
-  return { mode, prob, random: checkRandom(random) }
-}
-
 /** Numbers of Beta(alpha, alpha); alpha = 1 gives uniform ones. */
 export function drawBeta(alpha: number, n: number, random: MixRandom): Float32Array {
   return checkedDraw('beta(alpha, n)', random.beta(alpha, n), 'Float32Array', n)
@@ -108,14 +115,16 @@ export function drawBeta(alpha: number, n: number, random: MixRandom): Float32Ar
  * @internal Draws, in this order: who is mixed (with `prob` below 1), one value a group, the permutation.
  *
  * @param values draws that many
+ * @param draws checked, by {@link drawFields}
  * @returns null when nobody is mixed
  */
 export function drawShares(
   n: number,
   values: (count: number, random: MixRandom) => Float32Array,
-  options: DrawOptions,
+  draws: Required<DrawOptions>,
 ): Shares | null {
-  const { mode, prob, random } = checkDraw(n, options)
+  checkValue(samples, n, 'n')
+  const { mode, prob, random } = draws
   const count = mode === 'batch' ? 1 : mode === 'pair' ? n >> 1 : n
   const hits = prob < 1 ? Array.from(drawBeta(1, count, random), u => u < prob) : new Array<boolean>(count).fill(true)
   if (!hits.includes(true)) return null
@@ -155,9 +164,9 @@ export function spread<T>({ groups, hits }: Shares, of: (group: number) => T, un
  * @returns null when, by `prob`, nothing is to be mixed
  */
 export function drawMix(n: number, alpha: number, options: DrawOptions = {}): MixDraw | null {
-  knownOptions('drawMix', options, DRAW_OPTIONS)
+  const { mode = 'elem', prob, random = defaultRandom } = checkArguments(drawSchema, options, 'drawMix')
   checkAlpha(alpha)
-  const shares = drawShares(n, (count, random) => drawBeta(alpha, count, random), options)
+  const shares = drawShares(n, (count, source) => drawBeta(alpha, count, source), { mode, prob, random })
   if (shares === null) return null
   return { lam: Float32Array.from(spread(shares, group => shares.values[group], 1)), perm: shares.perm }
 }

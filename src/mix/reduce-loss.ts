@@ -1,5 +1,4 @@
-import { invalidArgument, isThenable } from '../check/index.js'
-import { checkFunction } from '../native/index.js'
+import { checkValue, func, invalidArgument, isThenable } from '../check/index.js'
 import { Tensor } from '../tensor/index.js'
 
 /**
@@ -58,9 +57,11 @@ function reducingBy(lossFunc: LossFunction, reduction: string): LossFunction {
   })
 }
 
+const functions = func()
+
 /** Runs `fn`, which may be async, and `restore` after it, however it ends. */
 function restoring<T>(fn: () => T, restore: () => void): T {
-  checkFunction('fn', fn)
+  checkValue(functions, fn, 'fn')
   let pending = false
   try {
     const result = fn()
@@ -101,7 +102,7 @@ function switched<T>(lossFunc: LossFunction, reduction: string, fn: () => T): T 
  */
 export function noneReduce<T>(lossFunc: LossFunction, fn: (unreduced: LossFunction) => T): T {
   if (typeof lossFunc !== 'function') throw invalidArgument('lossFunc', 'a loss', lossFunc)
-  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function of the loss', fn)
+  checkValue(functions, fn, 'fn')
   if (!('reduction' in lossFunc)) return fn(told(lossFunc, 'none'))
   return switched(lossFunc, 'none', () => fn(lossFunc))
 }
@@ -111,7 +112,7 @@ export function noneReduce<T>(lossFunc: LossFunction, fn: (unreduced: LossFuncti
  * makes it; then it has its own again, however `fn` ends. The loss itself stays as it is: others may be using it meanwhile.
  */
 export function withReduction<T>(holder: { lossFunc: LossFunction }, reduction: string, fn: () => T): T {
-  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
+  checkValue(functions, fn, 'fn')
   const { lossFunc } = holder
   holder.lossFunc = 'reduction' in lossFunc ? reducingBy(lossFunc, reduction) : told(lossFunc, reduction)
   return restoring(fn, () => {

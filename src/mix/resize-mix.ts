@@ -1,15 +1,17 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, checkValue, invalidArgument, oneOfQuoted, whole } from '../check/index.js'
 import { type DType, Tensor, tensorOperator } from '../tensor/index.js'
-import { type Box, checkMinMax, keptShare, type MinMax, NO_BOX, randomlyPlaced } from './bbox.js'
+import { type Box, keptShare, type MinMax, minMaxField, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
 import { type Partners, partnersTensor } from './mixup.js'
-import { DRAW_OPTIONS, type DrawOptions, defaultRandom, drawBeta, drawShares, spread } from './random.js'
+import { type DrawOptions, defaultRandom, drawBeta, drawFields, drawShares, spread } from './random.js'
 
 const upsample = tensorOperator('aten::_upsample_bilinear2d_aa')
 
 /** How a partner is made smaller: smoothly for pictures, by choosing pixels for masks of class numbers. */
 export type ResizeMethod = 'bilinear' | 'nearest'
+
+const schema = z.strictObject({ method: oneOfQuoted('bilinear', 'nearest').default('bilinear') })
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16'
 
@@ -53,9 +55,7 @@ export function resizeMix(x: Tensor, perm: Partners, boxes: Boxes, options: { me
   if (shape.length < 3 || shape.length > 5) {
     throw invalidArgument('x', 'pictures of shape (N, C, H, W), (N, C, D, H, W) or (N, H, W)', shape)
   }
-  knownOptions('resizeMix', options, ['method'])
-  const { method = 'bilinear' } = options
-  if (method !== 'bilinear' && method !== 'nearest') throw invalidArgument('method', "'bilinear' or 'nearest'", method)
+  const { method } = checkArguments(schema, options, 'resizeMix')
   const [n, height, width] = [shape[0], shape[shape.length - 2], shape[shape.length - 1]]
   const list = boxList(boxes)
   if (list.length !== 1 && list.length !== n) throw invalidArgument('boxes', `one box, or ${n} of them,`, list)
@@ -92,6 +92,9 @@ export interface ResizeMixDrawOptions extends DrawOptions {
   scale?: MinMax
 }
 
+const pixels = whole(1, Infinity, 'a number of pixels')
+const drawSchema = z.strictObject({ ...drawFields, scale: minMaxField.default([0.1, 0.8]) })
+
 /**
  * Draws how ResizeMix mixes a batch: the scale, uniform over `scale`, the permutation, then the position, any of them
  * alike. `lam` is the share of the picture that stays, 1 - area / (W H).
@@ -103,14 +106,12 @@ export interface ResizeMixDrawOptions extends DrawOptions {
  * @returns null when, by `prob`, nothing is to be mixed
  */
 export function drawResizeMix(n: number, W: number, H: number, options: ResizeMixDrawOptions = {}): CutmixDraw | null {
-  knownOptions('drawResizeMix', options, [...DRAW_OPTIONS, 'scale'])
-  const { scale, ...rest } = options
-  const { random = defaultRandom } = rest
-  const [min, max] = checkMinMax('scale', scale ?? [0.1, 0.8])
-  for (const [name, value] of Object.entries({ W, H })) {
-    if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, 'a number of pixels', value)
-  }
-  const uniform = drawShares(n, (count, source) => drawBeta(1, count, source), { mode: 'batch', ...rest })
+  const { scale, ...given } = checkArguments(drawSchema, options, 'drawResizeMix')
+  const { mode = 'batch', prob, random = defaultRandom } = given
+  const [min, max] = scale
+  checkValue(pixels, W, 'W')
+  checkValue(pixels, H, 'H')
+  const uniform = drawShares(n, (count, source) => drawBeta(1, count, source), { mode, prob, random })
   if (uniform === null) return null
   const boxOf = (group: number) => {
     const share = min + (max - min) * uniform.values[group]

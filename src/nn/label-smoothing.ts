@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, integer, probability } from '../check/index.js'
+import { checkArguments, integer, probability } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { nllLoss } from './functional.js'
 import { reduction, setWeights, type Weights, weights } from './losses.js'
@@ -29,7 +29,7 @@ export class LabelSmoothingCrossEntropyFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: LabelSmoothingOptions = {}) {
-    const checked = checkOptions(flatSchema, options, new.target.name)
+    const checked = checkArguments(flatSchema, options, new.target.name)
     super(checked)
     this.eps = checked.eps
     setWeights(this, 'weight', checked.weight)
@@ -60,6 +60,6 @@ export class LabelSmoothingCrossEntropy extends LabelSmoothingCrossEntropyFlat {
   protected override readonly flatten = false
 
   constructor(options: Omit<LabelSmoothingOptions, 'axis'> = {}) {
-    super(checkOptions(schema, options, 'LabelSmoothingCrossEntropy'))
+    super(checkArguments(schema, options, 'LabelSmoothingCrossEntropy'))
   }
 }

@@ -2,7 +2,7 @@ import { accessSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { checkOptions, string, TorchLearnerError } from '../check/index.js'
+import { checkArguments, string, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 import { checkFile } from './files.js'
@@ -50,7 +50,7 @@ export function loadPthSync(file: string, options: LoadPthOptions = {}): Map<str
 
 function checked(file: string, options: LoadPthOptions): { path: string; key: string; device: string } {
   checkFile(file)
-  return { path: resolve(file), ...checkOptions(schema, options, 'loadPth') }
+  return { path: resolve(file), ...checkArguments(schema, options, 'loadPth') }
 }
 
 function notFound(path: string, cause: unknown): TorchLearnerError {

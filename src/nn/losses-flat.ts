@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { between, checkOptions, flag, integer, probability } from '../check/index.js'
+import { between, checkArguments, flag, integer, probability } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, lossPair, mseLoss } from './functional.js'
 import {
@@ -45,7 +45,7 @@ export abstract class BaseLoss extends BaseReducedLoss {
   protected readonly flatten: boolean = true
 
   constructor(options: FlatOptions = {}) {
-    const { axis, reduction } = checkOptions(base, options, new.target.name)
+    const { axis, reduction } = checkArguments(base, options, new.target.name)
     super(reduction)
     this.axis = axis
   }
@@ -85,7 +85,7 @@ export class CrossEntropyLossFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: CrossEntropyFlatOptions = {}) {
-    const checked = checkOptions(crossEntropySchema, options, 'CrossEntropyLossFlat')
+    const checked = checkArguments(crossEntropySchema, options, 'CrossEntropyLossFlat')
     super(checked)
     this.ignoreIndex = checked.ignoreIndex
     this.labelSmoothing = checked.labelSmoothing
@@ -123,7 +123,7 @@ export class FocalLossFlat extends BaseLoss {
   protected override readonly byClass = true
 
   constructor(options: FocalFlatOptions = {}) {
-    const checked = checkOptions(focalFlatSchema, options, new.target.name)
+    const checked = checkArguments(focalFlatSchema, options, new.target.name)
     super(checked)
     this.gamma = checked.gamma
     setWeights(this, 'weight', checked.weight)
@@ -152,7 +152,7 @@ export class FocalLoss extends FocalLossFlat {
   protected override readonly flatten = false
 
   constructor(options: Omit<FocalFlatOptions, 'axis'> = {}) {
-    super(checkOptions(focalSchema, options, 'FocalLoss'))
+    super(checkArguments(focalSchema, options, 'FocalLoss'))
   }
 }
 
@@ -173,7 +173,7 @@ export class BCEWithLogitsLossFlat extends BaseLoss {
   protected override readonly flatten: boolean
 
   constructor(options: BCEWithLogitsFlatOptions = {}) {
-    const checked = checkOptions(bceSchema, options, 'BCEWithLogitsLossFlat')
+    const checked = checkArguments(bceSchema, options, 'BCEWithLogitsLossFlat')
     super(checked)
     this.thresh = checked.thresh
     this.floatify = checked.floatify
@@ -208,7 +208,7 @@ export class MSELossFlat extends BaseLoss {
   protected override readonly floatify: boolean
 
   constructor(options: RegressionFlatOptions = {}) {
-    const checked = checkOptions(regressionSchema, options, 'MSELossFlat')
+    const checked = checkArguments(regressionSchema, options, 'MSELossFlat')
     super(checked)
     this.floatify = checked.floatify
   }
@@ -223,7 +223,7 @@ export class L1LossFlat extends BaseLoss {
   protected override readonly floatify: boolean
 
   constructor(options: RegressionFlatOptions = {}) {
-    const checked = checkOptions(regressionSchema, options, 'L1LossFlat')
+    const checked = checkArguments(regressionSchema, options, 'L1LossFlat')
     super(checked)
     this.floatify = checked.floatify
   }

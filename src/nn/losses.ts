@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, field, integer, oneOfQuoted, probability } from '../check/index.js'
+import { checkArguments, checkValue, field, integer, oneOfQuoted, probability } from '../check/index.js'
 import { Tensor, tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, mseLoss, type Reduction } from './functional.js'
 import { Module } from './module.js'
@@ -110,7 +110,7 @@ export class CrossEntropyLoss extends BaseReducedLoss {
   readonly labelSmoothing: number
 
   constructor(options: CrossEntropyOptions = {}) {
-    const { weight, ignoreIndex, reduction, labelSmoothing } = checkOptions(
+    const { weight, ignoreIndex, reduction, labelSmoothing } = checkArguments(
       crossEntropySchema,
       options,
       'CrossEntropyLoss',
@@ -140,7 +140,7 @@ export class BCEWithLogitsLoss extends BaseReducedLoss {
   declare readonly posWeight: Tensor | null
 
   constructor(options: BCEWithLogitsOptions = {}) {
-    const { weight, posWeight, reduction } = checkOptions(bceSchema, options, 'BCEWithLogitsLoss')
+    const { weight, posWeight, reduction } = checkArguments(bceSchema, options, 'BCEWithLogitsLoss')
     super(reduction)
     setWeights(this, 'weight', weight)
     setWeights(this, 'posWeight', posWeight)
@@ -154,7 +154,7 @@ export class BCEWithLogitsLoss extends BaseReducedLoss {
 /** Squared error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export class MSELoss extends BaseReducedLoss {
   constructor(options: LossOptions = {}) {
-    super(checkOptions(plainSchema, options, 'MSELoss').reduction)
+    super(checkArguments(plainSchema, options, 'MSELoss').reduction)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {
@@ -165,7 +165,7 @@ export class MSELoss extends BaseReducedLoss {
 /** Absolute error of tensors of one shape; PyTorch's would broadcast other shapes. */
 export class L1Loss extends BaseReducedLoss {
   constructor(options: LossOptions = {}) {
-    super(checkOptions(plainSchema, options, 'L1Loss').reduction)
+    super(checkArguments(plainSchema, options, 'L1Loss').reduction)
   }
 
   forward(pred: Tensor, target: Tensor): Tensor {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
-import { checkOptions, checkValue, field, flag, invalidArgument, string } from '../check/index.js'
+import { checkArguments, checkValue, field, flag, invalidArgument, string } from '../check/index.js'
 import { type Device, type DType, isDType, isFloat, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
 
@@ -203,7 +203,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    */
   to(target: Device | DType | ModuleTarget): this {
     const options = typeof target === 'string' ? named(target) : target
-    const { device, dtype, memoryFormat } = checkOptions(toSchema, options, 'to')
+    const { device, dtype, memoryFormat } = checkArguments(toSchema, options, 'to')
     const tensors = [...this.parameters(), ...this.buffers()]
     if (tensors.length > 0) moduleTo(tensors, { device, dtype, memoryFormat })
     for (const tensor of tensors) tensor.written()
@@ -240,7 +240,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    * @throws StateDictError (`ERR_STATE_DICT`) listing every name that doesn't fit
    */
   loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadResult {
-    const { strict } = checkOptions(loadSchema, options, 'loadStateDict')
+    const { strict } = checkArguments(loadSchema, options, 'loadStateDict')
     return loadStateDict(this.constructor.name, [...this.namedState()], state, strict)
   }
 

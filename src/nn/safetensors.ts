@@ -2,7 +2,7 @@ import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { z } from 'zod'
-import { checkOptions, device, field, invalidArgument, isPlainObject, TorchLearnerError } from '../check/index.js'
+import { checkArguments, device, field, invalidArgument, isPlainObject, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context, type DType, Tensor } from '../tensor/index.js'
 import { checkFile, reading } from './files.js'
@@ -59,7 +59,7 @@ export async function saveSafetensors(
   options: SaveSafetensorsOptions = {},
 ): Promise<void> {
   checkFile(file)
-  const { metadata } = checkOptions(saveSchema, options, 'saveSafetensors')
+  const { metadata } = checkArguments(saveSchema, options, 'saveSafetensors')
   await save(file, state, metadata, false)
 }
 
@@ -131,7 +131,7 @@ export async function loadSafetensors(
 /** {@link loadSafetensors}, together with the file's metadata. */
 export async function readSafetensors(file: string, options: LoadSafetensorsOptions = {}): Promise<SafetensorsContent> {
   checkFile(file)
-  return await read(file, checkOptions(loadSchema, options, 'loadSafetensors').device, false)
+  return await read(file, checkArguments(loadSchema, options, 'loadSafetensors').device, false)
 }
 
 /** What {@link saveSealed} wrote, every bit of it: a file that has changed since is refused. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -42,7 +42,7 @@ export class Adam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: AdamOptions) {
-    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'Adam')
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkArguments(schema, options, 'Adam')
     super(params, { lr, mom, sqrMom, eps, wd }, averages)
     this.decoupleWd = decoupleWd
   }

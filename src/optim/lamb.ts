@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import type { AdamOptions } from './adam.js'
 import { hyper } from './hyper.js'
@@ -29,7 +29,7 @@ export class Lamb extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: LambOptions) {
-    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'Lamb')
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkArguments(schema, options, 'Lamb')
     super(params, { lr, mom, sqrMom, eps, wd }, averages)
     this.decoupleWd = decoupleWd
   }

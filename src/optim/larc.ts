@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -45,7 +45,7 @@ export class Larc extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: LarcOptions) {
-    const { lr, mom, clip, trustCoeff, eps, wd, decoupleWd } = checkOptions(schema, options, 'Larc')
+    const { lr, mom, clip, trustCoeff, eps, wd, decoupleWd } = checkArguments(schema, options, 'Larc')
     super(params, { lr, mom, trustCoeff, eps, wd })
     this.clip = clip
     this.decoupleWd = decoupleWd

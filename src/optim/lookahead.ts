@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, count, inspected, invalidArgument, probability } from '../check/index.js'
+import { checkArguments, count, inspected, invalidArgument, probability } from '../check/index.js'
 import { isFloat, noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'
@@ -33,7 +33,7 @@ export class Lookahead extends Optimizer {
 
   constructor(opt: Optimizer, options: LookaheadOptions = {}) {
     if (!(opt instanceof Optimizer)) throw invalidArgument('opt', 'an Optimizer', opt)
-    const { k, alpha } = checkOptions(schema, options, 'Lookahead')
+    const { k, alpha } = checkArguments(schema, options, 'Lookahead')
     super(opt)
     this.opt = opt
     this.k = k

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag, invalidArgument, isCollection } from '../check/index.js'
+import { checkArguments, flag, invalidArgument, isCollection } from '../check/index.js'
 import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
 import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
 import { checkState } from './saved-state.js'
@@ -121,7 +121,7 @@ export abstract class Optimizer {
    * @param options `setToNone: false` fills with zeros instead
    */
   zeroGrad(options?: { setToNone?: boolean }): void {
-    const { setToNone } = checkOptions(zeroSchema, options, 'zeroGrad')
+    const { setToNone } = checkArguments(zeroSchema, options, 'zeroGrad')
     for (const group of this.paramGroups) clearGradients(group.params, setToNone)
   }
 
@@ -158,7 +158,7 @@ export abstract class Optimizer {
 
   /** Sets flags of several parameters; those that this optimizer doesn't have are passed over. */
   setFlags(params: Iterable<Tensor>, flags: Partial<ParamFlags>): void {
-    const checked = Object.entries(checkOptions(flagsSchema, flags, 'setFlags')).filter(
+    const checked = Object.entries(checkArguments(flagsSchema, flags, 'setFlags')).filter(
       ([, value]) => value !== undefined,
     )
     if (!isCollection(params)) throw invalidArgument('params', 'a list of parameters', params)

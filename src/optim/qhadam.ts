@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -47,7 +47,7 @@ export class QHAdam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: QHAdamOptions) {
-    const { lr, mom, sqrMom, nu1, nu2, eps, wd, decoupleWd } = checkOptions(schema, options, 'QHAdam')
+    const { lr, mom, sqrMom, nu1, nu2, eps, wd, decoupleWd } = checkArguments(schema, options, 'QHAdam')
     super(params, { lr, mom, sqrMom, nu1, nu2, eps, wd }, averages)
     this.decoupleWd = decoupleWd
   }

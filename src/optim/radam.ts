@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -45,7 +45,7 @@ export class RAdam extends Optimizer {
   protected override readonly stateNames = adamState
 
   constructor(params: ParamsOrGroups, options: RAdamOptions) {
-    const { lr, mom, sqrMom, eps, wd, beta, decoupleWd } = checkOptions(schema, options, 'RAdam')
+    const { lr, mom, sqrMom, eps, wd, beta, decoupleWd } = checkArguments(schema, options, 'RAdam')
     super(params, { lr, mom, sqrMom, eps, wd, beta }, averages)
     this.decoupleWd = decoupleWd
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -41,7 +41,7 @@ export class RMSProp extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: RMSPropOptions) {
-    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkOptions(schema, options, 'RMSProp')
+    const { lr, mom, sqrMom, eps, wd, decoupleWd } = checkArguments(schema, options, 'RMSProp')
     super(params, { lr, mom, sqrMom, eps, wd })
     this.decoupleWd = decoupleWd
     this.stateNames = isZero(mom) ? { sqrAvg: momentState } : { gradAvg: momentState, sqrAvg: momentState }

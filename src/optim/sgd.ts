@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, flag } from '../check/index.js'
+import { checkArguments, flag } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
@@ -28,7 +28,7 @@ export class SGD extends Optimizer {
   protected override readonly stateNames: Readonly<Record<string, () => Tensor>>
 
   constructor(params: ParamsOrGroups, options: SGDOptions) {
-    const { lr, mom, wd, decoupleWd } = checkOptions(schema, options, 'SGD')
+    const { lr, mom, wd, decoupleWd } = checkArguments(schema, options, 'SGD')
     super(params, { lr, mom, wd })
     this.decoupleWd = decoupleWd
     this.stateNames = isZero(mom) ? {} : { gradAvg: momentState }

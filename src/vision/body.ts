@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, field, flag, invalidArgument, TorchLearnerError } from '../check/index.js'
+import { checkArguments, checkValue, count, field, flag, invalidArgument, TorchLearnerError } from '../check/index.js'
 import { type AnyModule, Conv2d, keepModes, type Layer, Module, type Parameter, Sequential } from '../nn/index.js'
 import { noGrad, scope, type Tensor, zeros } from '../tensor/index.js'
 import { ResNet } from './resnet.js'
@@ -104,7 +104,7 @@ export function createBody(model: AnyModule, options: BodyOptions & { cut?: numb
 export function createBody(model: AnyModule, options?: BodyOptions): AnyModule
 export function createBody(model: AnyModule, options: BodyOptions = {}): AnyModule {
   if (!(model instanceof Module)) throw invalidArgument('model', 'a Module', model)
-  const { nIn, pretrained, cut: given } = checkOptions(schema, options, 'createBody')
+  const { nIn, pretrained, cut: given } = checkArguments(schema, options, 'createBody')
   const children = adapted(model, nIn, pretrained)
   const cut = given ?? defaultCut(model)
   if (typeof cut === 'function') {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, flag, invalidArgument, oneOfQuoted } from '../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument, oneOfQuoted } from '../check/index.js'
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -159,7 +159,7 @@ export class ResNet extends Module<[Tensor], Tensor> {
     if (block !== BasicBlock && block !== Bottleneck) throw invalidArgument('block', 'BasicBlock or Bottleneck', block)
     if (!Array.isArray(depths) || depths.length !== 4) throw invalidArgument('depths', 'four whole numbers', depths)
     for (const depth of depths) checkValue(count, depth, 'depths')
-    const { groups, widthPerGroup } = checkOptions(shapeSchema, shape, 'ResNet')
+    const { groups, widthPerGroup } = checkArguments(shapeSchema, shape, 'ResNet')
     if (block === BasicBlock && (groups !== 1 || widthPerGroup !== 64)) {
       throw invalidArgument('block', 'Bottleneck for groups or another width', block)
     }
@@ -215,7 +215,7 @@ function resnet(
   options: ResNetOptions,
   shape: BottleneckShape = {},
 ): ResNet {
-  const { numClasses, memoryFormat, weights, ...given } = checkOptions(schema, options, name)
+  const { numClasses, memoryFormat, weights, ...given } = checkArguments(schema, options, name)
   const { pretrained = weights !== undefined } = given
   if (!pretrained && weights !== undefined) {
     throw invalidArgument('pretrained', 'true (or nothing) where weights are named', pretrained)

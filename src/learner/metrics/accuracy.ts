@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { between, checkOptions, checkValue, flag, whole } from '../../check/index.js'
+import { between, checkArguments, checkValue, flag, whole } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { type Tensor, where } from '../../tensor/index.js'
 import { flatPair, targetsLike } from './pairs.js'
@@ -96,7 +96,7 @@ accuracyMulti.perSample = (pred: Tensor, targ: Tensor): Tensor =>
 accuracyMulti.soft = (pred: Tensor, targ: Tensor): Tensor => accuracyMulti(pred, targ, { shares: true })
 
 function rightLabels(pred: Tensor, targ: Tensor, options: AccuracyMultiOptions): Tensor {
-  const { thresh, sigmoid, shares } = checkOptions(multiSchema, options, 'accuracyMulti')
+  const { thresh, sigmoid, shares } = checkArguments(multiSchema, options, 'accuracyMulti')
   const scores = sigmoid ? pred.sigmoid() : pred
   const given = scores.gt(thresh)
   if (!shares) return given.eq(targ.ne(0)).to({ dtype: 'float32' })

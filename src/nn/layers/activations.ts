@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, finite, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
+import { checkArguments, checkValue, finite, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
@@ -19,7 +19,7 @@ abstract class InplaceActivation extends Module<[Tensor], Tensor> {
 
   constructor(options: InplaceOptions = {}) {
     super()
-    this.inplace = checkOptions(schema, options, this.constructor.name).inplace
+    this.inplace = checkArguments(schema, options, this.constructor.name).inplace
   }
 
   override extraRepr(): string {
@@ -34,7 +34,7 @@ export class GELU extends Module<[Tensor], Tensor> {
   /** @param options `approximate`: `none` (default) or `tanh`, `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))` */
   constructor(options: { approximate?: 'none' | 'tanh' } = {}) {
     super()
-    this.approximate = checkOptions(geluSchema, options, 'GELU').approximate
+    this.approximate = checkArguments(geluSchema, options, 'GELU').approximate
   }
 
   forward(input: Tensor): Tensor {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, flag, invalidArgument, probability } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument, probability } from '../../check/index.js'
 import { empty, type Tensor, zeros } from '../../tensor/index.js'
 import { multiHeadAttention } from '../functional-layers.js'
 import { xavierUniform_, zeros_ } from '../init.js'
@@ -84,7 +84,7 @@ export class MultiheadAttention extends Module<
     options: MultiheadAttentionOptions = {},
   ) {
     super()
-    const { dropout, bias, kdim, vdim, batchFirst } = checkOptions(schema, options, 'MultiheadAttention')
+    const { dropout, bias, kdim, vdim, batchFirst } = checkArguments(schema, options, 'MultiheadAttention')
     checkValue(count, embedDim, 'embedDim')
     checkValue(count, numHeads, 'numHeads')
     if (embedDim % numHeads !== 0) throw invalidArgument('numHeads', `a divisor of embedDim, ${embedDim},`, numHeads)
@@ -108,7 +108,7 @@ export class MultiheadAttention extends Module<
   }
 
   forward(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): [Tensor, Tensor | null] {
-    const masks = checkOptions(callSchema, options, 'MultiheadAttention')
+    const masks = checkArguments(callSchema, options, 'MultiheadAttention')
     const { numHeads, in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight, in_proj_bias, batchFirst } = this
     return multiHeadAttention(isTensor('query', query), isTensor('key', key), isTensor('value', value), {
       numHeads,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, flag, integer, probability } from '../../check/index.js'
+import { checkArguments, checkValue, flag, integer, probability } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { dropout } from '../functional.js'
 import { Module } from '../module.js'
@@ -15,7 +15,7 @@ export class ReLU extends Module<[Tensor], Tensor> {
   /** @param options `inplace`: overwrite the input, which saves memory; default false */
   constructor(options: { inplace?: boolean } = {}) {
     super()
-    this.inplace = checkOptions(schema, options, 'ReLU').inplace
+    this.inplace = checkArguments(schema, options, 'ReLU').inplace
   }
 
   forward(input: Tensor): Tensor {
@@ -41,7 +41,7 @@ export class Dropout extends Module<[Tensor], Tensor> {
    */
   constructor(p = 0.5, options: { inplace?: boolean } = {}) {
     super()
-    this.inplace = checkOptions(schema, options, 'Dropout').inplace
+    this.inplace = checkArguments(schema, options, 'Dropout').inplace
     this.p = checkValue(probability, p, 'p')
   }
 

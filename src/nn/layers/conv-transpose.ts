@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, flag, invalidArgument } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { convTranspose2d } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -56,7 +56,7 @@ export class ConvTranspose2d extends Module<[Tensor], Tensor> {
     options: ConvTranspose2dOptions = {},
   ) {
     super()
-    const checked = checkOptions(schema, options, 'ConvTranspose2d')
+    const checked = checkArguments(schema, options, 'ConvTranspose2d')
     this.kernelSize = both(checkValue(sizes, kernelSize, 'kernelSize'))
     this.stride = both(checked.stride)
     this.padding = both(checked.padding)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, flag, invalidArgument, wordsOf } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument, wordsOf } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { conv2d } from '../functional.js'
 import { Module } from '../module.js'
@@ -49,7 +49,7 @@ export class Conv2d extends Module<[Tensor], Tensor> {
     options: Conv2dOptions = {},
   ) {
     super()
-    const { stride, padding, dilation, groups, bias: withBias } = checkOptions(schema, options, 'Conv2d')
+    const { stride, padding, dilation, groups, bias: withBias } = checkArguments(schema, options, 'Conv2d')
     this.kernelSize = both(checkValue(sizes, kernelSize, 'kernelSize'))
     this.stride = both(stride)
     if (padding === 'same' && this.stride.some(step => step !== 1))

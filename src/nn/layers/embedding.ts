@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, count, flag, whole } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, whole } from '../../check/index.js'
 import { empty, noGrad, type Tensor } from '../../tensor/index.js'
 import { embedding } from '../functional-layers.js'
 import { normal_ } from '../init.js'
@@ -29,7 +29,7 @@ export class Embedding extends Module<[Tensor], Tensor> {
     options: EmbeddingOptions = {},
   ) {
     super()
-    const { paddingIdx, scaleGradByFreq } = checkOptions(schema, options, 'Embedding')
+    const { paddingIdx, scaleGradByFreq } = checkArguments(schema, options, 'Embedding')
     checkValue(count, numEmbeddings, 'numEmbeddings')
     checkValue(count, embeddingDim, 'embeddingDim')
     this.paddingIdx = checkPadding(paddingIdx ?? null, numEmbeddings)

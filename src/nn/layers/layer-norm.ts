@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { between, checkOptions, checkValue, count, flag, invalidArgument } from '../../check/index.js'
+import { between, checkArguments, checkValue, count, flag, invalidArgument } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { groupNorm, layerNorm } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -33,7 +33,7 @@ export class LayerNorm extends Module<[Tensor], Tensor> {
   /** @param normalizedShape sizes of the last dimensions of the input; one number stands for one dimension */
   constructor(normalizedShape: number | readonly number[], options: LayerNormOptions = {}) {
     super()
-    const { eps, elementwiseAffine, bias } = checkOptions(layerSchema, options, 'LayerNorm')
+    const { eps, elementwiseAffine, bias } = checkArguments(layerSchema, options, 'LayerNorm')
     const shape = [normalizedShape].flat()
     if (shape.length === 0 || shape.length > 64) {
       throw invalidArgument('normalizedShape', 'a whole number, or an array of them', normalizedShape)
@@ -83,7 +83,7 @@ export class GroupNorm extends Module<[Tensor], Tensor> {
     options: GroupNormOptions = {},
   ) {
     super()
-    const { eps, affine } = checkOptions(groupSchema, options, 'GroupNorm')
+    const { eps, affine } = checkArguments(groupSchema, options, 'GroupNorm')
     checkValue(count, numGroups, 'numGroups')
     checkValue(count, numChannels, 'numChannels')
     if (numChannels % numGroups !== 0) {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, flag, whole } from '../../check/index.js'
+import { checkArguments, checkValue, flag, whole } from '../../check/index.js'
 import { empty, type Tensor } from '../../tensor/index.js'
 import { linear } from '../functional.js'
 import { kaimingStd, uniform_ } from '../init.js'
@@ -41,7 +41,7 @@ export class Linear extends Module<[Tensor], Tensor> {
     options: { bias?: boolean } = {},
   ) {
     super()
-    const { bias: withBias } = checkOptions(schema, options, 'Linear')
+    const { bias: withBias } = checkArguments(schema, options, 'Linear')
     const shape = [checkValue(features, outFeatures, 'outFeatures'), checkValue(features, inFeatures, 'inFeatures')]
     const { weight, bias } = learntWeights(shape, outFeatures, withBias)
     this.weight = weight

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { between, checkOptions, checkValue, count, flag, probability } from '../../check/index.js'
+import { between, checkArguments, checkValue, count, flag, probability } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { type BatchNormArguments, batchNorm } from '../functional.js'
 import { Module } from '../module.js'
@@ -49,7 +49,7 @@ export abstract class BatchNorm extends Module<[Tensor], Tensor> implements Batc
     options: BatchNormOptions = {},
   ) {
     super()
-    const { eps, momentum, affine, trackRunningStats } = checkOptions(schema, options, this.constructor.name)
+    const { eps, momentum, affine, trackRunningStats } = checkArguments(schema, options, this.constructor.name)
     this.eps = eps
     this.momentum = momentum
     this.affine = affine

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, checkValue, flag, invalidArgument } from '../../check/index.js'
+import { checkArguments, checkValue, flag, invalidArgument } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool2d, maxPool2d } from '../functional.js'
 import { Module } from '../module.js'
@@ -41,7 +41,7 @@ export class MaxPool2d extends Module<[Tensor], Tensor> {
 
   constructor(kernelSize: Pair, options: MaxPool2dOptions = {}) {
     super()
-    const { stride, padding, dilation, ceilMode } = checkOptions(maxSchema, options, 'MaxPool2d')
+    const { stride, padding, dilation, ceilMode } = checkArguments(maxSchema, options, 'MaxPool2d')
     this.kernelSize = checkSize('kernelSize', kernelSize)
     this.stride = ownPair(stride ?? this.kernelSize)
     this.padding = checkPadding(padding, this.kernelSize)
@@ -84,7 +84,7 @@ export class AvgPool2d extends Module<[Tensor], Tensor> {
 
   constructor(kernelSize: Pair, options: AvgPool2dOptions = {}) {
     super()
-    const { stride, padding, ceilMode, countIncludePad } = checkOptions(avgSchema, options, 'AvgPool2d')
+    const { stride, padding, ceilMode, countIncludePad } = checkArguments(avgSchema, options, 'AvgPool2d')
     this.kernelSize = checkSize('kernelSize', kernelSize)
     this.stride = ownPair(stride ?? this.kernelSize)
     this.padding = checkPadding(padding, this.kernelSize)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, field, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
+import { checkArguments, field, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { type InterpolateMode, interpolate } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -42,9 +42,9 @@ export class Upsample extends Module<[Tensor], Tensor> {
 
   constructor(options: UpsampleOptions) {
     super()
-    const { size, scaleFactor, mode, alignCorners } = checkOptions(schema, options, 'Upsample')
+    const { size, scaleFactor, mode, alignCorners } = checkArguments(schema, options, 'Upsample')
     if ((size === undefined) === (scaleFactor === undefined)) {
-      throw invalidArgument("Upsample's options", 'either size or scaleFactor', options)
+      throw invalidArgument('the options of Upsample', 'either size or scaleFactor', options)
     }
     if (size === undefined) this.scaleFactor = copied(scaleFactor)
     else this.size = copied(size)
