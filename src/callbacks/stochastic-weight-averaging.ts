@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import { invalidArgument } from '../check/index.js'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, count, decayRate, flag, invalidArgument } from '../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { noGrad, own, type Tensor } from '../tensor/index.js'
-import { count, decayRate, flag } from './options.js'
 import { followingNorms, recomputeNorms, statisticsOf } from './recompute-norms.js'
 
 /** Options of {@link StochasticWeightAveraging}. */
