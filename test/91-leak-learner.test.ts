@@ -74,7 +74,7 @@ const loops: Record<string, readonly [turns: number, body: string]> = {
       await learn.fit(1, { cbs: saving() })
     })()`,
   ],
-  'averaged weights, and batch norms measured anew': [
+  'averaged weights, and batch norms recomputed': [
     60,
     `learn.fit(1, { cbs: new tl.StochasticWeightAveraging({ start: 0, everyBatches: 1 }) })`,
   ],

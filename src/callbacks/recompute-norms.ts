@@ -8,7 +8,7 @@ export function followingNorms({ model }: Learner): string[] {
 }
 
 /**
- * Computes the statistics of batch norms anew, in one pass of the model over the training data as the loader gives them
+ * Recomputes the statistics of batch norms, in one pass of the model over the training data as the loader gives them
  * (PyTorch's `torch.optim.swa_utils.update_bn`): means over all batches, each with the same weight. The rest of the
  * model is in training mode, so that dropout is at work as it was when the weights were trained.
  *

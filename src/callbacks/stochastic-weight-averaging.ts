@@ -10,7 +10,7 @@ export interface StochasticWeightAveragingOptions {
   start?: number
   /** Take the weights into the average after every so many training batches. Default: after the batches of each epoch. */
   everyBatches?: number
-  /** Compute the batch norms' statistics anew for the average, in one more pass over the training data. Default true. */
+  /** Recompute the batch norms' statistics for the average, in one more pass over the training data. Default true. */
   updateBn?: boolean
 }
 
@@ -36,7 +36,7 @@ const swap = own.swap_
  * weights to move: use `fit`, whose rate is constant, or `fitSgdr`, not a schedule that ends near 0.
  *
  * While it trains, validation, metrics and `SaveModel` see the weights as they are trained; `validate` after the fit
- * measures the average. Batch norms have measured other weights, so that their statistics are then computed anew
+ * measures the average. Batch norms have measured other weights, so that their statistics are then recomputed
  * (PyTorch's `update_bn`), over the training batches as the loader gives them: what callbacks do to batches, mixing
  * included, is left out. Those that were frozen (`BnFreeze`, `eval()`) stay as they are.
  *
