@@ -1,8 +1,15 @@
 import { z } from 'zod'
 import { TorchLearnerError } from '../check/index.js'
-import { type Callback, describeOptimizer, type Learner, optimizerState, optimizerTensors } from '../learner/index.js'
+import {
+  describeOptimizer,
+  type Learner,
+  optimizerState,
+  optimizerTensors,
+  runState,
+  stateful,
+} from '../learner/index.js'
 import { exists, reading, readSealed, saveSealed } from '../nn/index.js'
-import { mark, noGrad, type Tensor } from '../tensor/index.js'
+import { mark, type Tensor } from '../tensor/index.js'
 import { checkCallbacks, checkModel, checkOptimizer } from './checkpoint-fits.js'
 import { type RandomState, restoreRandom } from './checkpoint-random.js'
 
@@ -79,18 +86,6 @@ export interface Restorable extends Moment {
   dispose(): void
 }
 
-/** A name for each callback that has a state: its own, with a number if another one has it too. */
-function stateful(learn: Learner): Map<string, Callback> {
-  const seen = new Map<string, number>()
-  const found = new Map<string, Callback>()
-  for (const callback of learn.cbs) {
-    const nth = seen.get(callback.name) ?? 0
-    seen.set(callback.name, nth + 1)
-    if (callback.saveState) found.set(nth === 0 ? callback.name : `${callback.name}:${nth}`, callback)
-  }
-  return found
-}
-
 const NOW = 'rng/now/'
 const EPOCH = 'rng/epoch/'
 
@@ -98,23 +93,22 @@ const EPOCH = 'rng/epoch/'
 export async function saveCheckpoint(file: string, learn: Learner, moment: Moment): Promise<void> {
   const { run, plan, position, now, epoch, batch } = moment
   const tensors = new Map<string, Tensor>()
-  for (const [name, tensor] of learn.model.stateDict()) tensors.set(`model/${name}`, tensor)
-  for (const [name, { grad }] of learn.model.namedParameters()) if (grad) tensors.set(`grad/${name}`, grad)
-  const state = learn.opt?.stateDict()
+  for (const [name, tensor] of runState.model.read(learn)) tensors.set(`model/${name}`, tensor.detach())
+  for (const [name, grad] of runState.gradients.read(learn)) tensors.set(`grad/${name}`, grad)
+  const state = runState.optimizer.read(learn)
   for (const [name, tensor] of state ? optimizerTensors(state) : []) tensors.set(name, tensor)
   for (const [device, tensor] of now.generators) tensors.set(NOW + device, tensor)
   for (const [device, tensor] of epoch?.generators ?? []) tensors.set(EPOCH + device, tensor)
   const callbacks: Description['callbacks'] = {}
-  for (const [name, callback] of stateful(learn)) {
-    const { values = {}, tensors: own = {} } = callback.saveState?.() ?? {}
+  for (const [name, { values = {}, tensors: own = {} }] of runState.callbacks.read(learn)) {
     callbacks[name] = values
     for (const [key, tensor] of Object.entries(own)) tensors.set(`callback/${name}/${key}`, tensor)
   }
   const told: Description = {
     version: VERSION,
     ...{ run, plan, position, batch, callbacks },
-    loop: loopOf(learn),
-    modes: learn.model.modules().map(module => module.training),
+    loop: spelt(runState.loop.read(learn)),
+    modes: runState.modes.read(learn),
     loaders: { now: now.loaders, epoch: epoch?.loaders ?? null },
     optimizer: state ? { kind: kindOf(learn), state: describeOptimizer(state) } : null,
   }
@@ -126,13 +120,9 @@ function kindOf({ opt }: Learner): string {
 }
 
 /** JSON has no NaN: such a loss is as good as none. */
-function loopOf({ epoch, trainIter, pctTrain, smoothLoss, finalRecord, training }: Learner): Description['loop'] {
+function spelt(loop: ReturnType<typeof runState.loop.read>): Description['loop'] {
   const finite = (value: number | null) => (value !== null && Number.isFinite(value) ? value : null)
-  return {
-    ...{ epoch, trainIter, pctTrain, training },
-    smoothLoss: finite(smoothLoss),
-    finalRecord: finalRecord?.map(finite) ?? null,
-  }
+  return { ...loop, smoothLoss: finite(loop.smoothLoss), finalRecord: loop.finalRecord?.map(finite) ?? null }
 }
 
 /** The checkpoint in a file, `null` if there is no file. */
@@ -158,28 +148,22 @@ function toRestorable(file: string, tensors: Map<string, Tensor>, told: Descript
     ...{ run, plan, position, now, batch },
     epoch: told.loaders.epoch && { generators: part(EPOCH), loaders: told.loaders.epoch },
     async restore(learn) {
-      const callbacks = stateful(learn)
-      checkCallbacks(file, Object.keys(told.callbacks), [...callbacks.keys()])
+      checkCallbacks(file, Object.keys(told.callbacks), [...stateful(learn).keys()])
       checkModel(file, learn.model, part('model/'))
       if (told.optimizer !== null) {
         const moments = new Map([...tensors].filter(([name]) => name.startsWith('optimizer/')))
-        const opt = learn.opt ?? learn.createOpt()
+        if (!learn.opt) learn.createOpt()
         checkOptimizer(file, told.optimizer.kind, kindOf(learn))
-        opt.loadStateDict(optimizerState(file, told.optimizer.state, moments))
+        runState.optimizer.write(learn, optimizerState(file, told.optimizer.state, moments))
       }
-      learn.model.loadStateDict(part('model/'))
-      for (const [i, module] of learn.model.modules().entries()) module.training = modes[i] ?? module.training
-      const gradients = part('grad/')
-      for (const [name, parameter] of learn.model.namedParameters()) {
-        const saved = gradients.get(name)
-        // in the parameter's layout, as a backward pass would have left it
-        parameter.grad = saved ? noGrad(() => parameter.detach().emptyLike().copy_(saved)).keep() : null
-      }
-      Object.assign(learn, loop)
-      for (const [name, callback] of callbacks) {
-        const own = Object.fromEntries(part(`callback/${name}/`))
-        await callback.loadState?.({ values: told.callbacks[name], tensors: own })
-      }
+      runState.model.write(learn, part('model/'))
+      runState.modes.write(learn, modes)
+      runState.gradients.write(learn, part('grad/'))
+      runState.loop.write(learn, loop)
+      const callbacks = Object.entries(told.callbacks).map(([name, values]) => {
+        return [name, { values, tensors: Object.fromEntries(part(`callback/${name}/`)) }] as const
+      })
+      await runState.callbacks.write(learn, new Map(callbacks))
       await mark()
     },
     restoreRandom: (learn, from) => restoreRandom(learn, from),

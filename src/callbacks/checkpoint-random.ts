@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TorchLearnerError } from '../check/index.js'
-import type { Batch, BatchLoader, Learner } from '../learner/index.js'
+import { type Batch, type BatchLoader, type Learner, runState } from '../learner/index.js'
 import { rng, type Tensor } from '../tensor/index.js'
 
 /** Where all sources of random numbers stand that a fit draws from. */
@@ -12,32 +12,26 @@ export interface RandomState {
 }
 
 /** Waits for queued draws. The tensors belong to the caller. */
-export async function captureRandom({ dls, device }: Learner): Promise<RandomState> {
+export async function captureRandom(learn: Learner): Promise<RandomState> {
   await rng.ready()
-  const devices = device === 'cpu' ? ['cpu'] : ['cpu', device]
-  return {
-    generators: new Map(devices.map(name => [name, rng.getState(name).keep()])),
-    loaders: { train: dls.train.getState?.() ?? null, valid: dls.valid?.getState?.() ?? null },
-  }
+  const generators = runState.generators.read(learn)
+  for (const state of generators.values()) state.keep()
+  return { generators, loaders: runState.loaders.read(learn) }
 }
 
 /** Puts back what {@link captureRandom} gave. */
-export function restoreRandom({ dls, device }: Learner, { generators, loaders }: RandomState): void {
-  for (const [name, state] of generators) if (name === 'cpu' || name === device) rng.setState(state, name)
-  restoreLoader('training', dls.train, loaders.train)
-  if (dls.valid) restoreLoader('validation', dls.valid, loaders.valid)
+export function restoreRandom(learn: Learner, { generators, loaders }: RandomState): void {
+  const { train, valid } = learn.dls
+  checkLoader('training', train, loaders.train)
+  if (valid) checkLoader('validation', valid, loaders.valid)
+  runState.generators.write(learn, generators)
+  runState.loaders.write(learn, loaders)
 }
 
-function restoreLoader(which: string, loader: BatchLoader, state: unknown): void {
-  if (state === null && !loader.getState) return
-  if (loader.setState && state !== null) loader.setState(state)
-  else {
-    const found = state === null ? 'none' : 'one, which this loader has no setState for'
-    throw new TorchLearnerError(
-      'ERR_STATE',
-      `Expected the state of the ${which} loader but the checkpoint has ${found}`,
-    )
-  }
+function checkLoader(which: string, loader: BatchLoader, state: unknown): void {
+  if (state === null ? !loader.getState : loader.setState) return
+  const found = state === null ? 'none' : 'one, which this loader has no setState for'
+  throw new TorchLearnerError('ERR_STATE', `Expected the state of the ${which} loader but the checkpoint has ${found}`)
 }
 
 /** Frees the tensors. */

@@ -41,6 +41,7 @@ export { Recorder, type RecorderOptions, type RecordRow, type TrainingRecord } f
 export type { PlotLossOptions, PlotSchedOptions, RecorderPlotOptions } from './recorder-plot.js'
 export { LiveRenderer, type PassState, PlainRenderer, type Renderer, type TextSink } from './renderer.js'
 export type { ShowResultsOptions } from './results.js'
+export { runState, stateful } from './run-state.js'
 export type { LoadOptions, SaveOptions } from './save.js'
 export { describeOptimizer, optimizerState, optimizerTensors, savedFile } from './save.js'
 export {

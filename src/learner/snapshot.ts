@@ -1,21 +1,19 @@
-import { keepModes } from '../nn/index.js'
-import type { Optimizer, OptimizerState } from '../optim/index.js'
-import { mark, noGrad, rng, type Tensor } from '../tensor/index.js'
-import type { BatchLoader } from './data.js'
+import type { OptimizerState } from '../optim/index.js'
+import { mark, noGrad, scope, type Tensor } from '../tensor/index.js'
 import type { Learner } from './learner.js'
 import { Recorder } from './recorder.js'
+import { runState } from './run-state.js'
 
 /**
- * Everything a run changes in a Learner, kept in native memory: parameters, buffers, modes, the optimizer, the random
- * numbers (libtorch's generators for the CPU and for the Learner's device, the loaders' own), the Recorder and the state
- * of the loop.
+ * A run's state ({@link runState}) kept in native memory, for runs that are to leave no trace. Gradients are cleared rather
+ * than kept. Of the callbacks it is the Recorder's that counts, whose lists come back themselves.
  */
 export class Snapshot {
-  readonly #restorers: (() => void)[]
-  readonly #copies: Tensor[]
+  readonly #write: () => void
+  readonly #copies: Map<Tensor, Tensor>
 
-  private constructor(restorers: (() => void)[], copies: Tensor[]) {
-    this.#restorers = restorers
+  private constructor(write: () => void, copies: Map<Tensor, Tensor>) {
+    this.#write = write
     this.#copies = copies
   }
 
@@ -23,76 +21,62 @@ export class Snapshot {
   static async take(learn: Learner): Promise<Snapshot> {
     const opt = learn.opt ?? learn.createOpt()
     await mark()
-    const copies: Tensor[] = []
+    const copies = new Map<Tensor, Tensor>()
     const copy = (tensor: Tensor): Tensor => {
-      const made = noGrad(() => tensor.clone()).keep()
-      copies.push(made)
+      const made = copies.get(tensor) ?? noGrad(() => tensor.clone()).keep()
+      copies.set(tensor, made)
       return made
     }
-    const restorers = [loopOf(learn), modelOf(learn, copy), optimizerOf(learn, opt, copy), recorderOf(learn)]
-    restorers.push(loaderOf(learn.dls.train), loaderOf(learn.dls.valid))
-    for (const device of new Set(['cpu', learn.device])) {
-      const random = rng.getState(device).keep()
-      copies.push(random)
-      restorers.push(() => rng.setState(random, device))
-    }
+    const write = scope(() => writerOf(learn, copy))
     await mark()
-    return new Snapshot(restorers, copies)
+    return new Snapshot(() => {
+      learn.opt = opt
+      opt.zeroGrad()
+      write()
+    }, copies)
   }
 
   /** Puts everything back, and frees the copies: once. */
   async restore(): Promise<void> {
     await mark()
-    for (const restore of this.#restorers) restore()
+    this.#write()
     await mark()
-    for (const copy of this.#copies) copy.dispose()
+    for (const copy of this.#copies.values()) copy.dispose()
   }
 }
 
-function loopOf(learn: Learner): () => void {
-  const { dls, epoch, nEpoch, iter, nIter, trainIter, pctTrain, training, smoothLoss, finalRecord } = learn
+/** Reads everything, and returns what puts it back. */
+function writerOf(learn: Learner, copy: (tensor: Tensor) => Tensor): () => void {
+  const { dls, nEpoch, iter, nIter } = learn
+  const loop = { ...runState.loop.read(learn), dls, nEpoch, iter, nIter }
+  const modes = runState.modes.read(learn)
+  const model = copied(runState.model.read(learn), copy)
+  const optimizer = copiedState(runState.optimizer.read(learn), copy)
+  const generators = copied(runState.generators.read(learn), copy)
+  const loaders = runState.loaders.read(learn)
+  const restoreRecorder = recorderOf(learn)
   return () => {
-    Object.assign(learn, {
-      ...{ dls, epoch, nEpoch, iter, nIter, trainIter, pctTrain, training, smoothLoss, finalRecord },
-    })
+    runState.loop.write(learn, loop)
+    runState.modes.write(learn, modes)
+    runState.model.write(learn, model)
+    runState.optimizer.write(learn, optimizer)
+    restoreRecorder()
+    runState.loaders.write(learn, loaders)
+    runState.generators.write(learn, generators)
   }
 }
 
-function modelOf({ model }: Learner, copy: (tensor: Tensor) => Tensor): () => void {
-  const restoreModes = keepModes(model)
-  const tensors = new Set([...model.namedState()].map(([, tensor]) => tensor))
-  const saved = Array.from(tensors, tensor => [tensor, copy(tensor)] as const)
-  return () => {
-    restoreModes()
-    noGrad(() => {
-      for (const [tensor, before] of saved) tensor.copy_(before)
-    })
-  }
+function copied(tensors: ReadonlyMap<string, Tensor>, copy: (tensor: Tensor) => Tensor): Map<string, Tensor> {
+  return new Map(Array.from(tensors, ([name, tensor]) => [name, copy(tensor)]))
 }
 
-function optimizerOf(learn: Learner, opt: Optimizer, copy: (tensor: Tensor) => Tensor): () => void {
-  const saved = copyState(opt.stateDict(), copy)
-  return () => {
-    learn.opt = opt
-    opt.zeroGrad()
-    opt.loadStateDict(saved)
-  }
-}
-
-function copyState(saved: OptimizerState, copy: (tensor: Tensor) => Tensor): OptimizerState {
+function copiedState(saved: OptimizerState | null, copy: (tensor: Tensor) => Tensor): OptimizerState | null {
+  if (saved === null) return null
   const state = saved.state.map(({ tensors, ...flags }) => ({
     ...flags,
-    tensors: Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, copy(tensor)])),
+    tensors: Object.fromEntries(copied(new Map(Object.entries(tensors)), copy)),
   }))
   return { ...saved, state, ...(saved.slowWeights && { slowWeights: saved.slowWeights.map(copy) }) }
-}
-
-/** The random numbers that a loader has of its own. */
-function loaderOf(loader: BatchLoader | undefined): () => void {
-  const state = loader?.getState?.()
-  return () => {
-    if (state !== undefined) loader?.setState?.(state)
-  }
 }
 
 /** A fit gives the Recorder new lists, and leaves the old ones as they were. */
