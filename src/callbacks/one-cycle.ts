@@ -43,7 +43,7 @@ declare module '../learner/learner.js' {
 
 /** What every entry point with schedules of its own takes. */
 export const schedulesSchema = fitSchema.omit({ lr: true })
-const flatCosSchema = fitSchema.extend({ divFinal: fields.divisor, pctStart: fields.share })
+const flatCosSchema = fitSchema.extend({ divFinal: fields.divisor, pctStart: fields.fraction })
 export const oneCycleSchema = flatCosSchema
   .omit({ lr: true })
   .extend({ lrMax: fields.lr, div: fields.divisor, moms: fields.moms })

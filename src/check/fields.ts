@@ -93,13 +93,13 @@ export function instance<T>(type: abstract new (...args: never[]) => T, what: st
 }
 
 /**
- * An array of such items; the message is about the first that is wrong.
+ * An array of such items, copied; the message is about the first that is wrong.
  *
  * @param least how many there must be
  */
-export function list<T>(item: z.ZodType<T>, what: string, least = 0): z.ZodCustom<readonly T[], readonly T[]> {
-  return field<readonly T[]>(what, value => Array.isArray(value) && value.length >= least).superRefine(
-    (items, context) => {
+export function list<T>(item: z.ZodType<T>, what: string, least = 0): z.ZodType<readonly T[], readonly T[]> {
+  return field<readonly T[]>(what, value => Array.isArray(value) && value.length >= least)
+    .superRefine((items, context) => {
       // to the first wrong one only: an array of holes may be endless
       for (let i = 0; i < items.length; i++) {
         const issue = item.safeParse(items[i]).error?.issues[0]
@@ -107,8 +107,8 @@ export function list<T>(item: z.ZodType<T>, what: string, least = 0): z.ZodCusto
         context.addIssue({ code: 'custom', message: issue.message, path: [i, ...issue.path] })
         return
       }
-    },
-  )
+    })
+    .transform(items => Object.freeze([...items]))
 }
 
 /** Height and width: one whole number from 1 for both, or each. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, TorchLearnerError } from '../native/index.js'
+import { codeOf, TorchLearnerError } from '../check/index.js'
 import { exists } from '../nn/index.js'
 import { URLs } from './urls.js'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, count, describe, flag, invalidArgument, TorchLearnerError, text } from '../check/index.js'
 import {
   atOnce,
   BCEWithLogitsLossFlat,
@@ -12,7 +12,6 @@ import {
   type Steps,
   withSteps,
 } from '../nn/index.js'
-import { checkOptions } from './options.js'
 import { type Targets, targetsOfClasses, targetsOfNumbers, targetsOfSeveralClasses } from './targets.js'
 import { Vocab } from './vocab.js'
 
@@ -46,7 +45,7 @@ export abstract class TargetBlock {
 }
 
 const names = z
-  .array(z.string({ error: "a class's name" }).min(1, { error: "a class's name" }), {
+  .array(text("a class's name"), {
     error: 'an array of class names',
   })
   .min(1, { error: 'an array of class names' })
@@ -54,8 +53,7 @@ const names = z
   .readonly()
   .optional()
 const CategoryOptions = z.strictObject({ vocab: names })
-const MultiOptions = z.strictObject({ vocab: names, encoded: z.boolean({ error: 'true or false' }).default(false) })
-const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
+const MultiOptions = z.strictObject({ vocab: names, encoded: flag.default(false) })
 const RegressionOptions = z.strictObject({ nOut: count.optional() })
 
 /** Options of {@link CategoryBlock}. */

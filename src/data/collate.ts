@@ -1,4 +1,4 @@
-import { describe, invalidArgument, isTyped, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
 import { each, type Steps } from '../nn/index.js'
 import { type NestedArray, ownTensor, stack, Tensor } from '../tensor/index.js'
 import { isWhole, type NumberArray, type ShapedArray, unravel, type Values } from './values.js'

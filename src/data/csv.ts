@@ -1,4 +1,4 @@
-import { TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../check/index.js'
 import { readText } from './text-file.js'
 
 const LF = 10

@@ -2,18 +2,14 @@ import type { Dirent } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, flag, invalidArgument, list as listOf, string, TorchLearnerError } from '../check/index.js'
 import { inTurns, sorted, takeTurns } from '../nn/index.js'
-import { checkOptions } from './options.js'
 import { PassedOver } from './picture-formats.js'
 import { compareCodePoints } from './vocab.js'
 
 const schema = z.strictObject({
-  recurse: z.boolean({ error: 'true or false' }).default(true),
-  folders: z
-    .array(z.string({ error: "a folder's name" }), { error: 'an array of names' })
-    .readonly()
-    .optional(),
+  recurse: flag.default(true),
+  folders: listOf(string("a folder's name"), 'an array of names').optional(),
 })
 
 /** What of a folder is listed. */

@@ -1,15 +1,13 @@
 import { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, count, flag, invalidArgument, TorchLearnerError } from '../check/index.js'
 import { Collator } from './collate.js'
 import { IterablePass } from './iterable-pass.js'
-import { checkOptions } from './options.js'
 import type { BatchPass, BatchSource } from './source.js'
 import { type SampleStream, StreamOpener } from './stream.js'
 
-const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const Options = z.strictObject({
   n: count.optional(),
-  batched: z.boolean({ error: 'true or false' }).default(false),
+  batched: flag.default(false),
   window: count.optional(),
 })
 

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { describe, invalidArgument, isRegExp, TorchLearnerError } from '../native/index.js'
+import { describe, invalidArgument, isRegExp, TorchLearnerError } from '../check/index.js'
 
 /** From a path to its label. */
 export type Labeller = (path: string) => string

@@ -1,31 +1,28 @@
 import { z } from 'zod'
+import { device, field, flag, instance, integer, whole } from '../check/index.js'
 import type { Label } from './blocks.js'
 import { BatchTransform } from './transform.js'
 
-const whole = (from: number) => {
-  const error = `a whole number from ${from}`
-  return z.number({ error }).int({ error }).min(from, { error })
-}
-const flag = z.boolean({ error: 'true or false' })
-const transforms = z.array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), {
+const transforms = z.array(instance(BatchTransform, 'a BatchTransform'), {
   error: 'an array of transforms',
 })
 
 export const Options = z.strictObject({
   bs: whole(1).optional(),
   shuffle: flag.optional(),
-  weights: z
-    .custom<ArrayLike<number> | 'balanced'>(isWeights, { error: "'balanced' or an array of numbers, one a sample," })
-    .optional(),
+  weights: field<ArrayLike<number> | 'balanced'>(
+    "'balanced' or an array of numbers, one a sample,",
+    isWeights,
+  ).optional(),
   numSamples: whole(1).optional(),
   replacement: flag.optional(),
   dropLast: flag.default(false),
   training: flag.optional(),
-  seed: z.int({ error: 'a whole number' }).optional(),
+  seed: integer.optional(),
   prefetch: whole(0).default(2),
   batchTfms: transforms.default([]),
   nInp: whole(1).optional(),
-  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
+  device: device.default('cpu'),
 })
 
 function isWeights(value: unknown): boolean {
@@ -69,9 +66,10 @@ export interface DataLoaderOptions {
 }
 
 export const TestOptions = z.strictObject({
-  withLabels: z
-    .union([z.boolean(), z.custom<readonly Label[]>(Array.isArray)], { error: 'true, false or an array of labels' })
-    .default(false),
+  withLabels: field<boolean | readonly Label[]>(
+    'true, false or an array of labels',
+    value => typeof value === 'boolean' || Array.isArray(value),
+  ).default(false),
   bs: whole(1).optional(),
 })
 

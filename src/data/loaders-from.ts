@@ -1,25 +1,23 @@
 import { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { checkOptions, count, flag, invalidArgument } from '../check/index.js'
 import type { Sample } from './collate.js'
 import { IterableDataset, isStream } from './iterable.js'
 import { DataLoader } from './loader.js'
 import type { DataLoaderOptions } from './loader-options.js'
 import type { DataLoadersOptions } from './loaders-options.js'
 import { Options as AboutOptions } from './loaders-options.js'
-import { checkOptions } from './options.js'
 import type { BatchSource, Dataset } from './source.js'
 import type { SampleStream } from './stream.js'
 
 /** Where samples come from: see `DataLoaders.from`. */
 export type DataSource = readonly Sample[] | Dataset | BatchSource | SampleStream
 
-const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const Own = z.strictObject({
   bs: count.optional(),
   valBs: count.optional(),
   n: count.optional(),
   validN: count.optional(),
-  batched: z.boolean({ error: 'true or false' }).default(false),
+  batched: flag.default(false),
   window: count.optional(),
 })
 

@@ -1,16 +1,14 @@
 import { z } from 'zod'
+import { classNames, count, device, field, string } from '../check/index.js'
 import type { Loss } from '../nn/index.js'
 
 export const Options = z.strictObject({
-  path: z.string({ error: "a folder's path" }).default('.'),
-  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
-  vocab: z
-    .array(z.string({ error: 'a class name' }), { error: 'an array of class names' })
-    .readonly()
-    .optional(),
-  c: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
-  nInp: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional(),
-  lossFunc: z.custom<Loss>(value => typeof value === 'function', { error: 'a loss function' }).optional(),
+  path: string("a folder's path").default('.'),
+  device: device.default('cpu'),
+  vocab: classNames.optional(),
+  c: count.optional(),
+  nInp: count.optional(),
+  lossFunc: field<Loss>('a loss function', value => typeof value === 'function').optional(),
 })
 
 /** What is known of the data besides the batches. */

@@ -1,10 +1,9 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
 import type { Loss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { DataLoaderOptions, TestDlOptions } from './loader-options.js'
 import { type DataLoadersFromOptions, type DataSource, loadersFrom } from './loaders-from.js'
 import { type DataLoadersOptions, Options } from './loaders-options.js'
-import { checkOptions } from './options.js'
 import { type ShowBatchOptions, showBatch } from './show.js'
 
 /** What {@link DataLoaders} take: a DataLoader, an array of batches, anything that yields batches and knows how many. */

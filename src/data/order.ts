@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { inTurns } from '../nn/index.js'
 import { hostRandom, rng } from '../tensor/index.js'
 import type { Options } from './loader-options.js'

@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../check/index.js'
 
 /** Extensions of the picture files that can be read, lower case, with the dot. */
 export const imageExtensions: ReadonlySet<string> = new Set(

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { atOnce, each, type Steps } from '../nn/index.js'
 
 const LENGTH = 624

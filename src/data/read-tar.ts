@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import * as tar from 'tar'
-import { codeOf } from '../native/index.js'
+import { codeOf } from '../check/index.js'
 import { ArchiveError, type Extraction, type FileWriter } from './extraction.js'
 import { fileKind, isTarHeader } from './file-kind.js'
 

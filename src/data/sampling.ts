@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { each, inTurns, type Steps, sorted } from '../nn/index.js'
 import { aten, hostRandom, rng, scope, tensor } from '../tensor/index.js'
 import { Mt19937 } from './random.js'

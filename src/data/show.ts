@@ -1,29 +1,20 @@
 import { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { checkOptions, count, figureFile, invalidArgument, list, oneOf, string, theme } from '../check/index.js'
 import { gridShape, imageGrid, saveFigure, type Theme, type Tile } from '../plot/index.js'
 import { mark, noGrad, scope, Tensor } from '../tensor/index.js'
-import { checkOptions } from './options.js'
-
-const whole = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 
 const Options = z.strictObject({
   b: z
     .custom<readonly (Tensor | readonly Tensor[])[]>(isBatch, { error: 'an array of tensors: inputs, then targets,' })
     .optional(),
-  rows: whole.optional(),
-  cols: whole.optional(),
-  maxN: whole.default(9),
-  file: z.string({ error: 'a path that ends in .png or .svg' }).default('batch.png'),
-  titles: z
-    .array(z.string({ error: 'a string' }), { error: 'an array of strings' })
-    .readonly()
-    .optional(),
-  tones: z
-    .array(z.enum(['good', 'bad'], { error: 'good or bad' }), { error: 'an array of good and bad' })
-    .readonly()
-    .optional(),
-  title: z.string({ error: 'a string' }).optional(),
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).default('auto'),
+  rows: count.optional(),
+  cols: count.optional(),
+  maxN: count.default(9),
+  file: figureFile.default('batch.png'),
+  titles: list(string(), 'an array of strings').optional(),
+  tones: z.array(oneOf('good', 'bad'), { error: 'an array of good and bad' }).readonly().optional(),
+  title: string().optional(),
+  theme: theme.default('auto'),
 })
 
 /** What of a batch is drawn, and where to. */

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { inTurns } from '../nn/index.js'
 import { isFloat, ownTensor, scope, Tensor } from '../tensor/index.js'
 import type { Label } from './blocks.js'

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path'
-import { invalidArgument, knownOptions } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { knownOptions } from '../native/index.js'
 import { each, inSteps } from '../nn/index.js'
 import { hostRandom } from '../tensor/index.js'
 import { Mt19937 } from './random.js'

@@ -1,4 +1,4 @@
-import { invalidArgument, isReadableStream, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isReadableStream, TorchLearnerError } from '../check/index.js'
 import type { Sample } from './collate.js'
 
 /** Samples one after the other. */

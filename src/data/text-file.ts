@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { TextDecoder } from 'node:util'
-import { TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../check/index.js'
 import { encodingOf, whatIsWrong } from './encoding.js'
 import { type FileKind, fileKind, KIND_BYTES } from './file-kind.js'
 

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { inTurns, mapped, type Steps } from '../nn/index.js'
 import { columnsOf, type Sample } from './collate.js'
 import { IterableDataset, isStream } from './iterable.js'

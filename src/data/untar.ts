@@ -6,31 +6,37 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
 import { withLock } from '../../scripts/libtorch/lock.mjs'
-import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import {
+  checkOptions,
+  count,
+  field,
+  flag,
+  invalidArgument,
+  messageOf,
+  TorchLearnerError,
+  text,
+} from '../check/index.js'
 import { exists } from '../nn/index.js'
 import { ENDING, Places } from './address.js'
-import { checkOptions } from './options.js'
 import { isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
 
-const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).optional()
 const SHA = 'a SHA-256 in hexadecimal, or 8 of its first digits or more,'
 const Options = z.strictObject({
-  home: z.string({ error: "a folder's path" }).min(1, { error: "a folder's path" }).optional(),
-  force: z.boolean({ error: 'true or false' }).default(false),
+  home: text("a folder's path").optional(),
+  force: flag.default(false),
   sha256: z
     .string({ error: SHA })
     .regex(/^[0-9a-f]{8,64}$/i, { error: SHA })
     .optional(),
-  connectTimeout: count,
-  idleTimeout: count,
-  maxBytes: count,
-  maxEntries: count,
-  onProgress: z
-    .custom<(bytes: number, total: number | null) => void>(value => typeof value === 'function', {
-      error: 'a function',
-    })
-    .optional(),
+  connectTimeout: count.optional(),
+  idleTimeout: count.optional(),
+  maxBytes: count.optional(),
+  maxEntries: count.optional(),
+  onProgress: field<(bytes: number, total: number | null) => void>(
+    'a function',
+    value => typeof value === 'function',
+  ).optional(),
 })
 
 /** Where {@link untarData} puts what it fetches, and how long it waits. */

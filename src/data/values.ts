@@ -1,4 +1,4 @@
-import { type Float16ArrayLike, invalidArgument, isDetached, typedArrayName } from '../native/index.js'
+import { type Float16ArrayLike, invalidArgument, isDetached, typedArrayName } from '../check/index.js'
 import { listOf, type NestedArray, Tensor, unnest } from '../tensor/index.js'
 
 /** Typed arrays, Node's Buffer among them, that become a row of a batch. */

@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { describe, invalidArgument, isCollection, TorchLearnerError } from '../native/index.js'
-import { checkOptions } from './options.js'
+import { checkOptions, describe, flag, invalidArgument, isCollection, TorchLearnerError } from '../check/index.js'
 
-const Options = z.strictObject({ sort: z.boolean({ error: 'true or false' }).default(true) })
+const Options = z.strictObject({ sort: flag.default(true) })
 
 /**
  * The classes, each once, in code point order (capitals first, `10` before `9`): fastai's order, so that class numbers agree.

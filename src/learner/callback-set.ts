@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { at } from '../tensor/index.js'
 import { acting, Callback } from './callback.js'
 import { throwFirst } from './ending.js'

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { Tensor } from '../tensor/index.js'
 
 /** What a callback or a metric needs to go on in another process: see {@link Callback.saveState}. */

@@ -5,7 +5,7 @@ import {
   messageOf,
   originText,
   TorchLearnerError,
-} from '../native/index.js'
+} from '../check/index.js'
 import { at, context, type Place, refuseAbandoned } from '../tensor/index.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
 import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'

@@ -1,4 +1,4 @@
-import { isThenable } from '../native/index.js'
+import { isThenable } from '../check/index.js'
 import { type Place, Run } from '../tensor/index.js'
 import { type Callback, runCallback } from './callback.js'
 import { throwFirst } from './ending.js'

@@ -1,5 +1,5 @@
+import { TorchLearnerError } from '../check/index.js'
 import type { BatchTransform } from '../data/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import type { Loss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Awaitable } from './events.js'

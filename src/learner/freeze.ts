@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { Learner } from './learner.js'
 import { warnAllFrozen } from './warnings.js'
 

@@ -1,4 +1,4 @@
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import { refuseAbandoned, Tensor } from '../tensor/index.js'
 
 /** What a field may hold: said, and tested. */

@@ -1,5 +1,5 @@
-import { checkOptions } from '../data/index.js'
-import { checkFunction, invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
+import { checkFunction } from '../native/index.js'
 import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import { at, refuseAbandoned, Tensor } from '../tensor/index.js'

@@ -1,4 +1,4 @@
-import { isTyped } from '../native/index.js'
+import { isTyped } from '../check/index.js'
 import type { TextSink } from './renderer.js'
 
 const LINE_FEED = 10

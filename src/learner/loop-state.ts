@@ -1,5 +1,5 @@
+import { invalidArgument } from '../check/index.js'
 import { inputCount } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, DATA, isLoader, type LearnerData, type PassStart } from './data.js'
 import { guard, kinds, orNull, readOnly } from './guard.js'

@@ -1,5 +1,5 @@
+import { invalidArgument } from '../check/index.js'
 import { noneReduce } from '../mix/index.js'
-import { invalidArgument } from '../native/index.js'
 import { at, autocast, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches, type PassStart } from './data.js'
 import type { EventName } from './events.js'

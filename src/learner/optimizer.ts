@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { Module, normBiasParameters } from '../nn/index.js'
 import { type HyperValue, type OptFunc, Optimizer } from '../optim/index.js'
 import type { Tensor } from '../tensor/index.js'

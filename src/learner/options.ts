@@ -1,5 +1,18 @@
 import { z } from 'zod'
-import { invalidArgument, isAbortSignal } from '../native/index.js'
+import {
+  checkValue,
+  count,
+  field,
+  flag,
+  fraction,
+  func,
+  nonNegative,
+  positive,
+  signal,
+  string,
+  whole,
+  wordsOf,
+} from '../check/index.js'
 import type { Loss } from '../nn/index.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './callback.js'
@@ -76,36 +89,29 @@ const isCallback = (value: unknown): boolean =>
   value instanceof Callback || (typeof value === 'function' && value.prototype instanceof Callback)
 const isMetric = (value: unknown): boolean => isFunction(value) || value instanceof Metric
 
-const func = z.custom(isFunction, { error: 'a function' }).optional()
-const text = z.string({ error: 'a string' }).optional()
-const weightDecay = number('a number of at least 0', value => value >= 0).optional()
-const callbacks = z
-  .custom<CallbackList>(value => [value].flat().every(isCallback), {
-    error: 'a callback, a class of callbacks, or a list of them',
-  })
-  .optional()
-
-function number(error: string, fits: (value: number) => boolean) {
-  return z.custom<number>(value => typeof value === 'number' && Number.isFinite(value) && fits(value), { error })
-}
+const maybeFunc = func().optional()
+const maybeText = string().optional()
+const weightDecay = nonNegative.optional()
+const epochs = whole(0, Infinity, 'a whole number of at least 0')
+const callbacks = field<CallbackList>('a callback, a class of callbacks, or a list of them', value =>
+  [value].flat().every(isCallback),
+).optional()
 
 /** A field that may be left out, for the options of other entry points. */
 export const fields = {
-  flag: z.boolean({ error: 'true or false' }).optional(),
-  lr: z
-    .custom<HyperValue>(isRates, {
-      error: 'a number of at least 0, an array of one for each group, or slice(start, stop)',
-    })
-    .optional(),
-  moms: z
-    .custom<Moms>(value => Array.isArray(value) && value.length === 3 && value.every(isShare), {
-      error: 'three numbers from 0 to 1',
-    })
-    .optional(),
-  divisor: number('a number above 0', value => value > 0).optional(),
-  count: number('a whole number from 1', value => Number.isInteger(value) && value >= 1).optional(),
-  epochs: number('a whole number of at least 0', value => Number.isInteger(value) && value >= 0).optional(),
-  share: number('a number between 0 and 1', value => value > 0 && value < 1).optional(),
+  flag: flag.optional(),
+  lr: field<HyperValue>(
+    'a number of at least 0, an array of one for each group, or slice(start, stop)',
+    isRates,
+  ).optional(),
+  moms: field<Moms>(
+    'three numbers from 0 to 1',
+    value => Array.isArray(value) && value.length === 3 && value.every(isShare),
+  ).optional(),
+  divisor: positive.optional(),
+  count: count.optional(),
+  epochs: epochs.optional(),
+  fraction: fraction.optional(),
 }
 
 function isRates(value: unknown): boolean {
@@ -119,16 +125,14 @@ function isShare(value: unknown): boolean {
 }
 
 export const learnerSchema = z.strictObject({
-  lossFunc: func,
-  optFunc: func,
+  lossFunc: maybeFunc,
+  optFunc: maybeFunc,
   lr: fields.lr,
-  splitter: func,
+  splitter: maybeFunc,
   cbs: callbacks,
-  metrics: z
-    .custom(value => [value].flat().every(isMetric), { error: 'functions, metrics or classes of metrics' })
-    .optional(),
-  path: text,
-  modelDir: text,
+  metrics: field('functions, metrics or classes of metrics', value => [value].flat().every(isMetric)).optional(),
+  path: maybeText,
+  modelDir: maybeText,
   wd: weightDecay,
   wdBnBias: fields.flag,
   trainBn: fields.flag,
@@ -143,17 +147,15 @@ export const fitSchema = z.strictObject({
   cbs: callbacks,
   resetOpt: fields.flag,
   startEpoch: fields.epochs,
-  signal: z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: signal.optional(),
 })
 
 /** What a field of a schema may be, for {@link guard}. */
 export function kindOf(field: z.ZodType): Kind {
-  const what = field.safeParse(Symbol('nothing that fits')).error?.issues[0].message
-  return [what ?? 'another value', value => value !== undefined && field.safeParse(value).success]
+  return [wordsOf(field), value => value !== undefined && field.safeParse(value).success]
 }
 
 /** Complains of anything but a number of epochs. */
 export function checkEpochs(name: string, value: unknown): void {
-  if (!(typeof value === 'number' && Number.isInteger(value) && value >= 0))
-    throw invalidArgument(name, 'a whole number of at least 0', value)
+  checkValue(epochs, value, name)
 }

@@ -1,4 +1,4 @@
-import { isThenable } from '../native/index.js'
+import { isThenable } from '../check/index.js'
 import { at } from '../tensor/index.js'
 
 const parts = new WeakMap<object, string>()

@@ -1,5 +1,4 @@
-import { checkOptions } from '../data/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
 import { Conv2d, type Loss, Module, type OutputsLoss } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { DATA, type LearnerData } from './data.js'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { BatchTransform, checkOptions } from '../data/index.js'
+import { checkOptions, instance, invalidArgument, list, TorchLearnerError } from '../check/index.js'
+import { BatchTransform } from '../data/index.js'
 import { withReduction } from '../mix/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { isFloat, noGrad, scope, Tensor } from '../tensor/index.js'
 import { type BatchLoader, isLoader } from './data.js'
 import { Learner } from './learner.js'
@@ -141,10 +141,7 @@ const ttaSchema = validateSchema.extend({
     .max(1, { error: 'a number from 0 to 1, or null' })
     .nullish(),
   itemTfms: z.unknown().optional(), // the loader knows what it can use
-  batchTfms: z
-    .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of transforms' })
-    .readonly()
-    .optional(),
+  batchTfms: list(instance(BatchTransform, 'a BatchTransform'), 'an array of transforms').optional(),
   useMax: fields.flag,
 })
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument, isOperators, TorchLearnerError } from '../native/index.js'
+import { field, invalidArgument, isOperators, TorchLearnerError, text } from '../check/index.js'
 import { keepModes } from '../nn/index.js'
 import { cat, noGrad, scope, type Tensor } from '../tensor/index.js'
 import { BatchFiles } from './batch-files.js'
@@ -85,20 +85,18 @@ export interface Preds {
 /** {@link Preds} of which only the rest was asked for, by `withPreds: false`. */
 export type PredsWithout = Omit<Preds, 'preds' | 'otherPreds' | 'decoded' | 'otherDecoded'> & { preds: null }
 
-const folder = z.string({ error: 'a folder' }).min(1, { error: 'a folder' }).optional()
+const folder = text('a folder').optional()
 
 export const validateSchema = fitSchema.pick({ cbs: true, signal: true }).extend({
   dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).optional(),
-  dl: z
-    .custom<BatchLoader>(isLoader, { error: 'a loader: something to iterate over batches, with a length,' })
-    .optional(),
+  dl: field<BatchLoader>('a loader: something to iterate over batches, with a length,', isLoader).optional(),
 })
 
 export const predsSchema = validateSchema.extend({
   withInput: fields.flag,
   withDecoded: fields.flag,
   withLoss: fields.flag,
-  act: z.custom(value => typeof value === 'function', { error: 'a function' }).optional(),
+  act: field('a function', value => typeof value === 'function').optional(),
   inner: fields.flag,
   reorder: fields.flag,
   withPreds: fields.flag,

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
 import { formatCell } from './format.js'
 import type { Logger } from './loop-state.js'

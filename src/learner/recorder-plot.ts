@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { TorchLearnerError } from '../native/index.js'
+import { checkOptions, figureFile, flag, string, TorchLearnerError, theme } from '../check/index.js'
 import { lineChart, type Series, saveFigure, type Theme } from '../plot/index.js'
 import { Recorder } from './recorder.js'
 
@@ -58,14 +57,17 @@ declare module './recorder.js' {
   }
 }
 
-const flag = z.boolean({ error: 'true or false' }).optional()
 const plain = z.strictObject({
-  file: z.string({ error: 'a path that ends in .png or .svg' }).optional(),
-  title: z.string({ error: 'a string' }).optional(),
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
+  file: figureFile.optional(),
+  title: string().optional(),
+  theme: theme.optional(),
 })
 const START = { error: 'a whole number from 0' }
-const lossSchema = plain.extend({ skipStart: z.int(START).min(0, START).optional(), withValid: flag, log: flag })
+const lossSchema = plain.extend({
+  skipStart: z.int(START).min(0, START).optional(),
+  withValid: flag.optional(),
+  log: flag.optional(),
+})
 const NAMES = { error: 'an array of names' }
 const schedSchema = plain.extend({ keys: z.array(z.string(NAMES), NAMES).min(1, NAMES).readonly().optional() })
 

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
+import { checkOptions, field, flag, invalidArgument } from '../check/index.js'
 import { type Tensor, tensor } from '../tensor/index.js'
 import { Callback, type CallbackFlags } from './callback.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from './callback-state.js'
@@ -11,14 +10,13 @@ import { SmoothLoss } from './smooth-loss.js'
 import { lacksTargets, noTargetsError, warnNoTargets } from './targets.js'
 import { warnNanLoss } from './warnings.js'
 
-const flag = z.boolean({ error: 'true or false' })
 const schema = z.strictObject({
   addTime: flag.default(true),
   trainMetrics: flag.default(false),
   validMetrics: flag.default(true),
-  beta: z
-    .custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, { error: 'a number from 0 to 1' })
-    .default(0.98),
+  beta: field<number>('a number from 0 to 1', value => typeof value === 'number' && value >= 0 && value < 1).default(
+    0.98,
+  ),
 })
 
 /** Options of the {@link Recorder}. */

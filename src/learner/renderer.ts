@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 import { formatTime } from './format.js'
 import { LineGuard } from './line-guard.js'
 

@@ -1,6 +1,5 @@
-import { z } from 'zod'
-import { areClasses, checkOptions, labelsOf, type ShowBatchOptions, showBatch } from '../data/index.js'
-import { TorchLearnerError } from '../native/index.js'
+import { checkOptions, figureFile, string, TorchLearnerError, theme } from '../check/index.js'
+import { areClasses, labelsOf, type ShowBatchOptions, showBatch } from '../data/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import { type Batch, type BatchLoader, batches } from './data.js'
 import { Learner } from './learner.js'
@@ -37,11 +36,11 @@ declare module './learner.js' {
 const schema = validateSchema.pick({ dsIdx: true, dl: true }).extend({
   maxN: fields.count,
   shuffle: fields.flag,
-  file: z.string({ error: 'a path that ends in .png or .svg' }).optional(),
+  file: figureFile.optional(),
   rows: fields.count,
   cols: fields.count,
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
-  title: z.string({ error: 'a string' }).optional(),
+  theme: theme.optional(),
+  title: string().optional(),
 })
 
 Learner.prototype.showResults = async function (this: Learner, options = {}) {

@@ -1,7 +1,6 @@
 import { extname, resolve } from 'node:path'
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
+import { checkOptions, flag, invalidArgument, string, TorchLearnerError } from '../check/index.js'
 import { exists, loadPth, reading, readSafetensors, saveSafetensors } from '../nn/index.js'
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
@@ -26,13 +25,12 @@ export interface LoadOptions {
   key?: string
 }
 
-const flag = z.boolean({ error: 'true or false' }).optional()
-const saveSchema = z.strictObject({ withOpt: flag })
+const saveSchema = z.strictObject({ withOpt: flag.optional() })
 const loadSchema = z.strictObject({
-  withOpt: flag,
-  strict: flag,
-  device: z.string({ error: 'a device' }).optional(),
-  key: z.string({ error: 'a key of the dict in the file' }).optional(),
+  withOpt: flag.optional(),
+  strict: flag.optional(),
+  device: string('a device').optional(),
+  key: string('a key of the dict in the file').optional(),
 })
 
 /** Key of the metadata, and first part of the optimizer's names; a module's names have no slash. */

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
 
 /**
  * Thrown by callbacks to skip a part of the loop; not errors. Each is caught at its own level, where the matching

@@ -1,5 +1,5 @@
+import { TorchLearnerError } from '../check/index.js'
 import { inputCount } from '../data/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import { type AnyModule, keepModes, type Module } from '../nn/index.js'
 import { mark, noGrad, rng, scope, Tensor } from '../tensor/index.js'
 import { batches } from './data.js'

@@ -1,5 +1,5 @@
+import { TorchLearnerError } from '../check/index.js'
 import { inputCount } from '../data/index.js'
-import { TorchLearnerError } from '../native/index.js'
 import type { BatchLoader, LearnerData } from './data.js'
 
 const REMEDY = "Give its samples targets (where some of a batch's tensors are targets, nInp says how many are inputs)"

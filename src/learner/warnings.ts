@@ -1,4 +1,4 @@
-import { isOperators, messageOf, TorchLearnerError } from '../native/index.js'
+import { isOperators, messageOf, TorchLearnerError } from '../check/index.js'
 import { reportUnread } from '../tensor/index.js'
 
 /** Tells the user, through Node's own channel (`process.on('warning')`), that the loss can't be used any more. */

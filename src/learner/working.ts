@@ -1,4 +1,4 @@
-import { invalidArgument, isOperators, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, isOperators, TorchLearnerError } from '../check/index.js'
 import { context, type Place, Run, refuseAbandoned } from '../tensor/index.js'
 import type { Callback, CallbackMoment } from './callback.js'
 import { endingWith } from './ending.js'

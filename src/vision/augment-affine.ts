@@ -1,17 +1,15 @@
 import { z } from 'zod'
-import { checkOptions, checkValue } from '../check/index.js'
+import { checkOptions, checkValue, count, field, finite, flag, oneOf } from '../check/index.js'
 import { BatchTransform } from '../data/index.js'
 import { pair } from '../nn/index.js'
 import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
 
-const number = z.number({ error: 'a number' }).optional()
-const share = z.custom<number>(value => typeof value === 'number' && value >= 0 && value <= 1, {
-  error: 'a number from 0 to 1',
-})
+const number = finite.optional()
+const share = field<number>('a number from 0 to 1', value => typeof value === 'number' && value >= 0 && value <= 1)
 const zoom = z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' })
-const side = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
-const mode = z.enum(['bilinear', 'nearest', 'bicubic'], { error: 'bilinear, nearest or bicubic' }).optional()
+const side = count
+const mode = oneOf('bilinear', 'nearest', 'bicubic').optional()
 const p = share.optional()
 const draw = drawSchema.optional()
 
@@ -27,9 +25,9 @@ const AffineOptions = z.strictObject({
   warp: part({ magnitude: number, p, drawX: draw, drawY: draw }),
   size: z.union([side, z.tuple([side, side])], { error: 'a whole number from 1 or [height, width]' }).optional(),
   mode,
-  padMode: z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' }).optional(),
-  alignCorners: z.boolean({ error: 'true or false' }).optional(),
-  batch: z.boolean({ error: 'true or false' }).optional(),
+  padMode: oneOf('zeros', 'border', 'reflection').optional(),
+  alignCorners: flag.optional(),
+  batch: flag.optional(),
 })
 
 const CropOptions = z.strictObject({

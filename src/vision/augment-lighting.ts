@@ -1,14 +1,17 @@
 import { z } from 'zod'
-import { BatchTransform, checkOptions, type SplitIdx } from '../data/index.js'
+import { checkOptions, count, field, flag } from '../check/index.js'
+import { BatchTransform, type SplitIdx } from '../data/index.js'
 import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, drawFor, drawSchema, from } from './draw.js'
 
-const change = z.custom<number>(value => typeof value === 'number' && value >= 0 && value < 1, {
-  error: 'a number from 0 to 1, 1 excluded',
-})
-const probability = z.custom<number>(value => typeof value === 'number' && value >= 0 && value <= 1, {
-  error: 'a number from 0 to 1',
-})
+const change = field<number>(
+  'a number from 0 to 1, 1 excluded',
+  value => typeof value === 'number' && value >= 0 && value < 1,
+)
+const probability = field<number>(
+  'a number from 0 to 1',
+  value => typeof value === 'number' && value >= 0 && value <= 1,
+)
 const part = z
   .strictObject(
     { maxLighting: change.optional(), p: probability.optional(), draw: drawSchema.optional() },
@@ -19,7 +22,7 @@ const part = z
 const LightingOptions = z.strictObject({
   brightness: part,
   contrast: part,
-  batch: z.boolean({ error: 'true or false' }).optional(),
+  batch: flag.optional(),
 })
 
 /** What {@link LightingAugment} does. A draw that is given goes to all samples. */
@@ -87,7 +90,7 @@ const ErasingOptions = z.strictObject({
     .gt(0, { error: 'a number above 0 and at most 1' })
     .max(1, { error: 'a number above 0 and at most 1' })
     .default(0.3),
-  maxCount: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }).default(1),
+  maxCount: count.default(1),
 })
 
 /** What {@link RandomErasing} covers. */

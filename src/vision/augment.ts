@@ -1,16 +1,15 @@
 import { z } from 'zod'
-import { type BatchTransform, checkOptions } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
+import { checkOptions, count, finite, flag, invalidArgument, oneOf } from '../check/index.js'
+import type { BatchTransform } from '../data/index.js'
 import { AffineAugment, BatchResizedCrop, type SamplingOptions } from './augment-affine.js'
 import { LightingAugment } from './augment-lighting.js'
 
-const number = z.number({ error: 'a number' })
+const number = finite
 const ranged = (min: number, max: number, error: string) => z.number({ error }).min(min, { error }).max(max, { error })
 const share = ranged(0, 1, 'a number from 0 to 1')
 const notNegative = ranged(0, Number.MAX_VALUE, 'a number from 0')
 const aboveZero = z.number({ error: 'a number above 0' }).gt(0, { error: 'a number above 0' })
-const flag = z.boolean({ error: 'true or false' })
-const side = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
+const side = count
 
 const Options = z.strictObject({
   mult: notNegative.default(1),
@@ -24,8 +23,8 @@ const Options = z.strictObject({
   pAffine: share.default(0.75),
   pLighting: share.default(0.75),
   size: z.union([side, z.tuple([side, side])], { error: 'a whole number from 1 or [height, width]' }).optional(),
-  mode: z.enum(['bilinear', 'nearest', 'bicubic'], { error: 'bilinear, nearest or bicubic' }).default('bilinear'),
-  padMode: z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' }).default('reflection'),
+  mode: oneOf('bilinear', 'nearest', 'bicubic').default('bilinear'),
+  padMode: oneOf('zeros', 'border', 'reflection').default('reflection'),
   alignCorners: flag.default(true),
   batch: flag.default(false),
   minScale: z

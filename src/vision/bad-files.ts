@@ -1,4 +1,4 @@
-import { TorchLearnerError } from '../native/index.js'
+import { TorchLearnerError } from '../check/index.js'
 import type { DecodeOptions } from './decode.js'
 
 /** A sample and its place in the batch. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions } from '../check/index.js'
 import type { PictureStep } from '../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 import { padModes } from './resize.js'

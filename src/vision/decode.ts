@@ -1,14 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import {
-  type Handle,
-  invalidArgument,
-  native,
-  type PictureFailure,
-  type PictureRequest,
-  TorchLearnerError,
-} from '../native/index.js'
+import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
+import { type Handle, native, type PictureFailure, type PictureRequest } from '../native/index.js'
 import {
   checkSize,
   maxPixelsSchema,

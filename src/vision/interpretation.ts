@@ -1,7 +1,16 @@
 import { z } from 'zod'
-import { checkOptions, DataLoader, showBatch } from '../data/index.js'
+import {
+  checkOptions,
+  figureFile,
+  flag,
+  invalidArgument,
+  string,
+  TorchLearnerError,
+  theme,
+  whole,
+} from '../check/index.js'
+import { DataLoader, showBatch } from '../data/index.js'
 import { type BatchLoader, chosenLoader, type Learner } from '../learner/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { matrixChart, saveFigure, type Theme } from '../plot/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import { type ClassScores, classScores, ratio, reportTable, sum } from './report.js'
@@ -22,17 +31,16 @@ const NAMES = { error: 'an array of class names' }
 const Options = z.strictObject({
   dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).default(1),
   dl: z.custom<BatchLoader>().optional(), // getPreds looks at it
-  output: z.int({ error: 'a whole number from 0' }).min(0, { error: 'a whole number from 0' }).default(0),
+  output: whole(0).default(0),
   vocab: z.array(z.string(NAMES), NAMES).readonly().optional(),
 })
 const figure = {
-  file: z.string({ error: 'a path that ends in .png or .svg' }).optional(),
-  title: z.string({ error: 'a string' }).optional(),
-  theme: z.enum(['light', 'dark', 'auto'], { error: 'light, dark or auto' }).optional(),
+  file: figureFile.optional(),
+  title: string().optional(),
+  theme: theme.optional(),
 }
-const flag = z.boolean({ error: 'true or false' }).optional()
-const MatrixOptions = z.strictObject({ ...figure, normalize: flag })
-const LossesOptions = z.strictObject({ ...figure, largest: flag })
+const MatrixOptions = z.strictObject({ ...figure, normalize: flag.optional() })
+const LossesOptions = z.strictObject({ ...figure, largest: flag.optional() })
 
 /** Where and how a picture is drawn. */
 export interface FigureOptions {

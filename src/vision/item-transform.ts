@@ -1,4 +1,5 @@
-import { drawsOf, invalidArgument, type PictureRequest, type PictureStep } from '../native/index.js'
+import { invalidArgument } from '../check/index.js'
+import { drawsOf, type PictureRequest, type PictureStep } from '../native/index.js'
 import type { ReadOptions, RgbPicture } from './picture.js'
 
 /**

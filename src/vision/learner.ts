@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { checkOptions, DataLoader } from '../data/index.js'
+import { checkOptions, count, field, flag, invalidArgument, TorchLearnerError } from '../check/index.js'
+import { DataLoader } from '../data/index.js'
 import { Learner, type LearnerData, type LearnerOptions } from '../learner/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import {
   type AnyModule,
   type Layer,
@@ -60,29 +60,24 @@ export interface VisionLearnerOptions extends LearnerOptions, HeadOptions {
   customHead?: AnyModule
 }
 
-const flag = z.boolean({ error: 'true or false' })
-const count = z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' })
 const isObject = (value: unknown) => typeof value === 'object' && value !== null
 const ownSchema = z.strictObject({
   nOut: count.optional(),
   nIn: count.default(3),
   pretrained: flag.optional(),
-  weights: z
-    .custom<WeightsVersion | StateDict>(value => isObject(value) || /^IMAGENET1K_V[12]$/.test(String(value)), {
-      error: 'IMAGENET1K_V1, IMAGENET1K_V2 or a state dict',
-    })
-    .optional(),
-  normalize: z
-    .custom<boolean | ChannelStats>(value => typeof value === 'boolean' || Array.isArray(value), {
-      error: 'true, false or [means, standard deviations]',
-    })
-    .optional(),
-  cut: z
-    .custom<Cut>(value => Number.isInteger(value) || typeof value === 'function', {
-      error: 'a whole number or a function',
-    })
-    .optional(),
-  customHead: z.custom<AnyModule>(value => value instanceof Module, { error: 'a Module' }).optional(),
+  weights: field<WeightsVersion | StateDict>(
+    'IMAGENET1K_V1, IMAGENET1K_V2 or a state dict',
+    value => isObject(value) || /^IMAGENET1K_V[12]$/.test(String(value)),
+  ).optional(),
+  normalize: field<boolean | ChannelStats>(
+    'true, false or [means, standard deviations]',
+    value => typeof value === 'boolean' || Array.isArray(value),
+  ).optional(),
+  cut: field<Cut>(
+    'a whole number or a function',
+    value => Number.isInteger(value) || typeof value === 'function',
+  ).optional(),
+  customHead: field<AnyModule>('a Module', value => value instanceof Module).optional(),
 })
 
 type Own = z.output<typeof ownSchema>

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { describe, invalidArgument, TorchLearnerError } from '../check/index.js'
 import {
   blockFor,
   CategoryBlock,
@@ -8,7 +9,6 @@ import {
   type ItemSplitter,
   RandomSplitter,
 } from '../data/index.js'
-import { describe, invalidArgument, TorchLearnerError } from '../native/index.js'
 import { inTurns, mapped, stepsOf } from '../nn/index.js'
 import { BadFiles } from './bad-files.js'
 import { defaultWorkers, imageSize } from './decode.js'

@@ -1,14 +1,22 @@
 import { z } from 'zod'
+import {
+  classNames,
+  device,
+  field,
+  flag,
+  instance,
+  integer,
+  invalidArgument,
+  list,
+  oneOf,
+  string,
+  whole,
+} from '../check/index.js'
 import { BatchTransform, CategoryBlock, type ItemSplitter, type Label, TargetBlock } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
 import { ItemTransform } from './item-transform.js'
 import { type Orientation, orientationSchema } from './picture.js'
 
-const whole = (from: number) => {
-  const error = `a whole number from ${from}`
-  return z.int({ error }).min(from, { error })
-}
-const itemTransform = z.instanceof(ItemTransform, { error: 'an ItemTransform' })
+const itemTransform = instance(ItemTransform, 'an ItemTransform')
 
 export const Options = z.strictObject({
   validPct: z
@@ -16,50 +24,42 @@ export const Options = z.strictObject({
     .gt(0, { error: 'a number above 0 and below 1' })
     .lt(1, { error: 'a number above 0 and below 1' })
     .optional(),
-  splitter: z
-    .custom<ItemSplitter<string>>(value => typeof value === 'function', {
-      error: 'a splitter such as GrandparentSplitter()',
-    })
-    .optional(),
-  seed: z.int({ error: 'a whole number' }).optional(),
-  yBlock: z
-    .custom<YBlock>(value => value instanceof TargetBlock || isBlockClass(value), {
-      error: 'CategoryBlock, MultiCategoryBlock, RegressionBlock or another TargetBlock',
-    })
-    .optional(),
-  vocab: z
-    .array(z.string({ error: "a class's name" }), { error: 'an array of class names' })
-    .readonly()
-    .optional(),
+  splitter: field<ItemSplitter<string>>(
+    'a splitter such as GrandparentSplitter()',
+    value => typeof value === 'function',
+  ).optional(),
+  seed: integer.optional(),
+  yBlock: field<YBlock>(
+    'CategoryBlock, MultiCategoryBlock, RegressionBlock or another TargetBlock',
+    value => value instanceof TargetBlock || isBlockClass(value),
+  ).optional(),
+  vocab: classNames.optional(),
   itemTfms: z
     .union([itemTransform.transform(one => [one]), z.array(itemTransform)], {
       error: 'an ItemTransform such as Resize, or an array of them',
     })
     .default([]),
-  batchTfms: z
-    .array(z.instanceof(BatchTransform, { error: 'a BatchTransform' }), { error: 'an array of batch transforms' })
-    .default([]),
+  batchTfms: list(instance(BatchTransform, 'a BatchTransform'), 'an array of batch transforms').default([]),
   bs: whole(1).default(64),
   valBs: whole(1).optional(),
-  shuffle: z.boolean({ error: 'true or false' }).optional(),
-  weights: z
-    .custom<'balanced' | WeightFunction>(value => value === 'balanced' || typeof value === 'function', {
-      error: "'balanced' or a function from a picture's path and label to its weight",
-    })
-    .optional(),
+  shuffle: flag.optional(),
+  weights: field<'balanced' | WeightFunction>(
+    "'balanced' or a function from a picture's path and label to its weight",
+    value => value === 'balanced' || typeof value === 'function',
+  ).optional(),
   numSamples: whole(1).optional(),
-  replacement: z.boolean({ error: 'true or false' }).optional(),
-  device: z.string({ error: 'a device such as cpu or cuda:0' }).default('cpu'),
+  replacement: flag.optional(),
+  device: device.default('cpu'),
   numWorkers: whole(1).optional(),
   prefetch: whole(0).default(2),
   maxPixels: whole(1).optional(),
   orientation: orientationSchema,
-  onBadFile: z.enum(['error', 'skip'], { error: 'error or skip' }).default('error'),
+  onBadFile: oneOf('error', 'skip').default('error'),
 })
 
 export type Checked = z.output<typeof Options>
 
-const subfolder = z.string({ error: "a subfolder's name" }).optional()
+const subfolder = string("a subfolder's name").optional()
 export const FolderOptions = Options.extend({ train: subfolder, valid: subfolder })
 
 /** A kind of target: with its defaults (the class) or with options (an object). */

@@ -1,4 +1,5 @@
 import { basename, isAbsolute, join } from 'node:path'
+import { invalidArgument, TorchLearnerError } from '../check/index.js'
 import {
   CategoryBlock,
   checkOptions,
@@ -13,7 +14,6 @@ import {
   parentLabel,
   RegexLabeller,
 } from '../data/index.js'
-import { invalidArgument, TorchLearnerError } from '../native/index.js'
 import { inTurns, mapped } from '../nn/index.js'
 import { build, checkFiles, checkPath, checkSubfolders, labelled, type Parts, splitItems } from './loaders-build.js'
 import {

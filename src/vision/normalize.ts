@@ -1,5 +1,5 @@
+import { invalidArgument } from '../check/index.js'
 import { BatchTransform } from '../data/index.js'
-import { invalidArgument } from '../native/index.js'
 import { type ChannelArithmetic, channelwise, type Tensor, tensor } from '../tensor/index.js'
 
 /** Means and standard deviations of the channels, of pixels in 0 to 1. */

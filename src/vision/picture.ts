@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type PictureFailure, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { oneOfQuoted, TorchLearnerError } from '../check/index.js'
+import type { PictureFailure, PictureRequest } from '../native/index.js'
 
 /** Pictures with more pixels than this are refused by default: 100 million. */
 export const MAX_PIXELS = 1e8
@@ -25,7 +26,7 @@ export type ReadOptions = Omit<PictureRequest, 'steps'>
 
 const aboveZero = { error: 'a number above 0' }
 export const maxPixelsSchema = z.number(aboveZero).positive(aboveZero).optional()
-export const orientationSchema = z.enum(['ignore', 'exif'], { error: "'ignore' or 'exif'" }).default('ignore')
+export const orientationSchema = oneOfQuoted('ignore', 'exif').default('ignore')
 
 /** What was asked for, with the default limits. */
 export function readOptions({

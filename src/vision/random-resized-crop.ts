@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { invalidArgument, type PictureStep } from '../native/index.js'
+import { checkOptions, invalidArgument } from '../check/index.js'
+import type { PictureStep } from '../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 import { boxOf, type PictureBox } from './resize.js'
 

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
+import { checkOptions, oneOf } from '../check/index.js'
 import { native, type PictureStep } from '../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 
-export const padModes = z.enum(['zeros', 'border', 'reflection'], { error: 'zeros, border or reflection' })
+export const padModes = oneOf('zeros', 'border', 'reflection')
 
 const Options = z.strictObject({
-  method: z.enum(['crop', 'pad', 'squish'], { error: 'crop, pad or squish' }).default('crop'),
+  method: oneOf('crop', 'pad', 'squish').default('crop'),
   padMode: padModes.default('reflection'),
 })
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Metadata, Sharp, SharpOptions } from 'sharp'
-import { codecAdvice, messageOf, native, type TorchLearnerError } from '../native/index.js'
+import { messageOf, type TorchLearnerError } from '../check/index.js'
+import { codecAdvice, native } from '../native/index.js'
 import { foreignFormat } from './foreign-formats.js'
 import { MemoryGate } from './memory-gate.js'
 import { checkSize, pictureError, type ReadOptions, type RgbPicture } from './picture.js'

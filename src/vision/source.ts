@@ -1,3 +1,4 @@
+import { invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
 import type {
   BatchPass,
   BatchSource,
@@ -7,7 +8,7 @@ import type {
   TargetEncoder,
   Targets,
 } from '../data/index.js'
-import { invalidArgument, isTyped, native, type PictureRequest, TorchLearnerError } from '../native/index.js'
+import { native, type PictureRequest } from '../native/index.js'
 import { asTensor, ownTensor, Tensor } from '../tensor/index.js'
 import { type BadFiles, type Decode, PassReader, type Row } from './bad-files.js'
 import { decodeInto, type RgbPicture } from './decode.js'

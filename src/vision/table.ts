@@ -1,7 +1,7 @@
 import { join, sep } from 'node:path'
 import { z } from 'zod'
+import { describe, flag, string, TorchLearnerError, text } from '../check/index.js'
 import { columnValues, isBlank, isMissing, type Label, readCsv } from '../data/index.js'
-import { describe, TorchLearnerError } from '../native/index.js'
 import { inTurns, mapped } from '../nn/index.js'
 
 /** A picture file and its label. */
@@ -13,21 +13,21 @@ export interface Item {
 const column = z.union([z.int().min(0), z.string()], { error: "a column's number or name" })
 
 export const CsvOptions = z.strictObject({
-  csvFname: z.string({ error: "a file's name" }).default('labels.csv'),
+  csvFname: string("a file's name").default('labels.csv'),
   delimiter: z
     .string({ error: 'one character' })
     .length(1, { error: 'one character' })
     .regex(/[^"\r\n]/, { error: 'a character other than a quote or a line end' })
     .default(','),
-  header: z.boolean({ error: 'true or false' }).default(true),
+  header: flag.default(true),
   fnCol: column.default(0),
   labelCol: z
     .union([column, z.array(column).min(1).readonly()], { error: "a column's number or name, or an array" })
     .default(1),
-  labelDelim: z.string({ error: 'a string' }).min(1, { error: 'a string' }).optional(),
+  labelDelim: text('a string').optional(),
   validCol: column.optional(),
-  folder: z.string({ error: "a folder's name" }).default(''),
-  suff: z.string({ error: "what to put behind the files' names" }).default(''),
+  folder: string("a folder's name").default(''),
+  suff: string("what to put behind the files' names").default(''),
 })
 
 /** What a table of pictures looks like. */

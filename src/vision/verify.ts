@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { checkOptions } from '../data/index.js'
-import { invalidArgument, isAbortSignal, type PictureStep, type TorchLearnerError } from '../native/index.js'
+import { checkOptions, invalidArgument, signal, type TorchLearnerError } from '../check/index.js'
+import type { PictureStep } from '../native/index.js'
 import { decodeInto, defaultWorkers } from './decode.js'
 import { maxPixelsSchema, readOptions } from './picture.js'
 import { VerifyProgress } from './verify-progress.js'
@@ -30,7 +30,7 @@ const Options = z.strictObject({
   onProgress: z
     .custom<VerifyImagesOptions['onProgress']>(value => typeof value === 'function', 'a function')
     .optional(),
-  signal: z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: signal.optional(),
 })
 
 /** Files a work item: enough to be worth it, few enough to stop soon. */

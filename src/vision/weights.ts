@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchFile } from '../../scripts/fetch-file.mjs'
-import { invalidArgument, messageOf, TorchLearnerError } from '../native/index.js'
+import { invalidArgument, messageOf, TorchLearnerError } from '../check/index.js'
 import { loadPthSync } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument, oneOf } from '../../check/index.js'
 
 /** What is known of one class, or one label. */
 export interface ClassCounts {
@@ -23,7 +23,7 @@ export interface AverageOptions {
 }
 
 export const averageSchema = z.strictObject({
-  average: z.enum(['binary', 'macro', 'micro', 'weighted'], { error: 'binary, macro, micro or weighted' }).optional(),
+  average: oneOf('binary', 'macro', 'micro', 'weighted').optional(),
   posLabel: z.int({ error: 'the number of a class' }).min(0, { error: 'the number of a class' }).optional(),
 })
 

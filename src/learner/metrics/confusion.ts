@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { checkOptions } from '../../data/index.js'
-import { invalidArgument } from '../../native/index.js'
+import { checkOptions, integer, invalidArgument } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
@@ -58,7 +57,7 @@ export interface ClassMetricOptions extends AverageOptions {
   axis?: number
 }
 
-const schema = averageSchema.extend({ axis: z.int({ error: 'a whole number' }).optional() })
+const schema = averageSchema.extend({ axis: integer.optional() })
 
 /**
  * Base of the metrics that compare the likeliest class with the true one. Counts natively, `(C, C)` numbers for the whole

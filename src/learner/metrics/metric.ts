@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
 import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions } from '../../data/index.js'
+import { checkOptions, finite, flag, oneOf } from '../../check/index.js'
 import { noGrad, scope, stack, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { type AverageOptions, average, averageSchema, fBeta, precision, recall, type Score } from './averages.js'
@@ -17,9 +16,9 @@ export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'pos
 }
 
 const schema = averageSchema.omit({ posLabel: true }).extend({
-  average: z.enum(['macro', 'micro', 'weighted'], { error: 'macro, micro or weighted' }).optional(),
-  thresh: z.number({ error: 'a number' }).optional(),
-  sigmoid: z.boolean({ error: 'true or false' }).optional(),
+  average: oneOf('macro', 'micro', 'weighted').optional(),
+  thresh: finite.optional(),
+  sigmoid: flag.optional(),
 })
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../callback-state.js'
 import type { Awaitable } from '../events.js'

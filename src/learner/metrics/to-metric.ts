@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../native/index.js'
+import { invalidArgument } from '../../check/index.js'
 import { AvgMetric, Metric, type MetricFunction } from './metric.js'
 import { AccumMetric } from './set-metric.js'
 

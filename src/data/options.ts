@@ -1,1 +1,0 @@
-export { checkOptions } from '../check/index.js'
