@@ -1,8 +1,7 @@
 import { basename, isAbsolute, join } from 'node:path'
-import { invalidArgument, TorchLearnerError } from '../check/index.js'
+import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
 import {
   CategoryBlock,
-  checkOptions,
   type DataLoaderOptions,
   DataLoaders,
   type DataLoadersOptions,
