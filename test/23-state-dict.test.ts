@@ -1,5 +1,6 @@
 import test from 'ava'
-import { nn, randn, type Tensor, tensor, zeros } from 'torch-learner'
+import { cat, nn, randn, type Tensor, tensor, zeros } from 'torch-learner'
+import { loadInTurns } from '../dist/nn/index.js'
 
 const { StateDictError } = nn
 
@@ -81,4 +82,48 @@ test('what is no state dict is refused', t => {
   t.throws(() => Reflect.apply(net.loadStateDict, net, [net.stateDict(), { strict: 'yes' }]), {
     code: 'ERR_INVALID_ARG',
   })
+})
+
+class Many extends nn.Module<[Tensor], Tensor> {
+  constructor(count: number, value: number) {
+    super()
+    for (let i = 0; i < count; i++) this.registerBuffer(`b${i}`, tensor([value]))
+  }
+  forward(x: Tensor): Tensor {
+    return x
+  }
+}
+
+test('a long state dict is taken over in turns with other work, or not at all', async t => {
+  const [model, other] = [new Many(8000, 0), new Many(8000, 1)]
+  let turns = 0
+  const loading = loadInTurns(model, other.stateDict())
+  const watch = setInterval(() => turns++, 0)
+  const { missingKeys } = await loading
+  t.deepEqual(missingKeys, [])
+  t.true(turns > 1, `${turns}`)
+  clearInterval(watch)
+  t.is(
+    await cat([...model.buffers()])
+      .sum()
+      .item(),
+    8000,
+  )
+  const wrong = new Map(new Many(8000, 2).stateDict()).set('b7999', zeros([2]))
+  await t.throwsAsync(loadInTurns(model, wrong), { code: 'ERR_STATE_DICT' })
+  t.is(
+    await cat([...model.buffers()])
+      .sum()
+      .item(),
+    8000,
+  )
+})
+
+test('a module that loads by itself is left to it', async t => {
+  class Own extends nn.Linear {
+    override loadStateDict(): { missingKeys: string[]; unexpectedKeys: string[] } {
+      return { missingKeys: ['mine'], unexpectedKeys: [] }
+    }
+  }
+  t.deepEqual((await loadInTurns(new Own(1, 1), {})).missingKeys, ['mine'])
 })

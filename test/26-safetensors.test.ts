@@ -238,3 +238,23 @@ test('a process killed while it writes leaves the old file or the new one', asyn
     t.is(numbers.size, 1)
   }
 })
+
+test('names and keys longer than any module’s are refused at once, in files and for files', async t => {
+  const entry = { dtype: 'F32', shape: [], data_offsets: [0, 4] }
+  const long = 'x'.repeat(65537)
+  for (const header of [
+    { [long]: entry },
+    { __metadata__: { [long]: 'a' }, a: entry },
+    { a: { ...entry, [long]: 1 } },
+  ]) {
+    const message = /: its header has a name of more than 65536 characters$/
+    await t.throwsAsync(loadSafetensors(await forge(header, Buffer.alloc(4))), { code: 'ERR_FILE_FORMAT', message })
+  }
+  const file = newFile()
+  const message = /^Expected names and keys of metadata of at most 65536 characters but received 'xxx/
+  await t.throwsAsync(saveSafetensors(file, { [long]: zeros([1]) }), { code: 'ERR_INVALID_ARG', message })
+  await t.throwsAsync(saveSafetensors(file, {}, { metadata: { [long]: '' } }), { code: 'ERR_INVALID_ARG', message })
+  const longest = long.slice(1)
+  await saveSafetensors(file, { [longest]: zeros([1]) }, { metadata: { [longest]: 'a' } })
+  t.deepEqual([...(await loadSafetensors(file)).keys()], [longest])
+})

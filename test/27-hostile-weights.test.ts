@@ -155,7 +155,7 @@ const refused: [string, RegExp, () => Promise<string>][] = [
   ],
   [
     'a header of one name',
-    /^[^\n]{0,400}begins|of data/,
+    /a name of more than 65536 characters$/,
     () => header(`{"${'x'.repeat(16e6)}":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`),
   ],
   [

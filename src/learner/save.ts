@@ -1,7 +1,7 @@
 import { extname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions, flag, invalidArgument, string, TorchLearnerError } from '../check/index.js'
-import { exists, loadPth, reading, readSafetensors, saveSafetensors } from '../nn/index.js'
+import { exists, loadInTurns, loadPth, reading, readSafetensors, saveSafetensors } from '../nn/index.js'
 import type { Optimizer, OptimizerState } from '../optim/index.js'
 import { mark, scope, type Tensor } from '../tensor/index.js'
 import type { Learner } from './learner.js'
@@ -164,7 +164,7 @@ export async function loadLearner(learn: Learner, name: string, options: LoadOpt
   await scope(async () => {
     const { model, opt } = await readSaved(file, key)
     if (device !== undefined) learn.model.to(device)
-    learn.model.loadStateDict(model, { strict })
+    await loadInTurns(learn.model, model, { strict })
     if (opt && withOpt) restoreOptimizer(learn.opt ?? learn.createOpt(), opt, file)
     await mark()
   })

@@ -2,6 +2,7 @@
 export { checkTarget, exists, reading, writing } from './files.js'
 export { lossPair } from './functional.js'
 export { keepModes } from './modes.js'
+export { loadInTurns } from './module.js'
 export * from './nn.js'
 export * as nn from './nn.js'
 export { readSealed, saveSealed } from './safetensors.js'

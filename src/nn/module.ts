@@ -6,7 +6,8 @@ import { callable } from './callable.js'
 
 import { Parameter } from './parameter.js'
 import { repr } from './repr.js'
-import { type LoadResult, loadStateDict, type StateDict } from './state-dict.js'
+import { type LoadResult, loadSteps, type StateDict } from './state-dict.js'
+import { atOnce, inTurns, type Steps, stepsOf, withSteps } from './turns.js'
 import { memoryFormat } from './validate.js'
 
 /** Where and how a module's tensors lie. */
@@ -240,8 +241,7 @@ export abstract class Module<Inputs extends unknown[] = Tensor[], Output = Tenso
    * @throws StateDictError (`ERR_STATE_DICT`) listing every name that doesn't fit
    */
   loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadResult {
-    const { strict } = checkArguments(loadSchema, options, 'loadStateDict')
-    return loadStateDict(this.constructor.name, [...this.namedState()], state, strict)
+    return atOnce(stepsOfLoading(this as AnyModule, state, options))
   }
 
   /** Frees parameters and buffers. */
@@ -282,6 +282,25 @@ function visit(module: AnyModule, fn: (module: AnyModule) => void, above: Set<An
 
 function join(prefix: string, name: string): string {
   return prefix === '' ? name : `${prefix}.${name}`
+}
+
+function stepsOfLoading(module: AnyModule, state: StateDict, options: { strict?: boolean } = {}): Steps<LoadResult> {
+  const { strict } = checkArguments(loadSchema, options, 'loadStateDict')
+  return loadSteps(module.constructor.name, [...module.namedState()], state, strict)
+}
+
+withSteps(Module.prototype.loadStateDict, function (this: AnyModule, state, options) {
+  return stepsOfLoading(this, state, options)
+})
+
+/** As `module.loadStateDict`, with pauses in which timers and other work have their turn. */
+export async function loadInTurns(
+  module: AnyModule,
+  state: StateDict,
+  options: { strict?: boolean } = {},
+): Promise<LoadResult> {
+  const steps = stepsOf(module.loadStateDict)
+  return steps === undefined ? module.loadStateDict(state, options) : await inTurns(steps.call(module, state, options))
 }
 
 // A private method would be missing here: instances are not the object that the class of Module initialises.

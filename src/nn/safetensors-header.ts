@@ -25,6 +25,9 @@ export const METADATA = '__metadata__'
 /** The largest header that is read, in bytes: room for more than 100,000 tensors. */
 export const HEADER_LIMIT = 16 * 1024 * 1024
 
+/** The longest name of a tensor and key of the metadata, in characters as JSON writes them: room for any path of modules. */
+export const NAME_LIMIT = 64 * 1024
+
 /** Where a tensor lies in a file's data. */
 export interface Entry {
   name: string
@@ -54,6 +57,15 @@ export function dtypeOf(code: string): { dtype: DType; bytes: number } | undefin
 
 /** The header's bytes with its length in front, padded so that the data begins at a multiple of 8. */
 export function encodeHeader({ entries, metadata }: Header): Uint8Array {
+  const names = [...entries.map(({ name }) => name), ...Object.keys(metadata)]
+  const long = names.find(name => JSON.stringify(name).length - 2 > NAME_LIMIT)
+  if (long !== undefined) {
+    const expected = `names and keys of metadata of at most ${NAME_LIMIT} characters`
+    throw new TorchLearnerError(
+      'ERR_INVALID_ARG',
+      `Expected ${expected} but received ${shown(long)}, which has ${long.length}`,
+    )
+  }
   const fields: [string, unknown][] = entries.map(({ name, dtype, shape, begin, end }) => [
     name,
     { dtype: TYPES[dtype][0], shape, data_offsets: [begin, end] },

@@ -1,4 +1,4 @@
-import { dtypeOf, type Entry, type Header, HeaderError, METADATA, shown } from './safetensors-header.js'
+import { dtypeOf, type Entry, type Header, HeaderError, METADATA, NAME_LIMIT, shown } from './safetensors-header.js'
 import { takeTurns } from './turns.js'
 
 /**
@@ -69,7 +69,7 @@ class HeaderParser {
     this.#expect('{')
     if (this.#accept('}')) return
     do {
-      const key = this.#string()
+      const key = this.#string(NAME_LIMIT)
       if (seen.has(key)) throw new HeaderError(`its header names ${shown(key)} twice`)
       seen.add(key)
       this.#expect(':')
@@ -97,7 +97,7 @@ class HeaderParser {
     this.#blanks()
     if (this.#text[this.#at] !== '{') throw new HeaderError(`${shown(name)} is not described`)
     for (const field of this.#keys(new Set())) {
-      if (field === 'dtype') code = this.#string()
+      if (field === 'dtype') code = this.#string(NAME_LIMIT)
       else if (field === 'shape') shape = this.#numbers(64, `${shown(name)} has no proper shape`)
       else if (field === 'data_offsets') offsets = this.#numbers(2, `${shown(name)} has no proper offsets`)
       else throw new HeaderError(`${shown(name)} has a field ${shown(field)} that is not known here`)
@@ -132,7 +132,8 @@ class HeaderParser {
     return numbers
   }
 
-  #string(): string {
+  /** @param most characters it may have, as it is written; default any number */
+  #string(most = Number.POSITIVE_INFINITY): string {
     this.#expect('"')
     const start = this.#at - 1
     for (;;) {
@@ -140,6 +141,7 @@ class HeaderParser {
       if (Number.isNaN(code)) throw notJson()
       this.#at += code === BACKSLASH ? 2 : 1
       if (code === QUOTE) break
+      if (this.#at - start > most + 1) throw new HeaderError(`its header has a name of more than ${most} characters`)
     }
     try {
       return String(JSON.parse(this.#text.slice(start, this.#at)))

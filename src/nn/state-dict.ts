@@ -1,5 +1,6 @@
 import { invalidArgument, isMap, TorchLearnerError } from '../check/index.js'
 import { noGrad, Tensor } from '../tensor/index.js'
+import { each, type Steps } from './turns.js'
 
 /** Tensors by dotted name. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
@@ -52,30 +53,36 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i])
 }
 
-/** Checks everything first and copies then, so that a module is never left half loaded. */
-export function loadStateDict(
+/** So many are looked at, or copied, between two pauses: about a millisecond. */
+const TENSORS = 64
+
+/**
+ * Checks everything first and copies then, so that a module is never left half loaded: by an error; while it is loaded in
+ * steps, its first part is new before its last.
+ */
+export function* loadSteps(
   where: string,
   targets: readonly [string, Tensor][],
   state: StateDict,
   strict: boolean,
-): LoadResult {
+): Steps<LoadResult> {
   const source = stateEntries(state)
   const names = new Set(targets.map(([name]) => name))
   const missingKeys = [...names].filter(name => !source.has(name))
   const unexpectedKeys = [...source.keys()].filter(name => !names.has(name))
   const copies: [Tensor, Tensor][] = []
   const mismatched: string[] = []
-  for (const [name, target] of targets) {
+  const check = ([name, target]: readonly [string, Tensor]) => {
     const value = source.get(name)
-    if (value === undefined) continue
+    if (value === undefined) return
     if (sameShape(value.shape, target.shape)) copies.push([target, value])
     else mismatched.push(`${name} [${value.shape.join(', ')}] where the module has [${target.shape.join(', ')}]`)
   }
+  yield* each(targets.length, i => check(targets[i]), TENSORS)
   if (mismatched.length > 0 || (strict && missingKeys.length + unexpectedKeys.length > 0)) {
     throw new StateDictError(where, missingKeys, unexpectedKeys, mismatched)
   }
-  noGrad(() => {
-    for (const [target, value] of copies) target.copy_(value)
-  })
+  const copy = ([target, value]: [Tensor, Tensor]) => void noGrad(() => target.copy_(value))
+  yield* each(copies.length, i => copy(copies[i]), TENSORS)
   return { missingKeys, unexpectedKeys }
 }

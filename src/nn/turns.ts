@@ -22,11 +22,15 @@ export type Steps<T> = Generator<undefined, T>
 /** So many small things are done between two `yield`s: a fraction of a millisecond. */
 const STEP = 512
 
-/** Visits the numbers from 0 to `count` - 1. */
-export function* each(count: number, visit: (index: number) => void): Steps<void> {
+/**
+ * Visits the numbers from 0 to `count` - 1.
+ *
+ * @param step so many between two `yield`s, where one takes longer than is usual
+ */
+export function* each(count: number, visit: (index: number) => void, step = STEP): Steps<void> {
   for (let i = 0; i < count; i++) {
     visit(i)
-    if (i % STEP === STEP - 1) yield
+    if (i % step === step - 1) yield
   }
 }
 
