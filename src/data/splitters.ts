@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
-import { invalidArgument } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, checkValue, integer, invalidArgument, probability } from '../check/index.js'
 import { each, inSteps } from '../nn/index.js'
 import { hostRandom } from '../tensor/index.js'
 import { Mt19937 } from './random.js'
@@ -9,6 +9,8 @@ import { Mt19937 } from './random.js'
 export type ItemSplitter<T> = (items: readonly T[]) => readonly [train: ArrayLike<number>, valid: ArrayLike<number>]
 
 type IndexSplit<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Array]
+
+const schema = z.strictObject({ seed: integer.optional() })
 
 /**
  * A random part for validation. With a seed the division is PyTorch's for that seed, and fastai's when the items come in the same
@@ -20,12 +22,8 @@ type IndexSplit<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Ar
  * @example const [train, valid] = RandomSplitter(0.2, { seed: 42 })(files)
  */
 export function RandomSplitter(validPct = 0.2, options: { seed?: number } = {}): IndexSplit<unknown> {
-  if (typeof validPct !== 'number' || !(validPct >= 0 && validPct <= 1)) {
-    throw invalidArgument('validPct', 'a number from 0 to 1', validPct)
-  }
-  knownOptions('RandomSplitter', options, ['seed'])
-  const { seed } = options
-  if (seed !== undefined && !Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
+  checkValue(probability, validPct, 'validPct')
+  const { seed } = checkArguments(schema, options, 'RandomSplitter')
   return inSteps(function* (items) {
     checkList(items)
     const { length } = items

@@ -1,5 +1,4 @@
-import { checkOptions, invalidArgument, TorchLearnerError } from '../check/index.js'
-import { checkFunction } from '../native/index.js'
+import { checkOptions, checkValue, invalidArgument, TorchLearnerError } from '../check/index.js'
 import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import { at, refuseAbandoned, Tensor } from '../tensor/index.js'
@@ -20,6 +19,7 @@ import {
   checkEpochs,
   type FitOptions,
   fitSchema,
+  functionField,
   type LearnerOptions,
   type Moms,
 } from './options.js'
@@ -178,14 +178,14 @@ export class Learner extends LoopState {
 
   /** Runs `body` with callbacks added, and removes them however it ends. */
   async addedCbs<T>(cbs: CallbackList, body: () => Awaitable<T>): Promise<T> {
-    checkFunction('body', body)
+    checkValue(functionField, body, 'body')
     const added = this.#cbs.add(cbs)
     return endingWith(body, () => void this.#cbs.remove(added))
   }
 
   /** Runs `body` without some callbacks; afterwards they stand at the end of the list. */
   async removedCbs<T>(cbs: CallbackRefs, body: () => Awaitable<T>): Promise<T> {
-    checkFunction('body', body)
+    checkValue(functionField, body, 'body')
     const { removed, failures } = this.#cbs.take(cbs)
     const run = () => {
       throwFirst(failures)
@@ -223,7 +223,7 @@ export class Learner extends LoopState {
   /** Hands the number in a one-element tensor to `sink` once it has been computed; failures surface in the loop. */
   observe(scalar: Tensor, sink: (value: number) => void): void {
     if (!(scalar instanceof Tensor)) throw invalidArgument('scalar', 'a tensor of one element', scalar)
-    checkFunction('sink', sink)
+    checkValue(functionField, sink, 'sink')
     this.pipeline.observe(scalar, blaming(sink))
   }
 

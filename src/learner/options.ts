@@ -89,7 +89,9 @@ const isCallback = (value: unknown): boolean =>
   value instanceof Callback || (typeof value === 'function' && value.prototype instanceof Callback)
 const isMetric = (value: unknown): boolean => isFunction(value) || value instanceof Metric
 
-const maybeFunc = func().optional()
+/** A function, needed. */
+export const functionField = func()
+const maybeFunc = functionField.optional()
 const maybeText = string().optional()
 const weightDecay = nonNegative.optional()
 const epochs = whole(0, Infinity, 'a whole number of at least 0')

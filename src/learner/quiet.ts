@@ -1,5 +1,6 @@
-import { checkFunction } from '../native/index.js'
+import { checkValue } from '../check/index.js'
 import { Learner } from './learner.js'
+import { functionField } from './options.js'
 import { ProgressCallback } from './progress.js'
 
 declare module './learner.js' {
@@ -22,12 +23,12 @@ declare module './learner.js' {
 }
 
 Learner.prototype.noBar = function (this: Learner, body) {
-  checkFunction('body', body)
+  checkValue(functionField, body, 'body')
   return this.removedCbs(ProgressCallback, body)
 }
 
 Learner.prototype.noLogging = async function (this: Learner, body) {
-  checkFunction('body', body)
+  checkValue(functionField, body, 'body')
   const { logger } = this
   this.logger = () => undefined
   try {

@@ -35,7 +35,6 @@ export {
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
 export { doctor } from './doctor.js'
 export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
-export { checkFunction, knownOptions } from './options.js'
 
 /** The loaded addon, one per Node environment: importing this module in a worker thread gives the worker its own. */
 export const native: NativeAddon = loadAddon()

@@ -1,9 +1,17 @@
-import { invalidArgument } from '../check/index.js'
-import { knownOptions, native } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, field, flag, invalidArgument } from '../check/index.js'
+import { native } from '../native/index.js'
 import { context } from './context.js'
 import { Tensor } from './tensor.js'
 
 const handles = (tensors: readonly Tensor[]) => Float64Array.from(tensors, tensor => tensor.handle)
+
+const gradSchema = z.strictObject({
+  gradOutputs: field<readonly Tensor[]>('tensors', Array.isArray).optional(), // looked at one by one, as outputs are
+  retainGraph: flag.optional(),
+  createGraph: flag.default(false),
+  allowUnused: flag.default(false),
+})
 
 /**
  * The gradients of `outputs` with respect to `inputs`, as `torch.autograd.grad`: nothing is left in `grad`.
@@ -28,8 +36,8 @@ export function grad(
       throw invalidArgument(name, 'tensors', value)
     return items
   }
-  knownOptions('grad', options, ['gradOutputs', 'retainGraph', 'createGraph', 'allowUnused'])
-  const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options
+  const { gradOutputs = [], createGraph, allowUnused, ...given } = checkArguments(gradSchema, options, 'grad')
+  const { retainGraph = createGraph } = given
   const wanted = (retainGraph ? 1 : 0) | (createGraph ? 2 : 0) | (allowUnused ? 4 : 0)
   return native
     .gradients(

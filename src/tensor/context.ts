@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { invalidArgument, isThenable } from '../check/index.js'
-import { knownOptions } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, flag, invalidArgument, isThenable, oneOf } from '../check/index.js'
 import type { DType } from './dtype.js'
 import type { Place, Run } from './run.js'
 
@@ -125,6 +125,11 @@ export function isGradEnabled(): boolean {
   return context().grad
 }
 
+const autocastSchema = z.strictObject({
+  dtype: oneOf('bfloat16', 'float16').default('bfloat16'),
+  enabled: flag.default(true),
+})
+
 const LAST_BLOCK = 0x7fff
 let lastBlock = 0
 
@@ -140,11 +145,7 @@ function nextBlock(): number {
  * @param options `dtype`: `bfloat16` (default) or `float16`; `enabled`: false switches autocast off inside
  */
 export function autocast<T>(options: { dtype?: 'bfloat16' | 'float16'; enabled?: boolean }, fn: () => T): T {
-  knownOptions('autocast', options, ['dtype', 'enabled'])
-  const { dtype = 'bfloat16', enabled = true } = options
-  if (typeof dtype !== 'string' || !Object.hasOwn(AUTOCAST_CODES, dtype))
-    throw invalidArgument('dtype', 'bfloat16 or float16', dtype)
-  if (typeof enabled !== 'boolean') throw invalidArgument('enabled', 'true or false', enabled)
+  const { dtype, enabled } = checkArguments(autocastSchema, options, 'autocast')
   return within({ autocast: enabled ? dtype : null, block: context().block || nextBlock() }, fn)
 }
 

@@ -1,5 +1,6 @@
-import { invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
-import { knownOptions, native, type TensorInfo } from '../native/index.js'
+import { z } from 'zod'
+import { checkArguments, field, flag, invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
+import { native, type TensorInfo } from '../native/index.js'
 import { bound, context, type Scoped, type ScopeRecord } from './context.js'
 import {
   checkDataOptions,
@@ -223,15 +224,9 @@ export class Tensor implements Scoped {
     gradient?: Tensor | null,
     options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
   ): void {
-    knownOptions('backward', options, ['retainGraph', 'createGraph', 'inputs'])
-    const { createGraph = false, retainGraph = createGraph, inputs = [] } = options
-    for (const [name, value] of Object.entries({ createGraph, retainGraph })) {
-      if (typeof value !== 'boolean') throw invalidArgument(name, 'true or false', value)
-    }
-    if (!Array.isArray(inputs) || !inputs.every(input => input instanceof Tensor)) {
-      throw invalidArgument('inputs', 'an array of tensors', inputs)
-    }
-    this._backward(inputs, gradient ?? null, retainGraph, createGraph)
+    const { createGraph, inputs, ...given } = checkArguments(backwardSchema, options, 'backward')
+    const { retainGraph = createGraph } = given
+    this._backward([...inputs], gradient ?? null, retainGraph, createGraph)
   }
 
   /**
@@ -361,3 +356,13 @@ function nest(data: ArrayLike<number>, shape: readonly number[], bool: boolean):
   }
   return build(0)
 }
+
+// made after the class, which it needs
+const backwardSchema = z.strictObject({
+  retainGraph: flag.optional(),
+  createGraph: flag.default(false),
+  inputs: field<readonly Tensor[]>(
+    'an array of tensors',
+    value => Array.isArray(value) && value.every(input => input instanceof Tensor),
+  ).default([]),
+})
