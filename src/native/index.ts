@@ -4,34 +4,6 @@ import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
 export { codecAdvice } from '../../scripts/addon/toolchain.mjs'
-export {
-  codeOf,
-  describe,
-  type ErrorCode,
-  type ErrorOrigin,
-  type Float16ArrayLike,
-  hasCode,
-  inspected,
-  invalidArgument,
-  isAbortSignal,
-  isArrayBuffer,
-  isCollection,
-  isDetached,
-  isError,
-  isMap,
-  isOperators,
-  isPlainObject,
-  isReadableStream,
-  isRegExp,
-  isThenable,
-  isTyped,
-  messageOf,
-  originText,
-  TorchLearnerError,
-  typedArrayName,
-  typeName,
-  unreadable,
-} from '../check/index.js'
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
 export { doctor } from './doctor.js'
 export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'
