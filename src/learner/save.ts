@@ -45,7 +45,8 @@ const optimizerSchema = z.strictObject({
 })
 
 function modelPath(learn: Learner, name: string): string {
-  if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'the name of a file', name)
+  if (typeof name !== 'string' || name === '' || name.includes('\0'))
+    throw invalidArgument('name', 'the name of a file', name)
   return resolve(learn.path, learn.modelDir, name)
 }
 
