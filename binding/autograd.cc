@@ -15,7 +15,6 @@ napi_value get_grad(Environment& environment, napi_env env, napi_callback_info i
   environment.stream.wait(environment.stream.last());
   environment.await_slot(slot, origin);
   ErrorPtr error = environment.stream.error_of(*slot, environment.stream.last() + 1);
-  if (!error) error = environment.failures->take(origin, Failures::Reach::kPlace);
   if (error) environment.report(error, origin);
   const at::Tensor& grad = slot->value.grad();
   if (!grad.defined()) return to_js(env, -1.0);

@@ -93,6 +93,8 @@ OpOverload inspect(const c10::OperatorHandle& handle) {
   op.schema = c10::toString(schema);
   op.check = find_check(id.name);
   op.is_backward = id.name == "aten::_backward";
+  op.reads_gradients = id.name.rfind("torch_learner::", 0) == 0 && !schema.arguments().empty() &&
+                       schema.arguments()[0].name() == "params";
   op.ignores_values = id.name == "torch_learner::zero_grad_";
   op.draws_random = handle.hasTag(at::Tag::nondeterministic_seeded);
   const bool renews = std::find(std::begin(kRenewing), std::end(kRenewing), id.name) != std::end(kRenewing);

@@ -53,7 +53,8 @@ struct OpOverload {
   bool writes = false;    // changes an argument
   bool reshapes = false;  // may change an argument's sizes, strides, dtype, or whether it needs gradients
   bool is_backward = false;
-  bool ignores_values = false;  // doesn't look at what its arguments hold, so that wrong values do no harm
+  bool reads_gradients = false;  // works with the gradients of its arguments, and not only with these
+  bool ignores_values = false;   // doesn't look at what its arguments hold, so that wrong values do no harm
   explicit OpOverload(const c10::OperatorHandle& h) : handle(h) {}
 };
 

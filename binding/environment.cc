@@ -37,7 +37,11 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
       if (ok && value == nullptr) napi_get_undefined(env, &value);
     } else {
       const ErrorText& what = *completion->error->what;
-      Environment::of(env).tell(completion->error, completion->origin);
+      if (completion->taken) {
+        Environment::of(env).failures->tell_run(completion->error);
+      } else {
+        Environment::of(env).tell(completion->error, completion->origin);
+      }
       value = Environment::of(env).make_error(env, what.code, what.message, what.op, what.origin);
     }
     if (ok) {
@@ -46,7 +50,12 @@ void on_javascript(napi_env env, napi_value, void* context, void* data) {
       napi_reject_deferred(env, completion->deferred, value);
     }
   }
-  if (completion->cleanup) completion->cleanup(env);
+  try {
+    if (completion->cleanup) completion->cleanup(env);
+  } catch (...) {  // JavaScript can't run any more
+    napi_value ignored;
+    napi_get_and_clear_last_exception(env, &ignored);
+  }
   Environment::of(env).account(env);  // what has run meanwhile has made and freed memory
   napi_close_handle_scope(env, scope);
 }
@@ -260,8 +269,12 @@ void Environment::throw_error(napi_env env, const std::string& code, const std::
   napi_throw(env, make_error(env, code, message, op, origin));
 }
 
-void Environment::report(const ErrorPtr& error, Origin origin) {
-  tell(error, origin);
+void Environment::report(const ErrorPtr& error, std::optional<Origin> origin) {
+  if (origin) {
+    tell(error, *origin);
+  } else {
+    failures->tell_run(error);
+  }
   const ErrorText& what = *error->what;
   throw_error(env, what.code, what.message, what.op, what.origin);
   throw PendingJsException{};

@@ -10,7 +10,8 @@ namespace torch_learner {
 struct Completion {
   napi_deferred deferred = nullptr;
   ErrorPtr error;
-  Origin origin = 0;                          // of who waits for it
+  Origin origin = 0;   // of who waits for it
+  bool taken = false;  // the error is one that its run has to be told, rather than of something that was read
   std::function<napi_value(napi_env)> build;  // makes the promise's value
   std::function<void(napi_env)> cleanup;      // runs in any case, last
 };
@@ -62,7 +63,7 @@ struct Environment {
   void await_slot(Slot* slot, Origin origin);
   // On the JavaScript thread: who reads at this origin is told.
   void tell(const ErrorPtr& error, Origin origin) { failures->tell(error, origin, stream.last()); }
-  void report(const ErrorPtr& error, Origin origin);
+  void report(const ErrorPtr& error, std::optional<Origin> origin);  // none: its run is told, as by a mark
   // Tells V8 how much memory its tensors hold, whenever that has changed by some megabytes.
   void account(napi_env env);
 
@@ -96,7 +97,7 @@ struct Environment {
 // Settles the completion's promise when everything recorded so far has run: rejects with the slot's error, or with one
 // that the origin's run has to be told. Takes over the caller's reference to the slot (which may be null).
 void deliver(Environment& environment, Slot* slot, Completion* completion, Origin origin = 0,
-             Failures::Reach reach = Failures::Reach::kPlace);
+             Failures::Reach reach = Failures::Reach::kNone);
 
 // [code, message, operator, origin, count] for each.
 napi_value to_js(napi_env env, const std::vector<Unread>& unread);

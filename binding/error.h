@@ -6,6 +6,7 @@
 namespace torch_learner {
 
 struct Run;
+using WeakTensor = c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;
 
 // Where an operator was recorded, as JavaScript numbers it: a run in the upper bits, a place within it in the lower 24.
 // 0 is the program outside of all runs.
@@ -33,10 +34,14 @@ struct OpError {
   uint64_t number = 0;    // in the order in which they happened
   std::shared_ptr<Run> run;
   std::vector<std::shared_ptr<OpError>> causes;  // told together with this one
-  std::atomic<bool> told{false};                 // somebody was told
-  std::atomic<bool> claimed{false};              // its run is being told
-  // The last task that was recorded when its own run was told: those after it may use what it has poisoned in place,
-  // which is as it was before.
+  // Tensors that a backward from what depends on this would have reached; guarded by Failures.
+  std::vector<WeakTensor> leaves;
+  std::atomic<bool> told{false};      // somebody was told
+  std::atomic<bool> claimed{false};   // its run was told by a mark
+  std::atomic<bool> reported{false};  // it is among the unread ones, or needn't be
+  bool settled = false;               // it and all its causes are told, each to its own run; guarded by Failures
+  // The last task that was recorded when its own run was told by what it reads: those after it may use what it has
+  // poisoned in place, which is as it was before.
   std::atomic<uint64_t> told_own{kNever};
 
   // Whether the task of this number may use again what was poisoned in place.

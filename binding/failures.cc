@@ -3,27 +3,29 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/accumulate_grad.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace torch_learner {
 
 namespace {
 
-constexpr size_t kHeld = 1024;  // untold errors that a run holds on to
-constexpr size_t kKinds = 32;   // different errors on their way to JavaScript
-constexpr size_t kCauses = 256;
+constexpr size_t kHeld = 1024;    // untold errors that a run holds on to
+constexpr size_t kKinds = 32;     // different errors on their way to JavaScript
+constexpr size_t kCauses = 256;   // of one error
+constexpr size_t kLeaves = 4096;  // of one error
+constexpr uint32_t kRuns = 1 << 28;
 
 bool told(const OpError& error) { return error.told.load(std::memory_order_acquire); }
 bool told_own(const OpError& error) { return error.told_own.load(std::memory_order_acquire) != OpError::kNever; }
+bool is_over(const OpError& error) { return !error.run || error.run->over.load(std::memory_order_acquire); }
 
-// Whether its run is still to be told, by what it takes.
-bool due(const OpError& error, bool in_place) {
-  return !(in_place ? told_own(error) : told(error)) && !error.claimed.load(std::memory_order_acquire);
-}
+// Whether its run is still to be told.
+bool due(const OpError& error, bool in_place) { return !(in_place ? told_own(error) : told(error)); }
 
 // Whether the end of its last handle is the last chance to say it.
 bool owed(const OpError& error, const Run* program) {
-  if (told(error) || error.joint) return false;
+  if (told(error) || error.joint || error.reported.load(std::memory_order_acquire)) return false;
   if (error.causes.empty()) return true;
   if (error.run.get() == program) return false;
   // what it comes from is owed itself, or was told: there, if it is of the same run
@@ -43,15 +45,21 @@ void with_causes(OpError& error, Visit visit) {
   }
 }
 
+// `reader`: the run that is told, by reading what has the error.
 void mark(OpError& error, const Run* reader, uint64_t task) {
+  bool all_own = true;
+  std::vector<OpError*> met;
   with_causes(error, [&](OpError& one) {
+    if (one.settled) return false;
     one.told.store(true, std::memory_order_release);
-    bool own = !one.run || one.run->over.load(std::memory_order_relaxed);
-    for (const Run* run = reader; run != nullptr && !own; run = run->parent.get()) own = run == one.run.get();
     uint64_t never = OpError::kNever;
-    if (own) one.told_own.compare_exchange_strong(never, task, std::memory_order_acq_rel);
+    if (one.joint || is_over(one) || one.run.get() == reader) one.told_own.compare_exchange_strong(never, task);
+    all_own &= told_own(one);
+    met.push_back(&one);
     return true;
   });
+  if (!all_own) return;
+  for (OpError* one : met) one->settled = true;
 }
 
 // A chain of causes may be long: its end must not be a recursion.
@@ -75,15 +83,10 @@ void dispose(std::unique_ptr<OpError> error) {
 }  // namespace
 
 bool OpError::lifted(uint64_t task) const {
+  if (joint) return std::all_of(causes.begin(), causes.end(), [&](const auto& cause) { return cause->lifted(task); });
   const uint64_t at = told_own.load(std::memory_order_acquire);
-  if (at != kNever) return task > at;
-  return run && (run->excused.load(std::memory_order_acquire) ||
-                 (run->over.load(std::memory_order_acquire) && told.load(std::memory_order_acquire)));
+  return at != kNever ? task > at : run && run->excused.load(std::memory_order_acquire);
 }
-
-// References that are given up are collected in a `bin` that outlives the lock: the last one to an untold error ends in
-// lost(), which takes the lock itself.
-using Bin = std::vector<ErrorPtr>;
 
 Failures::Failures(std::function<void()> announce) : announce_(std::move(announce)) {
   auto silent = std::make_shared<Run>();
@@ -92,39 +95,40 @@ Failures::Failures(std::function<void()> announce) : announce_(std::move(announc
   program_->over = true;  // nobody waits for its end
 }
 
-void Failures::begin(uint32_t number, uint32_t parent) {
+uint32_t Failures::begin() {
   auto run = std::make_shared<Run>();
-  std::lock_guard lock(mutex_);
-  auto found = runs_.find(parent);
-  run->parent = found == runs_.end() || found->second->silent ? program_ : found->second;
-  runs_[number] = std::move(run);
+  Session session(*this);
+  do {
+    last_run_ = last_run_ >= kRuns ? kSilentRun + 1 : last_run_ + 1;
+  } while (runs_.count(last_run_) > 0);
+  runs_[last_run_] = std::move(run);
+  return last_run_;
 }
 
 void Failures::end(uint32_t number, bool excused) {
-  Bin bin;
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   auto found = runs_.find(number);
   if (found == runs_.end() || number == kSilentRun) return;
-  Run& run = *found->second;
-  for (Run::Entry& entry : run.entries) {
+  const std::shared_ptr<Run> run = found->second;
+  runs_.erase(found);
+  if (excused) run->excused = true;
+  run->over = true;
+  std::vector<Run::Entry> entries = std::move(run->entries);
+  run->entries.clear();
+  count_ -= entries.size();
+  for (Run::Entry& entry : entries) {
     ErrorPtr error = entry.held ? std::move(entry.held) : entry.open.lock();
     // what somebody could still read, the end of the program must find
-    if (error && !excused && !told(*error)) add(*program_, {entry.origin, nullptr, error, false}, bin);
-    bin.push_back(std::move(error));
+    if (error && !excused && !told(*error)) add(*program_, {entry.origin, nullptr, error, false}, session);
+    session.bin.push_back(std::move(error));
   }
-  count_ -= run.entries.size();
-  run.entries.clear();
-  if (excused) run.excused = true;
-  run.over = true;
-  runs_.erase(found);
 }
 
 void Failures::close() {
-  Bin bin;
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   closed_ = true;
   auto empty = [&](Run& run) {
-    for (Run::Entry& entry : run.entries) bin.push_back(std::move(entry.held));
+    for (Run::Entry& entry : run.entries) session.bin.push_back(std::move(entry.held));
     run.entries.clear();
   };
   for (auto& [number, run] : runs_) empty(*run);
@@ -139,7 +143,8 @@ std::shared_ptr<Run> Failures::run_at(Origin origin) const {
 
 ErrorPtr Failures::own(OpError* error) {
   return ErrorPtr(error, [failures = weak_from_this()](OpError* last) {
-    auto here = last->joint || told(*last) ? nullptr : failures.lock();
+    const bool known = last->joint || told(*last) || last->reported.load(std::memory_order_acquire);
+    auto here = known ? nullptr : failures.lock();
     if (here) {
       here->lost(last);
     } else {
@@ -148,36 +153,37 @@ ErrorPtr Failures::own(OpError* error) {
   });
 }
 
-ErrorPtr Failures::adopt(ErrorText failure) {
-  Bin bin;
+ErrorPtr Failures::adopt(ErrorText text) {
   ErrorPtr error = own(new OpError);
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   error->number = ++last_;
-  error->run = run_at(failure.origin);
-  error->what = std::make_shared<const ErrorText>(std::move(failure));
-  if (!error->run->silent) add(*error->run, {error->what->origin, nullptr, error, false}, bin);
+  error->run = run_at(text.origin);
+  error->what = std::make_shared<const ErrorText>(std::move(text));
+  if (!error->run->silent) add(*error->run, {error->what->origin, nullptr, error, false}, session);
   return error;
 }
 
-void Failures::add(Run& run, Run::Entry entry, Bin& bin) {
+void Failures::add(Run& run, Run::Entry entry, Session& session) {
   if (run.entries.size() >= run.prune_at) {
     std::vector<Run::Entry> rest;
     for (Run::Entry& known : run.entries) {
       ErrorPtr error = known.held ? known.held : known.open.lock();
       const bool keep = error && due(*error, known.in_place);
-      bin.push_back(std::move(error));
+      session.bin.push_back(std::move(error));
       if (keep) {
         rest.push_back(std::move(known));
       } else {
-        bin.push_back(std::move(known.held));
+        session.bin.push_back(std::move(known.held));
       }
     }
     count_ -= run.entries.size() - rest.size();
     run.entries = std::move(rest);
     run.prune_at = std::max<size_t>(64, run.entries.size() * 2);
   }
-  if (entry.held && run.entries.size() >= kHeld) {
-    bin.push_back(std::move(entry.held));
+  if (entry.held && run.entries.size() >= kHeld) {  // the run has enough to reject with
+    if (owed(*entry.held, program_.get())) note(*entry.held, session);
+    entry.held->reported.store(true, std::memory_order_release);
+    session.bin.push_back(std::move(entry.held));
     return;
   }
   run.entries.push_back(std::move(entry));
@@ -190,56 +196,74 @@ ErrorPtr Failures::derived(const std::shared_ptr<Run>& run, std::initializer_lis
   error->number = ++last_;
   error->run = run;
   error->what = (*causes.begin())->what;
-  // Left out are errors that have nothing to tell beside their own causes: otherwise chains of them grow for ever where
-  // run after run works on the same spoiled memory.
-  auto passes_on = [&](const OpError& one) {
-    return one.joint || (!one.causes.empty() && one.run->over && !one.run->silent && one.run != program_);
+  std::unordered_set<const OpError*> seen;
+  auto add_cause = [&](const ErrorPtr& cause) {
+    if (error->causes.size() < kCauses && seen.insert(cause.get()).second) error->causes.push_back(cause);
   };
-  auto& known = error->causes;
-  std::vector<ErrorPtr> next(causes);
-  while (!next.empty() && known.size() < kCauses) {
-    ErrorPtr cause = std::move(next.back());
-    next.pop_back();
-    if (passes_on(*cause)) {
-      next.insert(next.end(), cause->causes.begin(), cause->causes.end());
-    } else if (std::find(known.begin(), known.end(), cause) == known.end()) {
-      known.push_back(std::move(cause));
+  for (const ErrorPtr& cause : causes) {
+    if (cause->joint) {
+      for (const ErrorPtr& one : cause->causes) add_cause(one);
+      error->leaves.insert(error->leaves.end(), cause->leaves.begin(), cause->leaves.end());
+    } else {
+      add_cause(cause);
     }
   }
   return error;
 }
 
 void Failures::in_place(const ErrorPtr& error) {
-  Bin bin;
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   error->in_place = true;
   // outside of runs that end, the poisoned memory alone holds it
-  if (!error->run->silent && error->run != program_) add(*error->run, {error->what->origin, error, {}, true}, bin);
+  if (!error->run->silent && error->run != program_) {
+    add(*error->run, {error->what->origin, error, {}, true}, session);
+  }
 }
 
 ErrorPtr Failures::in_place(const ErrorPtr& cause, Origin origin) {
-  Bin bin;
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   ErrorPtr error = derived(run_at(origin), {cause});
   error->in_place = true;
-  if (!error->run->silent && error->run != program_) add(*error->run, {origin, error, {}, true}, bin);
+  if (!error->run->silent && error->run != program_) add(*error->run, {origin, error, {}, true}, session);
   return error;
 }
 
 bool Failures::covers(const ErrorPtr& error, Origin origin, uint64_t task) {
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   const Run* run = run_at(origin).get();
-  bool found = false;
+  auto is_own = [&](const OpError& one) { return one.run.get() == run && one.in_place && !one.lifted(task); };
+  if (!error->joint) return is_own(*error);
+  return std::any_of(error->causes.begin(), error->causes.end(), [&](const auto& one) { return is_own(*one); });
+}
+
+void Failures::reach(const ErrorPtr& error, const std::vector<at::Tensor>& leaves) {
+  Session session(*this);
+  for (const at::Tensor& leaf : leaves) {
+    if (error->leaves.size() >= kLeaves) return;
+    WeakTensor weak(leaf.getIntrusivePtr());
+    if (std::find(error->leaves.begin(), error->leaves.end(), weak) == error->leaves.end()) {
+      error->leaves.push_back(std::move(weak));
+    }
+  }
+}
+
+std::vector<at::Tensor> Failures::reached(const ErrorPtr& error) {
+  Session session(*this);
+  std::vector<at::Tensor> leaves;
+  std::unordered_set<const c10::TensorImpl*> seen;
   with_causes(*error, [&](OpError& one) {
-    found |= one.run.get() == run && one.in_place && !one.lifted(task);
-    return !found;
+    for (const WeakTensor& weak : one.leaves) {
+      auto leaf = weak.lock();
+      if (leaf && seen.insert(leaf.get()).second) leaves.push_back(at::Tensor(std::move(leaf)));
+    }
+    return true;
   });
-  return found;
+  return leaves;
 }
 
 ErrorPtr Failures::join(const ErrorPtr& first, const ErrorPtr& second) {
   if (first == second) return first;
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   auto has = [](const OpError& joint, const ErrorPtr& one) {
     return joint.joint && std::find(joint.causes.begin(), joint.causes.end(), one) != joint.causes.end();
   };
@@ -251,51 +275,52 @@ ErrorPtr Failures::join(const ErrorPtr& first, const ErrorPtr& second) {
 }
 
 void Failures::tell(const ErrorPtr& error, Origin reader, uint64_t task) {
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   mark(*error, run_at(reader).get(), task);
 }
 
+void Failures::tell_run(const ErrorPtr& error) {
+  Session session(*this);
+  with_causes(*error, [](OpError& one) { return !one.told.exchange(true, std::memory_order_acq_rel); });
+}
+
 ErrorPtr Failures::take(Origin origin, Reach reach) {
-  if (idle() || run_of(origin) == 0) return nullptr;
-  Bin bin;
-  std::lock_guard lock(mutex_);
+  if (reach == Reach::kNone || idle() || run_of(origin) == 0) return nullptr;
+  Session session(*this);
   auto found = runs_.find(run_of(origin));
   if (found == runs_.end()) return nullptr;
   ErrorPtr first;
   for (const Run::Entry& entry : found->second->entries) {
-    if (reach == Reach::kPlace && !(entry.in_place && entry.origin == origin)) continue;
     if (reach == Reach::kRun && !entry.held) continue;
     ErrorPtr error = entry.held ? entry.held : entry.open.lock();
-    if (error && due(*error, entry.in_place) && (!first || error->number < first->number)) first = error;
-    bin.push_back(std::move(error));
+    const bool wanted = error && due(*error, entry.in_place) && (reach == Reach::kAll || !error->claimed.load());
+    if (wanted && (!first || error->number < first->number)) first = error;
+    session.bin.push_back(std::move(error));
   }
-  if (first) first->claimed.store(true, std::memory_order_release);
+  if (first) first->claimed.store(true);
   return first;
 }
 
 // The last reference is gone and nobody was told.
 void Failures::lost(OpError* error) {
   std::unique_ptr<OpError> owned(error);
-  bool announce = false;
   {
-    Bin bin;
-    std::lock_guard lock(mutex_);
+    Session session(*this);
     const std::shared_ptr<Run> run = error->run;
     if (!closed_ && !run->silent && !run->excused && owed(*error, program_.get())) {
       if (run->over) {
-        announce = unread_.empty() && left_out_ == 0;
-        note(*error);
+        note(*error, session);
       } else {
-        Origin origin = error->what->origin;
-        add(*run, {origin, own(owned.release()), {}, false}, bin);
+        const Origin origin = error->what->origin;
+        add(*run, {origin, own(owned.release()), {}, false}, session);
       }
     }
   }
   if (owned) dispose(std::move(owned));
-  if (announce) announce_();
 }
 
-void Failures::note(const OpError& error) {
+void Failures::note(const OpError& error, Session& session) {
+  session.announce |= unread_.empty() && left_out_ == 0;
   const ErrorText& what = *error.what;
   for (Unread& known : unread_) {
     if (known.origin != what.origin || known.message != what.message || known.code != what.code) continue;
@@ -310,7 +335,7 @@ void Failures::note(const OpError& error) {
 }
 
 std::vector<Unread> Failures::take_unread() {
-  std::lock_guard lock(mutex_);
+  Session session(*this);
   std::vector<Unread> taken = std::exchange(unread_, {});
   if (left_out_ > 0) taken.push_back({"", "", "", 0, std::exchange(left_out_, 0)});
   return taken;
@@ -318,23 +343,23 @@ std::vector<Unread> Failures::take_unread() {
 
 std::vector<Unread> Failures::take_everything() {
   {
-    Bin untold;
-    Bin bin;
-    std::lock_guard lock(mutex_);
+    std::vector<ErrorPtr> untold;
+    Session session(*this);
     auto gather = [&](Run& run) {
       for (Run::Entry& entry : run.entries) {
         ErrorPtr error = entry.held ? entry.held : entry.open.lock();
         if (error && owed(*error, program_.get())) untold.push_back(error);
-        bin.push_back(std::move(error));
+        session.bin.push_back(std::move(error));
       }
     };
     gather(*program_);
     for (auto& [number, run] : runs_) gather(*run);
     for (const ErrorPtr& error : untold) {
       if (told(*error)) continue;
-      note(*error);
+      note(*error, session);
       mark(*error, error->run.get(), 0);
     }
+    session.announce = false;  // they are taken at once
   }
   return take_unread();
 }

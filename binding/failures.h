@@ -16,7 +16,6 @@ struct Run {
     std::weak_ptr<OpError> open;  // somebody may still read it
     bool in_place = false;
   };
-  std::shared_ptr<Run> parent;       // the run that it was started in: hears of what this one rejects with
   std::atomic<bool> over{false};     // whoever is told, nobody else needs to be
   std::atomic<bool> excused{false};  // it ended with a failure that is known: what else failed in it needn't be told
   bool silent = false;               // nobody may ever want what it makes
@@ -39,7 +38,8 @@ class Failures : public std::enable_shared_from_this<Failures> {
   // Called, from any thread, when there is something for take_unread().
   explicit Failures(std::function<void()> announce);
 
-  void begin(uint32_t run, uint32_t parent);
+  // A number that no other run of this environment has.
+  uint32_t begin();
   // In the order of the stream. `excused`: what is untold need not be told, as the run's own end says enough.
   void end(uint32_t run, bool excused);
   void close();
@@ -50,16 +50,22 @@ class Failures : public std::enable_shared_from_this<Failures> {
   void in_place(const ErrorPtr& error);
   // An in-place operator, recorded at this origin, can't run because of `cause`: the error for what it was to change.
   ErrorPtr in_place(const ErrorPtr& cause, Origin origin);
-  // Whether whoever is told of `error` hears of an in-place failure of the origin's run that task can't overlook.
+  // Whether a target with this error has one of the origin's run already that the task can't overlook.
   bool covers(const ErrorPtr& error, Origin origin, uint64_t task);
+  // A backward from what has this error would reach these leaves, too.
+  void reach(const ErrorPtr& error, const std::vector<at::Tensor>& leaves);
+  // The leaves that a backward from what has this error would have reached.
+  std::vector<at::Tensor> reached(const ErrorPtr& error);
   // For what depends on both.
   ErrorPtr join(const ErrorPtr& first, const ErrorPtr& second);
   // Somebody who reads at this origin is told, after the stream's task of that number was recorded.
   void tell(const ErrorPtr& error, Origin reader, uint64_t task);
+  // Its run is told by a mark or its end, which says nothing of the targets to those who read them.
+  void tell_run(const ErrorPtr& error);
 
-  // Which of its own errors a run is told beside what it reads: those of in-place operators at the same place; those
-  // which nobody can read, too, wherever in the run; all, at the run's end. Each is given once, to be told.
-  enum class Reach : uint8_t { kPlace, kRun, kAll };
+  // Which of its own errors a run is told by a mark: those of in-place operators, and those which nobody can read, each
+  // once; at its end all that it hasn't read. kNone: by reading something.
+  enum class Reach : uint8_t { kNone, kRun, kAll };
   ErrorPtr take(Origin origin, Reach reach);
 
   std::vector<Unread> take_unread();
@@ -68,12 +74,26 @@ class Failures : public std::enable_shared_from_this<Failures> {
   bool idle() const { return count_.load(std::memory_order_acquire) == 0; }
 
  private:
+  // Holds the lock. References that are given up meanwhile are collected in its bin, which outlives the lock: the last
+  // one to an untold error ends in lost(), which takes the lock itself.
+  struct Session {
+    Failures& failures;
+    std::vector<ErrorPtr> bin;
+    std::unique_lock<std::mutex> lock;
+    bool announce = false;
+    explicit Session(Failures& of) : failures(of), lock(of.mutex_) {}
+    ~Session() {
+      lock.unlock();
+      if (announce) failures.announce_();
+    }
+  };
+
   void lost(OpError* error);
   ErrorPtr own(OpError* error);
   ErrorPtr derived(const std::shared_ptr<Run>& run, std::initializer_list<ErrorPtr> causes);
   std::shared_ptr<Run> run_at(Origin origin) const;
-  void note(const OpError& error);
-  void add(Run& run, Run::Entry entry, std::vector<ErrorPtr>& bin);
+  void note(const OpError& error, Session& session);
+  void add(Run& run, Run::Entry entry, Session& session);
 
   std::function<void()> announce_;
   std::mutex mutex_;
@@ -82,6 +102,7 @@ class Failures : public std::enable_shared_from_this<Failures> {
   std::vector<Unread> unread_;
   size_t left_out_ = 0;
   uint64_t last_ = 0;
+  uint32_t last_run_ = kSilentRun;
   bool closed_ = false;
   std::atomic<size_t> count_{0};  // of entries, told ones included until they are met
 };

@@ -175,7 +175,10 @@ void Stream::execute(Task& task, uint64_t number) {
       for (Slot* slot : task.in_place) holdings_.count(slot->holding, slot->value);  // it may have grown
     } catch (...) {
       error = failures_->adopt(caught(task));
-      if (keep_failed_) failed_ = error;
+      if (keep_failed_) {
+        failed_ = error;
+        failed_number_ = number;
+      }
     }
     stack_.clear();
   }
@@ -192,17 +195,24 @@ ErrorPtr Stream::poisoned(const Task& task, uint64_t number) {
   ErrorPtr first;
   const bool clean = memory_.empty();
   const bool values = task.op == nullptr || !task.op->ignores_values;
+  auto add = [&](ErrorPtr error) {
+    if (error) first = first ? failures_->join(first, error) : std::move(error);
+  };
+  auto add_gradient = [&](const at::Tensor& tensor) {
+    if (tensor.defined() && tensor.is_leaf() && tensor.requires_grad()) add(memory_.find(tensor.grad(), number));
+  };
   each_tensor(task, [&](const Slot& slot) {
     if (clean && !slot.error) return;
-    ErrorPtr error;
     if (values) {
-      error = error_of(slot, number);
+      add(error_of(slot, number));
     } else if (!slot.value.defined()) {
-      error = slot.error;
+      add(slot.error);
     }
-    if (!error) return;
-    first = first ? failures_->join(first, error) : std::move(error);
+    if (!clean && values && task.op != nullptr && task.op->reads_gradients) add_gradient(slot.value);
   });
+  if (!clean && task.op != nullptr && task.op->is_backward && task.args[0].kind == Arg::Kind::kTensor) {
+    for (const at::Tensor& leaf : leaves_of(task.args[0].slot->value)) add_gradient(leaf);
+  }
   return first;
 }
 
@@ -211,12 +221,18 @@ ErrorPtr Stream::poisoned(const Task& task, uint64_t number) {
 void Stream::poison(Task& task, uint64_t number, ErrorPtr error, bool own) {
   c10::SmallVector<std::pair<Slot*, at::Tensor>, 4> targets;  // a slot, or memory alone
   for (Slot* slot : task.in_place) targets.emplace_back(slot, slot->value);
-  if (task.op != nullptr && task.op->return_alias.empty() && task.in_place.empty()) {
+  const bool is_backward = task.op != nullptr && task.op->is_backward;
+  if (task.op != nullptr && task.op->return_alias.empty() && task.in_place.empty() && !task.args.empty() &&
+      task.args[0].kind == Arg::Kind::kTensor) {
     // no results and no targets: it was to change the tensor that it is called on, and a backward also the leaves
-    const bool has_self = !task.args.empty() && task.args[0].kind == Arg::Kind::kTensor;
-    if (has_self) targets.emplace_back(task.args[0].slot, task.args[0].slot->value);
-    if (has_self && task.op->is_backward) {
-      for (at::Tensor& leaf : leaves_of(task.args[0].slot->value)) targets.emplace_back(nullptr, std::move(leaf));
+    Slot* self = task.args[0].slot;
+    targets.emplace_back(self, self->value);
+    if (is_backward) {
+      // a tensor without a value has no history, but its error knows
+      for (at::Tensor& leaf : self->value.defined() ? leaves_of(self->value) : failures_->reached(error)) {
+        if (leaf.grad().defined()) targets.emplace_back(nullptr, leaf.grad());
+        targets.emplace_back(nullptr, std::move(leaf));
+      }
     }
   }
   bool fresh = own;  // whether `error` is one that the run will hear of
@@ -227,16 +243,24 @@ void Stream::poison(Task& task, uint64_t number, ErrorPtr error, bool own) {
       continue;
     }
     const ErrorPtr known = slot != nullptr ? error_of(*slot, number) : memory_.find(tensor, number);
-    if (known && (own || failures_->covers(known, task.origin, number))) continue;
+    if (known && failures_->covers(known, task.origin, number)) continue;
     if (!std::exchange(fresh, true)) error = failures_->in_place(error, task.origin);
+    const ErrorPtr both = known ? failures_->join(known, error) : error;
     if (slot != nullptr) {
-      slot->error = error;
+      slot->error = both;
       slot->passing = true;
     }
-    memory_.add(tensor, error);
+    memory_.add(tensor, both);
   }
-  // of a tensor without a value it isn't known to which leaves it would have gone
-  if (!fresh && task.op != nullptr && task.op->is_backward) error = failures_->in_place(error, task.origin);
+  if (!fresh && is_backward) error = failures_->in_place(error, task.origin);
+  if (!task.outs.empty() && task.modes && task.modes->grad) {
+    std::vector<at::Tensor> leaves;
+    each_tensor(task, [&](const Slot& slot) {
+      if (!slot.value.defined() || !slot.value.requires_grad()) return;
+      for (at::Tensor& leaf : leaves_of(slot.value)) leaves.push_back(std::move(leaf));
+    });
+    if (!leaves.empty()) failures_->reach(error, leaves);
+  }
   for (Slot* slot : task.outs) {
     slot->value.reset();
     slot->error = error;

@@ -100,9 +100,12 @@ class Stream {
   // On the stream's thread: gives up what JavaScript has given up, so that errors which only that held are known.
   void tidy() { tidy(tail_.load(std::memory_order_relaxed) + 1); }
   Failures& failures() { return *failures_; }
-  // With TORCH_LEARNER_SYNC=1: the error of what has run last.
+  // With TORCH_LEARNER_SYNC=1: the error of the last task, once it has run.
   void keep_failed() { keep_failed_ = true; }
-  ErrorPtr take_failed() { return std::exchange(failed_, nullptr); }
+  ErrorPtr take_failed() {
+    ErrorPtr error = std::exchange(failed_, nullptr);
+    return failed_number_ == last() ? error : nullptr;
+  }
 
   // For the JavaScript thread. Slots are destroyed on the stream thread, so that large frees never stall JavaScript,
   // and come back from there, so that neither thread frees what the other has allocated.
@@ -143,6 +146,7 @@ class Stream {
   size_t freed_ = 0;  // slots, while some memory was poisoned
   bool keep_failed_ = false;
   ErrorPtr failed_;
+  uint64_t failed_number_ = 0;
   Holdings holdings_;
   std::atomic<int64_t> slots_{0};
   Modes current_;

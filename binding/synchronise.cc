@@ -15,9 +15,10 @@ void deliver(Environment& environment, Slot* slot, Completion* completion, Origi
   task.run = [completion, origin, reach, mailbox = environment.mailbox, stream = &environment.stream](Task& t) {
     if (!t.args.empty() && t.args[0].slot->error) {
       completion->error = t.args[0].slot->error;
-    } else {
-      if (reach != Failures::Reach::kPlace) stream->tidy();
+    } else if (reach != Failures::Reach::kNone) {
+      stream->tidy();
       completion->error = stream->failures().take(origin, reach);
+      completion->taken = true;
     }
     mailbox->post(completion);
   };
@@ -49,16 +50,13 @@ napi_value sync(Environment& environment, napi_env env, napi_callback_info info)
     *error = stream->failures().take(origin, Failures::Reach::kRun);
   };
   environment.stream.wait(environment.push(std::move(task)));
-  if (*error) environment.report(*error, origin);
+  if (*error) environment.report(*error, std::nullopt);
   return nullptr;
 }
 
-// beginRun(run, parent): parent is the run that it is started in, or 0
-napi_value begin_run(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  environment.failures->begin(static_cast<uint32_t>(read_integer(env, args[0], "run")),
-                              static_cast<uint32_t>(read_integer(env, args[1], "parent")));
-  return nullptr;
+// beginRun() -> its number
+napi_value begin_run(Environment& environment, napi_env env, napi_callback_info) {
+  return to_js(env, static_cast<double>(environment.failures->begin()));
 }
 
 // endRun(run, excused): what it has recorded so far still belongs to it

@@ -215,7 +215,7 @@ napi_value read_sync(Environment& environment, napi_env env, napi_callback_info 
   auto reading = std::make_shared<at::Tensor>();
   Slot* holder = record_reading(environment, slot, copy, origin, reading);
   environment.stream.wait(environment.stream.last());
-  ErrorPtr error = holder->error ? holder->error : environment.failures->take(origin, Failures::Reach::kPlace);
+  ErrorPtr error = holder->error;
   environment.stream.drop(holder);
   if (error) environment.report(error, origin);
   return to_array(env, reading, copy);

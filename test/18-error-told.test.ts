@@ -1,5 +1,5 @@
 import test from 'ava'
-import { mark, ones, scope, synchronize, type Tensor, zeros } from 'torch-learner'
+import { mark, noGrad, ones, optim, scope, synchronize, type Tensor, zeros } from 'torch-learner'
 import { runProgram } from './helpers/child.js'
 
 // Being told of a failure is a matter between a reader and what it reads: it must not let others use what is out of date.
@@ -123,7 +123,9 @@ test.serial('read by others first: whoever recorded it hears of it all the same'
     async () => {
       spoil(shared)
       await turn()
-      await mark().catch(() => undefined)
+      await t.throwsAsync(mark(), sizes)
+      await t.notThrowsAsync(mark(), 'once')
+      await t.throwsAsync(shared.data(), sizes, 'a mark says nothing of the target')
       return await shared.sum().item()
     },
     { name: 'marks' },
@@ -190,6 +192,139 @@ test.serial('what an operator on spoiled memory of another run leaves out is tol
   await t.throwsAsync(first, sizes)
   t.is(await shared.sum().item(), 0)
   await synchronize()
+})
+
+test.serial('a scope that resolves has told nobody, whoever read meanwhile', async t => {
+  const shared = zeros([2])
+  let go = (): void => undefined
+  const owner = scope(
+    async () => {
+      spoil(shared)
+      await new Promise<void>(resolve => {
+        go = resolve
+      })
+    },
+    { name: 'owner' },
+  )
+  await t.throwsAsync(shared.data(), sizes, 'a monitor')
+  go()
+  await owner
+  await t.throwsAsync(shared.data(), sizes)
+  t.is(await shared.sum().item(), 0)
+})
+
+test.serial('two runs fail on one tensor: each is told, in whatever order', async t => {
+  const shared = zeros([2])
+  let go = (): void => undefined
+  const first = scope(
+    async () => {
+      spoil(shared)
+      await new Promise<void>(resolve => {
+        go = resolve
+      })
+      await t.throwsAsync(shared.data(), sizes, 'first')
+      return await shared.sum().item()
+    },
+    { name: 'first' },
+  )
+  const second = scope(
+    async () => {
+      shared.add_(1)
+      await t.throwsAsync(shared.data(), sizes, 'second')
+    },
+    { name: 'second' },
+  )
+  await second
+  go()
+  t.is(await first, 0)
+})
+
+test.serial('reading something else never hears of it, nor is it told thereby', async t => {
+  const [target, healthy] = [zeros([2]), ones([2])]
+  await scope(
+    async () => {
+      spoil(target)
+      t.is(await healthy.sum().item(), 2)
+      t.deepEqual([...healthy.dataSync()], [1, 1])
+      t.is(healthy.grad, null)
+      await t.throwsAsync(target.data(), sizes)
+    },
+    { name: 'request' },
+  )
+})
+
+test.serial('a gradient that could not be changed, and one that could not be added to', async t => {
+  const weight = ones([2], { requiresGrad: true })
+  const opt = new optim.SGD([weight], { lr: 1 })
+  weight.mul(2).sum().backward()
+  const gradient = weight.grad as Tensor
+  spoil(gradient)
+  opt.step()
+  await t.throwsAsync(weight.data(), sizes, 'no step with the unchanged gradient')
+  t.deepEqual([...(await weight.data())], [1, 1])
+  t.deepEqual([...(await gradient.data())], [2, 2])
+
+  weight.mul(failing().sum()).sum().backward()
+  t.throws(() => weight.grad, shapes, 'the backward of a loss without a value')
+  weight.mul(failing().sum()).sum().backward()
+  await t.throwsAsync(gradient.data(), shapes, 'a handle of the gradient, from before')
+  weight.mul(failing().sum()).sum().backward()
+  opt.step()
+  await t.throwsAsync(weight.data(), shapes)
+  opt.step()
+  t.deepEqual([...(await weight.data())], [-1, -1])
+})
+
+test.serial('a backward that fails where another run has failed is told, too', async t => {
+  const weight = ones([2], { requiresGrad: true })
+  const request = scope(() => noGrad(() => spoil(weight)).data(), { name: 'request' })
+  const loss = weight.mul(2) // of what is out of date: the program hears of that, too
+  loss.backward()
+  await t.throwsAsync(request, sizes)
+  t.throws(() => weight.grad, sizes)
+})
+
+test.serial('more failures than a run holds on to, and workers that end with some', async t => {
+  const many = await runProgram(
+    `const x = tl.ones([2, 3]), y = tl.zeros([2])
+    let told = 0
+    tl.onUnreadError((error, count) => { told += count })
+    await tl.scope(async () => { for (let i = 0; i < 3000; i++) x.mm(x).dispose() }, { name: 'request' })
+    const failed = await tl.scope(async () => {
+      for (let i = 0; i < 3000; i++) tl.zeros([2]).add_(tl.zeros([3])).dispose()
+      await tl.mark()
+    }, { name: 'marks' }).catch(error => error.operator)
+    await tl.synchronize()
+    await new Promise(resolve => setTimeout(resolve, 50))
+    console.log(failed, told >= 3000)`,
+  )
+  t.is(many.code, 0, many.stderr)
+  t.is(many.stdout, 'aten::add_.Tensor true\n')
+  const workers = await runProgram(
+    `import { Worker } from 'node:worker_threads'
+    const source = \`const tl = require('torch-learner'); const x = tl.ones([2, 3])
+      const go = () => { for (let i = 0; i < 20; i++) x.mm(x).dispose(); setImmediate(go) }
+      go(); require('node:worker_threads').parentPort.postMessage('at work')\`
+    for (let i = 0; i < 4; i++) {
+      const worker = new Worker(source, { eval: true, stderr: true })
+      await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject) })
+      await new Promise(resolve => setTimeout(resolve, 20))
+      await worker.terminate()
+    }
+    console.log('ended')`,
+    { seconds: 120 },
+  )
+  t.is(workers.code, 0, workers.stderr)
+  t.is(workers.stdout, 'ended\n')
+})
+
+test.serial('with TORCH_LEARNER_SYNC=1 nobody hears of what another was told', async t => {
+  const { stdout, stderr } = await runProgram(
+    `const fails = fn => { try { fn(); return 'fine' } catch (error) { return error.code } }
+    console.log(fails(() => tl.zeros([2]).split(-1)), fails(() => tl.ones([2]).add(1)))`,
+    { env: { TORCH_LEARNER_SYNC: '1' } },
+  )
+  t.is(stdout, 'ERR_OP_FAILED fine\n', stderr)
 })
 
 test.serial('long chains of failures, and failures without end', async t => {

@@ -67,8 +67,8 @@ export interface NativeAddon extends ImageAddon {
   /** Rejects with what the origin's run must be told; `whole`: also with what somebody could still read. */
   mark(origin: number, whole: boolean): Promise<void>
   sync(origin: number): void
-  /** `parent`: the run that it is started in, 0 for none: it hears of what this one rejects with. */
-  beginRun(run: number, parent: number): void
+  /** The new run's number, at most 2^28. */
+  beginRun(): number
   /** What has been recorded so far still belongs to it; `excused`: what is untold needn't be told. */
   endRun(run: number, excused: boolean): void
   /** Called with errors that nobody can read any more. */

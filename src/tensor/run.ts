@@ -6,7 +6,6 @@ import { context, within } from './context.js'
 export type Place = Omit<ErrorOrigin, 'run'>
 
 const PLACES = 2 ** 24
-const RUNS = 2 ** 28
 /** Places of a run that are remembered: those of the last dozens of batches, where the loop runs ahead by two. */
 const REMEMBERED = 4096
 const REMEMBERED_WHEN_OVER = 256
@@ -17,14 +16,6 @@ const AHEAD = 1
 
 const known = new Map<number, Run>()
 const over: Run[] = []
-let lastNumber = AHEAD
-
-function nextNumber(): number {
-  do lastNumber = lastNumber >= RUNS ? AHEAD + 1 : lastNumber + 1
-  while (known.has(lastNumber))
-  return lastNumber
-}
-
 /**
  * @internal Something that answers for its own operators, such as a Learner's fit. What fails in it is told to those who
  * read it, else to the run's own marks, and never to other code; the context carries it along calls and awaits.
@@ -42,9 +33,8 @@ export class Run {
     readonly outer: Run | null = null,
     number?: number,
   ) {
-    this.number = number ?? nextNumber()
+    this.number = number ?? native.beginRun()
     known.set(this.number, this)
-    if (number === undefined) native.beginRun(this.number, context().run?.number ?? 0)
   }
 
   get isOver(): boolean {
@@ -151,7 +141,8 @@ export function refuseAbandoned(what: string): void {
 /** Runs `fn` as a run of this name; within another run, as a place of that one. */
 export function named<T>(name: string, fn: () => T): T {
   const { run: outer } = context()
-  if (outer !== null && !outer.isOver) return outer.at({ part: name }, fn)
+  // what goes on in an abandoned run stays in it, so that its operators are refused
+  if (outer !== null && (!outer.isOver || outer.isAbandoned)) return outer.at({ part: name }, fn)
   const run = new Run(name)
   let result: T
   try {

@@ -13,6 +13,7 @@ import {
   viewOf,
 } from './dtype.js'
 import type { TensorMethods } from './generated/methods.js'
+import { refuseAbandoned } from './run.js'
 
 /** Nested arrays of numbers (booleans for `bool`), one level a dimension. */
 export type NestedArray = number | boolean | NestedArray[]
@@ -210,6 +211,7 @@ export class Tensor implements Scoped {
     if (value !== null && kindOf(value) !== kindOf(this)) {
       throw invalidArgument('grad', `a tensor like the one it belongs to, ${kindOf(this)},`, kindOf(value))
     }
+    refuseAbandoned('setting a gradient')
     native.setGrad(this.handle, value === null ? -1 : value.handle, context().origin)
   }
 
