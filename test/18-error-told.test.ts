@@ -302,9 +302,12 @@ test.serial('more failures than a run holds on to, and workers that end with som
   t.is(many.stdout, 'aten::add_.Tensor true\n')
   const workers = await runProgram(
     `import { Worker } from 'node:worker_threads'
-    const source = \`const tl = require('torch-learner'); const x = tl.ones([2, 3])
+    const source = \`Promise.all([import('torch-learner'), import('node:worker_threads')]).then(([tl, { parentPort }]) => {
+      const x = tl.ones([2, 3])
       const go = () => { for (let i = 0; i < 20; i++) x.mm(x).dispose(); setImmediate(go) }
-      go(); require('node:worker_threads').parentPort.postMessage('at work')\`
+      go()
+      parentPort.postMessage('at work')
+    })\`
     for (let i = 0; i < 4; i++) {
       const worker = new Worker(source, { eval: true, stderr: true })
       await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject) })

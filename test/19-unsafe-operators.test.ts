@@ -151,6 +151,12 @@ test('arguments with which kernels read or wrote behind their memory are errors'
   await fails('native_group_norm', [y, randn([2]), null, 2, 3, 1, 1, 1e-5], /3 elements.*native_group_norm/)
 })
 
+test('rectangles are erased in bounded numbers', async t => {
+  const erase = (maxCount: number) => ops.torch_learner.augmentErase(zeros([1, 1, 4, 4]), 1, 0.1, 0.2, 0.5, maxCount)
+  t.deepEqual(erase(3).shape, [1, 1, 4, 4])
+  for (const count of [2 ** 45, 0, -1]) await t.throwsAsync(erase(count).data(), failed(/max_count from 1 to 10000/))
+})
+
 test('sparse tensors are made of indices that fit only', async t => {
   const whole = (values: number[]) => tensor(values, { dtype: 'int64' })
   const made = (rows: number[]) => call('sparse_csr_tensor', [whole(rows), whole([0, 1]), tensor([1, 2])]) as Tensor

@@ -90,12 +90,16 @@ Tensor augment_lighting(const Tensor& x, const OptionalTensor& brightness, const
   return out;
 }
 
+constexpr int64_t kMaxRectangles = 10'000;  // of one picture
+
 // Rectangles of pictures, each chosen with probability p, filled with normal noise, as normalised pictures have it.
 Tensor augment_erase(const Tensor& x, double p, double low, double high, double aspect, int64_t max_count,
                      const std::optional<at::Generator>& generator) {
   TORCH_CHECK_TYPE(at::isFloatingType(x.scalar_type()), "augment_erase: Expected x of a floating dtype but received ",
                    x.scalar_type(), "; convert it to float32 first");
   TORCH_CHECK(x.dim() == 4, "augment_erase: Expected pictures (N, C, H, W) but received shape ", x.sizes());
+  TORCH_CHECK(max_count >= 1 && max_count <= kMaxRectangles, "augment_erase: Expected a max_count from 1 to ",
+              kMaxRectangles, " but received ", max_count);
   const int64_t n = x.size(0), h = x.size(2), w = x.size(3);
   Tensor out = x.detach().clone();
   const auto uniform = [&] { return at::rand({1}, generator, at::TensorOptions(at::kDouble)).item<double>(); };

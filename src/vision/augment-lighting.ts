@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { checkOptions, count, field, flag } from '../check/index.js'
+import { checkOptions, field, flag, whole } from '../check/index.js'
 import { BatchTransform, type SplitIdx } from '../data/index.js'
 import { type Generator, own, scope, type Tensor } from '../tensor/index.js'
 import { type Draw, drawFor, drawSchema, from } from './draw.js'
@@ -90,7 +90,7 @@ const ErasingOptions = z.strictObject({
     .gt(0, { error: 'a number above 0 and at most 1' })
     .max(1, { error: 'a number above 0 and at most 1' })
     .default(0.3),
-  maxCount: count.default(1),
+  maxCount: whole(1, 10_000).default(1),
 })
 
 /** What {@link RandomErasing} covers. */
