@@ -251,6 +251,7 @@ export {
   type Theme,
   type Tile,
 } from './plot/index.js'
+export * from './schedule/index.js'
 export {
   arange,
   asTensor,

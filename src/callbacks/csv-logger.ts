@@ -2,8 +2,8 @@ import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { checkOptions, flag, TorchLearnerError, text } from '../check/index.js'
+import { checkTarget, reading, writing } from '../files/index.js'
 import { Callback, type CallbackState, formatTime, readState, type SavedCallbackState } from '../learner/index.js'
-import { checkTarget, reading, writing } from '../nn/index.js'
 
 /** Options of {@link CSVLogger}. */
 export interface CSVLoggerOptions {

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { count, flag, TorchLearnerError, text } from '../check/index.js'
+import { clearAside, writing } from '../files/index.js'
 import { type CallbackState, readState, type SavedCallbackState, savedFile } from '../learner/index.js'
-import { clearAside, writing } from '../nn/index.js'
 import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
 
 const savedSchema = z.object({

@@ -2,17 +2,23 @@ import { checkOptions, checkValue, invalidArgument, TorchLearnerError } from '..
 import type { Loss, Module } from '../nn/index.js'
 import { Adam, type HyperValue, type OptFunc, type Optimizer } from '../optim/index.js'
 import { at, refuseAbandoned, Tensor } from '../tensor/index.js'
-import { acting, blaming, type Callback, runCallback } from './callback.js'
-import { CallbackSet } from './callback-set.js'
-import { Creation } from './creation.js'
-import { type Batch, type BatchLoader, inOrder, type LearnerData } from './data.js'
-import { endingWith, throwFirst } from './ending.js'
-import { type Awaitable, EVENTS, type EventName, isEventName } from './events.js'
-import { runBatch, runFit, runValidation } from './loop.js'
-import { LoopState, type ModelOutput } from './loop-state.js'
+import { acting, blaming, type Callback, runCallback } from './loop/callback.js'
+import { CallbackSet } from './loop/callback-set.js'
+import { Creation } from './loop/creation.js'
+import { type Batch, type BatchLoader, inOrder, type LearnerData } from './loop/data.js'
+import { endingWith, throwFirst } from './loop/ending.js'
+import { type Awaitable, EVENTS, type EventName, isEventName } from './loop/events.js'
+import { runBatch, runFit, runValidation } from './loop/loop.js'
+import { LoopState, type ModelOutput } from './loop/loop-state.js'
+import { checkParts, type OutputsLearnerOptions, type OutputsModule, useChannelsLast } from './loop/parts.js'
+import { Pipeline } from './loop/pipeline.js'
+import { openSession } from './loop/session.js'
+import { CancelFit } from './loop/signals.js'
+import { SkipToEpoch } from './loop/skip-to-epoch.js'
+import { TrainEvalCallback } from './loop/train-eval.js'
+import { innerRun, placeOf, type RunPurpose, type Task, Work } from './loop/working.js'
 import type { Metric } from './metrics/metric.js'
 import { type MetricLike, toMetric } from './metrics/to-metric.js'
-import { createOptimizer, type Splitter, trainableParams } from './optimizer.js'
 import {
   type CallbackList,
   type CallbackRefs,
@@ -23,8 +29,6 @@ import {
   type LearnerOptions,
   type Moms,
 } from './options.js'
-import { checkParts, type OutputsLearnerOptions, type OutputsModule, useChannelsLast } from './parts.js'
-import { Pipeline } from './pipeline.js'
 import {
   checkPreds,
   chosenLoader,
@@ -35,15 +39,11 @@ import {
   predsSchema,
   type ValidateOptions,
   validateSchema,
-} from './preds.js'
-import { ProgressCallback } from './progress.js'
-import { Recorder, type RecordRow } from './recorder.js'
-import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './save.js'
-import { openSession } from './session.js'
-import { CancelFit } from './signals.js'
-import { SkipToEpoch } from './skip-to-epoch.js'
-import { TrainEvalCallback } from './train-eval.js'
-import { innerRun, placeOf, type RunPurpose, type Task, Work } from './working.js'
+} from './predict/preds.js'
+import { ProgressCallback } from './report/progress.js'
+import { Recorder, type RecordRow } from './report/recorder.js'
+import { createOptimizer, type Splitter, trainableParams } from './state/optimizer.js'
+import { type LoadOptions, loadLearner, type SaveOptions, saveLearner } from './state/save.js'
 
 /**
  * Ties data, a model, a loss and an optimizer together and runs the training loop, in which {@link Callback}s act:

@@ -15,11 +15,11 @@ import {
 } from '../check/index.js'
 import type { Loss } from '../nn/index.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
-import { Callback } from './callback.js'
-import type { Kind } from './guard.js'
+import { Callback } from './loop/callback.js'
 import { Metric } from './metrics/metric.js'
 import type { MetricLike } from './metrics/to-metric.js'
-import type { Splitter } from './optimizer.js'
+import type { Kind } from './state/guard.js'
+import type { Splitter } from './state/optimizer.js'
 
 /** A callback, or a class of callbacks that needs no arguments. */
 export type CallbackLike = Callback | (new () => Callback)

@@ -1,7 +1,7 @@
 // What the other folders of src/ may use. What users get of it, src/index.ts lists.
 
 /**
- * Mixing as pure functions of tensors and numbers: no learner, no state. The callbacks (src/callbacks/mixup.ts) only
+ * Mixing as pure functions of tensors and numbers: no learner, no state. The callbacks (src/callbacks/mixing/mixup.ts) only
  * decide when to call them.
  *
  * - random.ts      what is drawn, and from which generator

@@ -1,12 +1,7 @@
 // What the other folders of src/ may use. What users get of it, src/index.ts lists.
-export { checkTarget, exists, reading, writing } from './files.js'
 export { lossPair } from './functional.js'
 export { keepModes } from './modes.js'
 export { loadInTurns } from './module.js'
 export * from './nn.js'
 export * as nn from './nn.js'
-export { readSealed, saveSealed } from './safetensors.js'
-export { stateEntries } from './state-dict.js'
-export { atOnce, each, inSteps, inTurns, mapped, type Steps, sorted, stepsOf, takeTurns, withSteps } from './turns.js'
 export { isTensor, memoryFormat, pair } from './validate.js'
-export { clearAside, probe, writeAside } from './write-aside.js'

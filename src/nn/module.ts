@@ -1,13 +1,20 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { checkArguments, checkValue, field, flag, invalidArgument, string } from '../check/index.js'
+import {
+  atOnce,
+  inTurns,
+  type LoadResult,
+  loadSteps,
+  type StateDict,
+  type Steps,
+  stepsOf,
+  withSteps,
+} from '../files/index.js'
 import { type Device, type DType, isDType, isFloat, type MemoryFormat, own, scope, Tensor } from '../tensor/index.js'
 import { callable } from './callable.js'
-
 import { Parameter } from './parameter.js'
 import { repr } from './repr.js'
-import { type LoadResult, loadSteps, type StateDict } from './state-dict.js'
-import { atOnce, inTurns, type Steps, stepsOf, withSteps } from './turns.js'
 import { memoryFormat } from './validate.js'
 
 /** Where and how a module's tensors lie. */

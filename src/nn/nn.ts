@@ -1,4 +1,19 @@
 // What users find in `nn`: layers, losses and state dicts.
+
+export {
+  type LoadPthOptions,
+  type LoadResult,
+  type LoadSafetensorsOptions,
+  loadPth,
+  loadPthSync,
+  loadSafetensors,
+  readSafetensors,
+  type SafetensorsContent,
+  type SaveSafetensorsOptions,
+  type StateDict,
+  StateDictError,
+  saveSafetensors,
+} from '../files/index.js'
 export { type Layer, ModuleList, Sequential } from './containers.js'
 export type { Reduction } from './functional.js'
 export * as functional from './functional.js'
@@ -37,7 +52,6 @@ export {
   type MaxPool2dOptions,
 } from './layers/pooling.js'
 export { Upsample, type UpsampleOptions } from './layers/upsample.js'
-export { type LoadPthOptions, loadPth, loadPthSync } from './load-pth.js'
 export {
   BCEWithLogitsLoss,
   type BCEWithLogitsOptions,
@@ -66,12 +80,3 @@ export {
 export { type AnyModule, Module, type ModuleTarget } from './module.js'
 export { Parameter } from './parameter.js'
 export { normBiasParameters } from './parameters.js'
-export {
-  type LoadSafetensorsOptions,
-  loadSafetensors,
-  readSafetensors,
-  type SafetensorsContent,
-  type SaveSafetensorsOptions,
-  saveSafetensors,
-} from './safetensors.js'
-export { type LoadResult, type StateDict, StateDictError } from './state-dict.js'

@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { invalidArgument } from '../check/index.js'
-import { writeAside } from '../nn/index.js'
+import { writeAside } from '../files/index.js'
 import { renderPng, ZOOM } from './png.js'
 import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'
 

@@ -1,18 +1,16 @@
 // All of it is public: src/index.ts passes everything on.
-export { type AugTransformsOptions, augTransforms } from './augment.js'
-export {
-  AffineAugment,
-  type AffineAugmentOptions,
-  BatchResizedCrop,
-  type BatchResizedCropOptions,
-  type SamplingOptions,
-} from './augment-affine.js'
-export {
-  LightingAugment,
-  type LightingAugmentOptions,
-  RandomErasing,
-  type RandomErasingOptions,
-} from './augment-lighting.js'
+
+export { imageSize, type Orientation, openImage, type RgbPicture } from './decode/decode.js'
+export { type BadFile, type VerifyImagesOptions, verifyImages } from './decode/verify.js'
+export { ImageDataLoaders } from './loaders/loaders.js'
+export type {
+  ImageDataLoadersOptions,
+  ImageFolderOptions,
+  LabelFunction,
+  WeightFunction,
+  YBlock,
+} from './loaders/loaders-options.js'
+export type { CsvTableOptions } from './loaders/table.js'
 export {
   type BodyOptions,
   bodyHeadSplit,
@@ -20,37 +18,15 @@ export {
   createBody,
   numFeatures,
   resnetSplit,
-} from './body.js'
-export { CropPad, type CropPadOptions, RandomCrop } from './crop-pad.js'
-export { imageSize, type Orientation, openImage, type RgbPicture } from './decode.js'
-export type { Draw } from './draw.js'
-export { AdaptiveConcatPool2d, createHead, type HeadOptions } from './head.js'
-export {
-  ClassificationInterpretation,
-  type FigureOptions,
-  type InterpretationOptions,
-  type Judged,
-} from './interpretation.js'
-export { ItemTransform } from './item-transform.js'
+} from './model/body.js'
+export { AdaptiveConcatPool2d, createHead, type HeadOptions } from './model/head.js'
 export {
   type Arch,
   type ArchOptions,
   type VisionData,
   type VisionLearnerOptions,
   visionLearner,
-} from './learner.js'
-export { ImageDataLoaders } from './loaders.js'
-export type {
-  ImageDataLoadersOptions,
-  ImageFolderOptions,
-  LabelFunction,
-  WeightFunction,
-  YBlock,
-} from './loaders-options.js'
-export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './normalize.js'
-export { RandomResizedCrop, type RandomResizedCropOptions } from './random-resized-crop.js'
-export type { ClassScores } from './report.js'
-export { type PictureBox, Resize, type ResizeOptions } from './resize.js'
+} from './model/learner.js'
 export {
   BasicBlock,
   Bottleneck,
@@ -67,7 +43,32 @@ export {
   resnext101_64x4d,
   wideResnet50_2,
   wideResnet101_2,
-} from './resnet.js'
-export type { CsvTableOptions } from './table.js'
-export { type BadFile, type VerifyImagesOptions, verifyImages } from './verify.js'
-export { downloadWeights, type WeightsName, type WeightsVersion } from './weights.js'
+} from './model/resnet.js'
+export { downloadWeights, type WeightsName, type WeightsVersion } from './model/weights.js'
+export {
+  ClassificationInterpretation,
+  type FigureOptions,
+  type InterpretationOptions,
+  type Judged,
+} from './report/interpretation.js'
+export type { ClassScores } from './report/report.js'
+export { type AugTransformsOptions, augTransforms } from './transforms/augment.js'
+export {
+  AffineAugment,
+  type AffineAugmentOptions,
+  BatchResizedCrop,
+  type BatchResizedCropOptions,
+  type SamplingOptions,
+} from './transforms/augment-affine.js'
+export {
+  LightingAugment,
+  type LightingAugmentOptions,
+  RandomErasing,
+  type RandomErasingOptions,
+} from './transforms/augment-lighting.js'
+export { CropPad, type CropPadOptions, RandomCrop } from './transforms/crop-pad.js'
+export type { Draw } from './transforms/draw.js'
+export { ItemTransform } from './transforms/item-transform.js'
+export { type ChannelStats, IntToFloatTensor, imagenetStats, mnistStats, Normalize } from './transforms/normalize.js'
+export { RandomResizedCrop, type RandomResizedCropOptions } from './transforms/random-resized-crop.js'
+export { type PictureBox, Resize, type ResizeOptions } from './transforms/resize.js'

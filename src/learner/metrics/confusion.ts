@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { checkOptions, integer, invalidArgument } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../loop/callback-state.js'
 import {
   type AverageOptions,
   average,

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { invalidArgument } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
-import { type CallbackState, readState, type SavedCallbackState } from '../callback-state.js'
 import type { Learner } from '../learner.js'
-import { snakeCase } from '../naming.js'
+import { type CallbackState, readState, type SavedCallbackState } from '../loop/callback-state.js'
+import { snakeCase } from '../report/naming.js'
 
 /**
  * A function of one batch's predictions and targets, returning the mean over the batch: a one-element tensor or a number.

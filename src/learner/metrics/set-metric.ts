@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { invalidArgument } from '../../check/index.js'
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
-import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../callback-state.js'
-import type { Awaitable } from '../events.js'
 import type { Learner } from '../learner.js'
-import type { Mixed } from '../loop-state.js'
+import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../loop/callback-state.js'
+import type { Awaitable } from '../loop/events.js'
+import type { Mixed } from '../loop/loop-state.js'
 import { batchOf, checkMetricName, Metric, metricName } from './metric.js'
 
 type Value = Tensor | number | null
