@@ -10,7 +10,7 @@ import { fail } from './libtorch/report.mjs'
 /** Without these a user's install can't build, run or be typed. */
 const NEEDED = [
   ...['package/dist/index.js', 'package/dist/index.d.ts', 'package/dist/cli/main.js', 'package/CMakeLists.txt'],
-  ...['package/binding/addon.cc', 'package/scripts/install.mjs', 'package/scripts/libtorch/find.d.mts'],
+  ...['package/binding/core/addon.cc', 'package/scripts/install.mjs', 'package/scripts/libtorch/find.d.mts'],
   ...['package/LICENSE', 'package/README.md'],
 ]
 

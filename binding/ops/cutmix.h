@@ -1,4 +1,4 @@
-// torch_learner::cutmix, shared by its registration (cutmix.cpp) and its kernels (cutmix_cpu.cpp, cutmix_cuda.cu).
+// torch_learner::cutmix, shared by its registration (cutmix.cc) and its kernels (cutmix_cpu.cc, cutmix_cuda.cu).
 #pragma once
 
 #include <ATen/core/Tensor.h>

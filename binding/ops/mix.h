@@ -1,4 +1,4 @@
-// torch_learner::mixup, shared by its registration (mix.cpp) and its kernels (mix_cpu.cpp, mix_cuda.cu), and what the
+// torch_learner::mixup, shared by its registration (mix.cc) and its kernels (mix_cpu.cc, mix_cuda.cu), and what the
 // other operators that mix samples have in common with it.
 #pragma once
 

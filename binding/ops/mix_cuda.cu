@@ -1,4 +1,4 @@
-// torch_learner::mixup on CUDA: the pass of mix_cpu.cpp, one block of threads for a piece of one sample.
+// torch_learner::mixup on CUDA: the pass of mix_cpu.cc, one block of threads for a piece of one sample.
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>

@@ -1,7 +1,7 @@
-// What all optimizer steps share (optim.cpp: fused kernels; optim_rules.cpp: operator by operator).
+// What all optimizer steps share (optim.cc: fused kernels; optim_rules.cc: operator by operator).
 #pragma once
 
-#include "common.h"
+#include "core/common.h"
 
 namespace torch_learner {
 

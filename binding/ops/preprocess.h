@@ -1,5 +1,5 @@
-// torch_learner::normalize and normalize_mixup, shared by their registration (preprocess.cpp) and their kernels
-// (preprocess_cpu.cpp, preprocess_cuda.cu).
+// torch_learner::normalize and normalize_mixup, shared by their registration (preprocess.cc) and their kernels
+// (preprocess_cpu.cc, preprocess_cuda.cu).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,4 @@
-// torch_learner::normalize and normalize_mixup on CUDA: the pass of preprocess_cpu.cpp, one block of threads for a
+// torch_learner::normalize and normalize_mixup on CUDA: the pass of preprocess_cpu.cc, one block of threads for a
 // piece of one sample. Divisions are rounded as the host rounds them.
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>

@@ -5,9 +5,9 @@
  * decide when to call them.
  *
  * - random.ts      what is drawn, and from which generator
- * - mixup.ts       samples with their partners; the native pass is binding/ops/mix_cpu.cpp
+ * - mixup.ts       samples with their partners; the native pass is binding/ops/mix_cpu.cc
  * - bbox.ts        the box of CutMix
- * - cutmix.ts      boxes of the partners pasted; the native pass is binding/ops/cutmix_cpu.cpp
+ * - cutmix.ts      boxes of the partners pasted; the native pass is binding/ops/cutmix_cpu.cc
  * - resize-mix.ts  whole partners pasted, made smaller
  * - fmix.ts        partners along the outline of a random mask
  * - reduce-loss.ts losses with and without their reduction

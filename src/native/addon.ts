@@ -37,7 +37,7 @@ export interface NativeAddon extends ImageAddon {
   /** Makes what follows in exit() safe while an operator runs. */
   atExit(): void
 
-  // operators (binding/call.cc)
+  // operators (binding/core/call.cc)
   op(name: string): number
   /** The number by which `call` knows a named argument. */
   argumentName(name: string): number
@@ -46,7 +46,7 @@ export interface NativeAddon extends ImageAddon {
   operators(): string[]
   schemas(name: string): string[]
 
-  // handles (binding/tensor.cc)
+  // handles (binding/core/tensor.cc)
   /** Without `copy` the array must be on memory that can't be taken away: shared, or held by nobody else. */
   fromBuffer(bytes: Uint8Array, shape: readonly number[], dtype: string, copy: boolean): Handle
   free(handle: Handle): void
@@ -63,7 +63,7 @@ export interface NativeAddon extends ImageAddon {
   /** `slots`: what is behind handles, kept for the next ones too. */
   stats(): { tensors: number; bytes: number; slots: number }
 
-  // waiting, and what has failed (binding/synchronise.cc); `origin`: where a call comes from, run * 2^24 + place
+  // waiting, and what has failed (binding/core/synchronise.cc); `origin`: where a call comes from, run * 2^24 + place
   /** Rejects with what the origin's run must be told; `whole`: also with what somebody could still read. */
   mark(origin: number, whole: boolean): Promise<void>
   sync(origin: number): void
@@ -78,12 +78,12 @@ export interface NativeAddon extends ImageAddon {
   /** Whether nothing is queued. */
   quiet(): boolean
 
-  // files (binding/serialize.cc)
+  // files (binding/files/serialize.cc)
   /** The state dict in a file of torch.save; `key` says where in a dict of dicts, or is empty. */
   loadPth(path: string, key: string): Promise<[name: string, handle: Handle][]>
   loadPthSync(path: string, key: string): [name: string, handle: Handle][]
 
-  // gradients (binding/autograd.cc)
+  // gradients (binding/core/autograd.cc)
   grad(handle: Handle, origin: number): Handle
   setGrad(handle: Handle, gradient: Handle, origin: number): void
   /** `options`: 1 retainGraph, 2 createGraph, 4 allowUnused; `modes`: bits 0-7 and 16-30 of the flags of `call`. */
@@ -96,7 +96,7 @@ export interface NativeAddon extends ImageAddon {
     origin: number,
   ): Handle[]
 
-  // random numbers (binding/random.cc)
+  // random numbers (binding/core/random.cc)
   seed(seed: number | bigint): void
   beta(alpha: number, n: number): Float32Array
   permutation(n: number): Int32Array
@@ -106,7 +106,7 @@ export interface NativeAddon extends ImageAddon {
   randomState(): Handle
   setRandomState(handle: Handle, origin: number): void
 
-  // threads and devices (binding/device.cc), memory (binding/allocator.cc)
+  // threads and devices (binding/core/device.cc), memory (binding/core/allocator.cc)
   setThreads(threads: number): void
   getThreads(): number
   cudaAvailable(): boolean

@@ -48,7 +48,7 @@ export interface PictureFailure {
   readonly reason: string
 }
 
-/** Decoding and resizing on threads of the addon's own (binding/image.cc). */
+/** Decoding and resizing on threads of the addon's own (binding/image/image.cc). */
 export interface ImageAddon {
   /** What this build decodes by itself. */
   imageCodecs(): ('bmp' | 'gif' | 'pnm' | 'png' | 'jpeg')[]

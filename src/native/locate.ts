@@ -14,7 +14,7 @@ export const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 /** The compiled addon with what the build wrote beside it. */
 export interface AddonFiles {
   addon: string
-  /** opens libtorch by full path, see binding/preload.c */
+  /** opens libtorch by full path, see binding/core/preload.c */
   preload: string
   stamp: AddonStamp
 }

@@ -102,7 +102,7 @@ export interface AttentionArguments {
   dropout: number
 }
 
-/** @internal What {@link MultiheadAttention} computes (binding/ops/attention.cpp). */
+/** @internal What {@link MultiheadAttention} computes (binding/ops/attention.cc). */
 export function multiHeadAttention(
   query: Tensor,
   key: Tensor,

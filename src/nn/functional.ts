@@ -190,7 +190,7 @@ function sameShape(input: Tensor, target: Tensor): [Tensor, Tensor] {
   return lossPair(input, target, { axis: -1, byClass: false, floatify: false, flatten: false })
 }
 
-/** @internal Brings predictions and targets into the shapes and dtypes that losses take (binding/ops/losses.cpp). */
+/** @internal Brings predictions and targets into the shapes and dtypes that losses take (binding/ops/losses.cc). */
 export function lossPair(
   input: Tensor,
   target: Tensor,
