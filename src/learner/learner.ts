@@ -9,9 +9,9 @@ import { type Batch, type BatchLoader, inOrder, type LearnerData } from './loop/
 import { endingWith, throwFirst } from './loop/ending.js'
 import { type Awaitable, EVENTS, type EventName, isEventName } from './loop/events.js'
 import { runBatch, runFit, runValidation } from './loop/loop.js'
-import { LoopState, type ModelOutput } from './loop/loop-state.js'
+import { hush, LoopState, type ModelOutput } from './loop/loop-state.js'
 import { checkParts, type OutputsLearnerOptions, type OutputsModule, useChannelsLast } from './loop/parts.js'
-import { Pipeline } from './loop/pipeline.js'
+import { Pipeline, withOwnPipeline } from './loop/pipeline.js'
 import { openSession } from './loop/session.js'
 import { CancelFit } from './loop/signals.js'
 import { SkipToEpoch } from './loop/skip-to-epoch.js'
@@ -351,15 +351,8 @@ export class Learner extends LoopState {
   }
 
   /** A pass within a pass: if it rejects, all that failed in it is told with that. */
-  async #inner<T>(body: () => Promise<T>): Promise<T> {
-    const { pipeline } = this
-    this.pipeline = new Pipeline()
-    try {
-      return await this.#work.withPurpose('predict', () => innerRun('getPreds').whole(body))
-    } finally {
-      await this.pipeline.abandon()
-      this.pipeline = pipeline
-    }
+  #inner<T>(body: () => Promise<T>): Promise<T> {
+    return withOwnPipeline(this, () => this.#work.withPurpose('predict', () => innerRun('getPreds').whole(body)))
   }
 
   async #validation(options: ValidateOptions, prepare = (loader: BatchLoader) => loader): Promise<void> {
@@ -373,20 +366,12 @@ export class Learner extends LoopState {
     }
   }
 
-  /** Has nothing shown, and returns what puts that back. */
-  #hush(): () => void {
-    const { logger, silent } = this
-    this.logger = () => undefined
-    this.silent = true
-    return () => Object.assign(this, { logger, silent })
-  }
-
   /** Everything that runs the loop goes through here: whatever happens inside, the Learner is usable afterwards. */
   async #run<T>(task: Task, cbs: CallbackList, body: () => Promise<T>): Promise<T> {
     let added: Callback[] = []
     let unhush = (): void => undefined
     const whole = async () => {
-      if (task.purpose !== 'fit' && task.purpose !== null) unhush = this.#hush()
+      if (task.purpose !== 'fit' && task.purpose !== null) unhush = hush(this)
       await this.#creation.settled((pending, callback) => this.#work.patiently(pending, callback, 'afterCreate'))
       added = this.#cbs.add(cbs)
       this.#cbs.attachAll()

@@ -223,3 +223,11 @@ function isMixed(value: unknown): boolean {
 function soleOrAll(tensors: Tensor[]): Tensor | Tensor[] | null {
   return tensors.length > 1 ? tensors : (tensors[0] ?? null)
 }
+
+/** Has nothing shown, and returns what puts that back. */
+export function hush(learn: Pick<LoopState, 'logger' | 'silent'>): () => void {
+  const { logger, silent } = learn
+  learn.logger = () => undefined
+  learn.silent = true
+  return () => void Object.assign(learn, { logger, silent })
+}

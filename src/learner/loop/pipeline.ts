@@ -62,3 +62,15 @@ export class Pipeline {
     throw error
   }
 }
+
+/** Runs `body` with a pipeline of its own: whatever is left in it then is given up, and the former one goes on. */
+export async function withOwnPipeline<T>(learn: { pipeline: Pipeline }, body: () => Promise<T>): Promise<T> {
+  const { pipeline } = learn
+  learn.pipeline = new Pipeline()
+  try {
+    return await body()
+  } finally {
+    await learn.pipeline.abandon()
+    learn.pipeline = pipeline
+  }
+}
