@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { getImageFiles, Resize } from 'torch-learner'
-import { decodeInto } from '../dist/vision/decode.js'
+import { decodeInto } from '../dist/vision/decode/decode.js'
 import { startReference } from './python.mjs'
 import { median, print } from './table.mjs'
 

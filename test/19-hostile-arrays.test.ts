@@ -1,7 +1,7 @@
 // Arrays that hold themselves, lie about their length or throw when they are read: one coded error, at once.
 import test, { type ExecutionContext } from 'ava'
 import { memoryStats, ones, operator, SGD, scope, type Tensor, tensor, zeros } from 'torch-learner'
-import { Collator } from '../dist/data/collate.js'
+import { Collator } from '../dist/data/loader/collate.js'
 
 const wrong = { name: 'TorchLearnerError', code: 'ERR_INVALID_ARG' }
 

@@ -252,7 +252,7 @@ test.serial('damaged files of every format: refused, or read without harm', asyn
     ['c', ops.aten.zeros([0, 3])],
   ])
   await saveSafetensors(plain, state, { metadata: { format: 'pt' } })
-  const { saveSealed } = await import('../dist/nn/safetensors.js')
+  const { saveSealed } = await import('../dist/files/safetensors.js')
   await saveSealed(sealed, state, { checkpoint: '{}' })
   const names = ['model', 'model_legacy', 'dtypes', 'dtypes_legacy', 'checkpoint', 'checkpoint_legacy', 'evil']
   const originals = [plain, sealed, ...names.map(fixture)]

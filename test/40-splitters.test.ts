@@ -12,7 +12,7 @@ import {
   RegexLabeller,
   Vocab,
 } from 'torch-learner'
-import { Mt19937 } from '../dist/data/random.js'
+import { Mt19937 } from '../dist/data/loader/random.js'
 import { golden } from './helpers/golden.js'
 import { coded, temporaryFolder, writeFiles } from './helpers/pictures.js'
 

@@ -138,9 +138,9 @@ test('no network: said clearly and soon', async t => {
 test('known archives are checked', async t => {
   const home = await temporaryFolder(t)
   t.is(URLs.PETS, 'https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz')
-  const { checksums } = await import('../dist/data/urls.js')
+  const { checksums } = await import('../dist/data/download/urls.js')
   t.deepEqual([...checksums.keys()].sort(), Object.values(URLs).sort())
-  const { checkArchive } = await import('../dist/data/untar.js')
+  const { checkArchive } = await import('../dist/data/download/untar.js')
   const file = join(home, 'tiny.tgz')
   await writeFile(file, Buffer.alloc(342207))
   await t.throwsAsync(checkArchive(file, URLs.MNIST_TINY), {

@@ -166,7 +166,7 @@ test.serial('a file of something else, and of other formats', async t => {
   const { tensors, metadata } = await readSafetensors(file)
   await saveSafetensors(file, tensors, { metadata: {} })
   await refused(t, path, learner(path), /its content is not what was written/)
-  const { saveSealed } = await import('../dist/nn/safetensors.js')
+  const { saveSealed } = await import('../dist/files/safetensors.js')
   const { sha256: _, ...told } = metadata
   await saveSealed(file, tensors, { checkpoint: 'no' })
   await refused(t, path, learner(path), /Expected a checkpoint written by the Checkpoint callback/)

@@ -19,7 +19,7 @@ import {
   type Tensor,
   TensorDataset,
 } from 'torch-learner'
-import { suggestions } from '../dist/callbacks/lr-suggest.js'
+import { suggestions } from '../dist/schedule/lr-suggest.js'
 import { assertNumbers, type Fixture, golden, numbersOf, toTensor } from './helpers/golden.js'
 import { tinyBatches, tinyLearner, tinyModel, weightsOf } from './helpers/learning.js'
 

@@ -16,9 +16,9 @@ import {
   Resize,
   type RgbPicture,
 } from 'torch-learner'
-import { decodeInto } from '../dist/vision/decode.js'
-import { planOf } from '../dist/vision/item-transform.js'
-import { boxOf } from '../dist/vision/resize.js'
+import { decodeInto } from '../dist/vision/decode/decode.js'
+import { planOf } from '../dist/vision/transforms/item-transform.js'
+import { boxOf } from '../dist/vision/transforms/resize.js'
 import { classFolders, coded, picture, temporaryFolder } from './helpers/pictures.js'
 
 interface Recording {

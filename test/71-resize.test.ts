@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import sharp from 'sharp'
 import { openImage, Resize, type ResizeOptions } from 'torch-learner'
-import { decodeInto } from '../dist/vision/decode.js'
+import { decodeInto } from '../dist/vision/decode/decode.js'
 import { golden } from './helpers/golden.js'
 import { coded, pattern, picture, temporaryFolder } from './helpers/pictures.js'
 

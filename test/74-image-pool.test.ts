@@ -21,8 +21,8 @@ import {
   verifyImages,
 } from 'torch-learner'
 import { native } from '../dist/native/index.js'
-import { decodeInto } from '../dist/vision/decode.js'
-import { underWayBySharp } from '../dist/vision/sharp.js'
+import { decodeInto } from '../dist/vision/decode/decode.js'
+import { underWayBySharp } from '../dist/vision/decode/sharp.js'
 import { runProgram } from './helpers/child.js'
 import { noneLeft } from './helpers/memory.js'
 import { classFolders, picture, temporaryFolder, writeFiles } from './helpers/pictures.js'

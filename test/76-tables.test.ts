@@ -229,7 +229,7 @@ test('what is no file', async t => {
 
 test('others have their turn while a large table is read', async t => {
   const rows = Array.from({ length: 200_000 }, (_, i) => `folder/picture_${i}.png,class_${i % 10}`)
-  const { readCsv } = await import('../dist/data/csv.js')
+  const { readCsv } = await import('../dist/data/source/csv.js')
   const path = await temporaryFolder(t)
   const text = `name,label\n${rows.join('\n')}`
   await writeFile(join(path, 'labels.csv'), text)

@@ -6,7 +6,7 @@ import test from 'ava'
 import sharp from 'sharp'
 import { imageSize, openImage } from 'torch-learner'
 import { native } from '../dist/native/index.js'
-import { decodeBySharp } from '../dist/vision/sharp.js'
+import { decodeBySharp } from '../dist/vision/decode/sharp.js'
 import { coded, pattern, picture, temporaryFolder } from './helpers/pictures.js'
 
 const codecs = native.imageCodecs()

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { openImage } from 'torch-learner'
-import { MemoryGate } from '../dist/vision/memory-gate.js'
+import { MemoryGate } from '../dist/vision/decode/memory-gate.js'
 import { coded, picture, temporaryFolder } from './helpers/pictures.js'
 
 test('works begin in order while they fit; what never fits runs alone', async t => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { imageSize, openImage, type RgbPicture } from 'torch-learner'
-import { decodeBySharp, sizeBySharp } from '../dist/vision/sharp.js'
+import { decodeBySharp, sizeBySharp } from '../dist/vision/decode/sharp.js'
 import { coded, temporaryFolder } from './helpers/pictures.js'
 
 /** Made by test/fixtures/make_pictures.py; no pixels where Pillow refuses the file. */

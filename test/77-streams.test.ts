@@ -5,8 +5,8 @@ import test from 'ava'
 import sharp from 'sharp'
 import { openImage, Resize } from 'torch-learner'
 import { native } from '../dist/native/index.js'
-import { decodeInto } from '../dist/vision/decode.js'
-import { decodeBySharp } from '../dist/vision/sharp.js'
+import { decodeInto } from '../dist/vision/decode/decode.js'
+import { decodeBySharp } from '../dist/vision/decode/sharp.js'
 import { coded, picture, temporaryFolder } from './helpers/pictures.js'
 
 const METHODS = ['crop', 'pad', 'squish'] as const

@@ -3,7 +3,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { verifyImages } from 'torch-learner'
-import { VerifyProgress } from '../dist/vision/verify-progress.js'
+import { VerifyProgress } from '../dist/vision/decode/verify-progress.js'
 import { classFolders, coded, picture, temporaryFolder, writeFiles } from './helpers/pictures.js'
 
 test('names what is bad and why, in the given order', async t => {

@@ -3,6 +3,7 @@
 
 #include "failures.h"
 #include "holdings.h"
+#include "poisoned_memory.h"
 
 namespace torch_learner {
 

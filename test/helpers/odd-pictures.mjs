@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { openImage, TorchLearnerError } from '../../dist/index.js'
 import { native } from '../../dist/native/index.js'
-import { decodeInto } from '../../dist/vision/decode.js'
+import { decodeInto } from '../../dist/vision/decode/decode.js'
 
 const [folder] = process.argv.slice(2)
 const SIDES = [1, 2, 3, 4, 5, 6, 17]

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import { loadPth, loadSafetensors, zeros } from 'torch-learner'
-import { readSealed } from '../../dist/nn/safetensors.js'
+import { readSealed } from '../../dist/files/safetensors.js'
 
 const [mutate, ...files] = process.argv.slice(2)
 
