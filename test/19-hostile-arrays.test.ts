@@ -65,7 +65,7 @@ function refusedSoon(t: ExecutionContext, fn: () => unknown, name: string): void
 for (const [name, make] of Object.entries(numbers)) {
   test(`tensor(): ${name}`, t => refusedSoon(t, () => tensor(make() as number[]), name))
   test(`samples: ${name}`, t => refusedSoon(t, () => new Collator().stack([[make() as number[], 1]]), name))
-  test(`surveyed targets: ${name}`, t => refusedSoon(t, () => new Collator().survey([[[1], make()]]), name))
+  test(`surveyed targets: ${name}`, t => refusedSoon(t, () => [...new Collator().survey([[[1], make()]])], name))
   test(`a shape: ${name}`, t => {
     for (const shape of [
       () => zeros(make() as number[]),
