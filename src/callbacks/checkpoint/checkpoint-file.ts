@@ -9,7 +9,7 @@ import {
   runState,
   stateful,
 } from '../../learner/index.js'
-import { mark, type Tensor } from '../../tensor/index.js'
+import { mark, scope, type Tensor } from '../../tensor/index.js'
 import { checkCallbacks, checkModel, checkOptimizer } from './checkpoint-fits.js'
 import { type RandomState, restoreRandom } from './checkpoint-random.js'
 
@@ -90,7 +90,11 @@ const NOW = 'rng/now/'
 const EPOCH = 'rng/epoch/'
 
 /** Writes everything that a fit needs to go on. Call it once everything queued has run. */
-export async function saveCheckpoint(file: string, learn: Learner, moment: Moment): Promise<void> {
+export function saveCheckpoint(file: string, learn: Learner, moment: Moment): Promise<void> {
+  return scope(() => save(file, learn, moment)) // what it makes of handles to read from is freed
+}
+
+async function save(file: string, learn: Learner, moment: Moment): Promise<void> {
   const { run, plan, position, now, epoch, batch } = moment
   const tensors = new Map<string, Tensor>()
   for (const [name, tensor] of runState.model.read(learn)) tensors.set(`model/${name}`, tensor.detach())

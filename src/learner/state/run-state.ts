@@ -70,7 +70,7 @@ export const runState = {
   /** libtorch's generators that a run draws from, by device. Wait for queued draws (`rng.ready`) before. */
   generators: {
     read: ({ device }: Learner): Map<string, Tensor> => {
-      return new Map(['cpu', device].map(name => [name, rng.getState(name)]))
+      return new Map([...new Set(['cpu', device])].map(name => [name, rng.getState(name)]))
     },
     write: ({ device }: Learner, saved: ReadonlyMap<string, Tensor>): void => {
       for (const [name, state] of saved) if (name === 'cpu' || name === device) rng.setState(state, name)
