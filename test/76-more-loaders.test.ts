@@ -154,3 +154,22 @@ test('verifyImages', async t => {
   t.is((await verifyImages(files, { maxPixels: 10, onProgress: () => undefined })).length, files.length)
   await coded(t, () => Reflect.apply(verifyImages, null, ['a']), 'ERR_INVALID_ARG', /an array of paths for files/)
 })
+
+test('a picture without a label is refused, wherever labels come from', async t => {
+  const folder = await animals(t)
+  const files = await getImageFiles(folder)
+  const labels = files.map((file, i) => (i === 3 ? '' : file.includes('cat') ? 'cat' : 'dog'))
+  const few = { bs: 2, seed: 1 }
+  const roads: Record<string, () => Promise<ImageDataLoaders>> = {
+    fromLists: () => ImageDataLoaders.fromLists(folder, files, labels, few),
+    fromPathFunc: () => ImageDataLoaders.fromPathFunc(folder, files, file => labels[files.indexOf(file)], few),
+    fromNameFunc: () => ImageDataLoaders.fromNameFunc(folder, files, () => '', few),
+    'an empty group of fromNameRe': () => ImageDataLoaders.fromNameRe(folder, files, /^(x?)/, few),
+    'an empty group of fromPathRe': () => ImageDataLoaders.fromPathRe(folder, files, /pics\/(x?)/, few),
+  }
+  for (const [road, open] of Object.entries(roads)) {
+    const error = await t.throwsAsync(open(), undefined, road)
+    t.regex(String(Reflect.get(error ?? {}, 'code')), /^ERR_/, road)
+    t.regex(error?.message ?? '', /label (of \/.*|in ".*)\.png/, road)
+  }
+})
