@@ -1,6 +1,7 @@
 import test from 'ava'
 import { mark, noGrad, ones, optim, scope, synchronize, type Tensor, zeros } from 'torch-learner'
 import { runProgram } from './helpers/child.js'
+import { gate, turn } from './helpers/failures.js'
 
 // Being told of a failure is a matter between a reader and what it reads: it must not let others use what is out of date.
 
@@ -9,7 +10,6 @@ const failing = () => wide.mm(wide)
 const spoil = (target: Tensor) => target.add_(ones([7]))
 const shapes = { code: 'ERR_OP_FAILED', message: /mat1 and mat2/ } as const
 const sizes = { code: 'ERR_OP_FAILED', message: /aten::add_/ } as const
-const turn = () => new Promise(resolve => setImmediate(resolve))
 
 test.serial('one cause, two targets: being told of the one says nothing of the other', async t => {
   const [a, b, c] = [zeros([2, 2]), zeros([2, 2]), zeros([2, 2])]
@@ -102,13 +102,11 @@ test.serial('reads that were recorded before the first of them had been told see
 
 test.serial('read by others first: whoever recorded it hears of it all the same', async t => {
   const shared = zeros([2])
-  let go = (): void => undefined
+  const { opened, open } = gate()
   const owner = scope(
     async () => {
       spoil(shared)
-      await new Promise<void>(resolve => {
-        go = resolve
-      })
+      await opened
       return await shared.data()
     },
     { name: 'owner' },
@@ -116,7 +114,7 @@ test.serial('read by others first: whoever recorded it hears of it all the same'
   for (let i = 0; i < 3; i++) await t.throwsAsync(shared.data(), sizes, 'the program, as often as it reads')
   const stranger = scope(() => shared.sum().item(), { name: 'stranger' })
   await t.throwsAsync(stranger, sizes)
-  go()
+  open()
   await t.throwsAsync(owner, { ...sizes, message: /in owner$/ })
   t.is(await shared.sum().item(), 0, 'told to its own run, it is over')
   const marking = scope(
@@ -168,13 +166,11 @@ test.serial('a scope that ends with a failure which only others were told of', a
 
 test.serial('what an operator on spoiled memory of another run leaves out is told to both', async t => {
   const shared = zeros([2])
-  let go = (): void => undefined
+  const { opened, open } = gate()
   const first = scope(
     async () => {
       spoil(shared)
-      await new Promise<void>(resolve => {
-        go = resolve
-      })
+      await opened
       await mark()
     },
     { name: 'first' },
@@ -188,7 +184,7 @@ test.serial('what an operator on spoiled memory of another run leaves out is tol
     { name: 'second' },
   )
   await t.throwsAsync(second, sizes)
-  go()
+  open()
   await t.throwsAsync(first, sizes)
   t.is(await shared.sum().item(), 0)
   await synchronize()
@@ -196,18 +192,16 @@ test.serial('what an operator on spoiled memory of another run leaves out is tol
 
 test.serial('a scope that resolves has told nobody, whoever read meanwhile', async t => {
   const shared = zeros([2])
-  let go = (): void => undefined
+  const { opened, open } = gate()
   const owner = scope(
     async () => {
       spoil(shared)
-      await new Promise<void>(resolve => {
-        go = resolve
-      })
+      await opened
     },
     { name: 'owner' },
   )
   await t.throwsAsync(shared.data(), sizes, 'a monitor')
-  go()
+  open()
   await owner
   await t.throwsAsync(shared.data(), sizes)
   t.is(await shared.sum().item(), 0)
@@ -215,13 +209,11 @@ test.serial('a scope that resolves has told nobody, whoever read meanwhile', asy
 
 test.serial('two runs fail on one tensor: each is told, in whatever order', async t => {
   const shared = zeros([2])
-  let go = (): void => undefined
+  const { opened, open } = gate()
   const first = scope(
     async () => {
       spoil(shared)
-      await new Promise<void>(resolve => {
-        go = resolve
-      })
+      await opened
       await t.throwsAsync(shared.data(), sizes, 'first')
       return await shared.sum().item()
     },
@@ -235,7 +227,7 @@ test.serial('two runs fail on one tensor: each is told, in whatever order', asyn
     { name: 'second' },
   )
   await second
-  go()
+  open()
   t.is(await first, 0)
 })
 

@@ -1,49 +1,20 @@
 import test from 'ava'
 import {
-  accuracy,
   BatchTransform,
   Callback,
-  DataLoader,
-  Learner,
-  type LearnerOptions,
+  type Learner,
   mark,
-  nn,
   onUnreadError,
-  ProgressCallback,
-  randint,
   randn,
   resnet18,
   synchronize,
   type Tensor,
-  TensorDataset,
   TorchLearnerError,
   zeros,
 } from 'torch-learner'
+import { failureData as data, endOf, failing, failureLearner as learner, turn } from './helpers/failures.js'
 
 // Runs answer for their own operators. One test after the other: they count what nobody has read.
-
-const data = (batchTfms: BatchTransform[] = []) => {
-  const set = new TensorDataset(randn([24, 8]), randint(0, 3, [24]))
-  return { train: new DataLoader(set, { bs: 4, batchTfms }), valid: new DataLoader(set, { bs: 8 }) }
-}
-
-function learner(options: LearnerOptions = {}, dls = data()): Learner {
-  const model = new nn.Sequential(new nn.Linear(8, 6), new nn.BatchNorm1d(6), new nn.ReLU(), new nn.Linear(6, 3))
-  const learn = new Learner(dls, model, { lossFunc: new nn.CrossEntropyLossFlat(), metrics: accuracy, ...options })
-  learn.removeCb(ProgressCallback)
-  learn.logger = () => undefined
-  return learn
-}
-
-const failing = () => randn([2, 3]).mm(randn([2, 3]))
-const turn = () => new Promise(resolve => setImmediate(resolve))
-
-/** How a promise ended. */
-const endOf = (promise: Promise<unknown>): Promise<TorchLearnerError | null> =>
-  promise.then(
-    () => null,
-    error => error,
-  )
 
 test.serial('a handled error elsewhere never reaches a fit', async t => {
   const others: Record<string, (other: Learner) => Promise<unknown>> = {
@@ -102,12 +73,12 @@ class Broken extends BatchTransform {
 test.serial('a failed fit leaves nothing for the next one, nor does a pass left early', async t => {
   for (let i = 0; i < 20; i++) {
     const transform = new Broken()
-    const learn = learner({}, data([transform]))
+    const learn = learner({}, data({ batchTfms: [transform] }))
     const error = await endOf(learn.fit(1))
     t.is(error?.code, 'ERR_OP_FAILED')
     t.like(error?.origin, { run: 'fit', part: 'the data loader' })
     t.is(await endOf(learner().fit(1)), null, 'another Learner')
-    for await (const batch of data([transform]).train) {
+    for await (const batch of data({ batchTfms: [transform] }).train) {
       for (const tensor of batch) tensor.dispose()
       break
     }
@@ -179,7 +150,7 @@ test.serial('runs that reject or are aborted leave no warnings', async t => {
   const unread: string[] = []
   const stop = onUnreadError(error => unread.push(error.message))
   for (let i = 0; i < 10; i++) {
-    t.not(await endOf(learner({}, data([new Broken()])).fit(1)), null)
+    t.not(await endOf(learner({}, data({ batchTfms: [new Broken()] })).fit(1)), null)
     t.not(await endOf(learner({ lossFunc: pred => pred }).fit(1)), null)
     const controller = new AbortController()
     const abort = new Callback({

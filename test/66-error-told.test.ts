@@ -1,43 +1,19 @@
 import test from 'ava'
 import {
-  accuracy,
   Callback,
   type CallbackHandlers,
-  DataLoader,
-  Learner,
-  type LearnerOptions,
-  nn,
+  type Learner,
   noGrad,
   ones,
   onUnreadError,
-  ProgressCallback,
-  randint,
   randn,
   synchronize,
-  TensorDataset,
   type TorchLearnerError,
   zeros,
 } from 'torch-learner'
+import { endOf, failing, failureLearner as learner, turn } from './helpers/failures.js'
 
 // A fit in which something was left undone rejects, whoever else was told of the cause, and when.
-
-function learner(options: LearnerOptions = {}): Learner {
-  const set = new TensorDataset(randn([24, 8]), randint(0, 3, [24]))
-  const dls = { train: new DataLoader(set, { bs: 4 }), valid: new DataLoader(set, { bs: 8 }) }
-  const model = new nn.Sequential(new nn.Linear(8, 6), new nn.BatchNorm1d(6), new nn.ReLU(), new nn.Linear(6, 3))
-  const learn = new Learner(dls, model, { lossFunc: new nn.CrossEntropyLossFlat(), metrics: accuracy, ...options })
-  learn.removeCb(ProgressCallback)
-  learn.logger = () => undefined
-  return learn
-}
-
-const failing = () => randn([2, 3]).mm(randn([2, 3]))
-const turn = () => new Promise(resolve => setImmediate(resolve))
-const endOf = (promise: Promise<unknown>): Promise<TorchLearnerError | null> =>
-  promise.then(
-    () => null,
-    error => error,
-  )
 
 test.serial('what a fit leaves undone because of a failure that others were told of', async t => {
   const told = failing().keep()

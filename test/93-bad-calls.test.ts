@@ -1,0 +1,163 @@
+// As 93-bad-input, for functions and files.
+import {
+  Adam,
+  accuracy,
+  accuracyMulti,
+  combinedCos,
+  combineScheds,
+  confusionMatrix,
+  createBody,
+  DataLoader,
+  getImageFiles,
+  ImageDataLoaders,
+  imageGrid,
+  imageSize,
+  lineChart,
+  openImage,
+  parentLabel,
+  Recorder,
+  RegexLabeller,
+  ranger,
+  resnetSplit,
+  rocAuc,
+  schedCos,
+  topKAccuracy,
+  trainableParams,
+  Vocab,
+  zeros,
+} from 'torch-learner'
+import { classes, type Row, refuses, SAMPLES, wrong } from './helpers/bad-input.js'
+
+const FUNCTIONS: Row[] = [
+  ['accuracy of text', () => accuracy(wrong('a'), classes(0)), 'ERR_INVALID_ARG', /^Expected a Tensor for pred/],
+  [
+    'accuracy of nothing',
+    () => accuracy(zeros([1, 2]), wrong(undefined)),
+    'ERR_INVALID_ARG',
+    /^Expected a Tensor for targ/,
+  ],
+  [
+    'half a rank',
+    () => topKAccuracy(zeros([1, 2]), classes(0), 0.5),
+    'ERR_INVALID_ARG',
+    /^Expected a whole number of at least 1 for k/,
+  ],
+  [
+    'a misspelt option',
+    () => accuracyMulti(zeros([1]), zeros([1]), wrong({ threshold: 1 })),
+    'ERR_INVALID_ARG',
+    /only thresh, sigmoid/,
+  ],
+  [
+    'an array',
+    () => confusionMatrix(wrong([1]), classes(0)),
+    'ERR_INVALID_ARG',
+    /for pred but received \[1\] of type array$/,
+  ],
+  ['scores as numbers', () => rocAuc(wrong(1), classes(0)), 'ERR_INVALID_ARG', /^Expected a Tensor for scores/],
+  [
+    'a path that is a number',
+    () => parentLabel(wrong(3)),
+    'ERR_INVALID_ARG',
+    /^Expected a path for path but received 3/,
+  ],
+  ['the same', () => RegexLabeller(/(a)/)(wrong(3)), 'ERR_INVALID_ARG', /^Expected a path for path but received 3/],
+  [
+    'labels that are numbers',
+    () => new Vocab(wrong([1, 2])),
+    'ERR_INVALID_ARG',
+    /^Expected a list of strings for labels/,
+  ],
+  [
+    'a body of nothing',
+    () => createBody(wrong({})),
+    'ERR_INVALID_ARG',
+    /^Expected a Module for model but received \{\}/,
+  ],
+  [
+    'groups of text',
+    () => resnetSplit(wrong('resnet18')),
+    'ERR_INVALID_ARG',
+    /^Expected a Sequential of body and head/,
+  ],
+  ['parameters of null', () => trainableParams(wrong(null)), 'ERR_INVALID_ARG', /^Expected a Module for model/],
+  [
+    'ranger without options',
+    () => ranger(wrong([]), wrong(undefined)),
+    'ERR_INVALID_ARG',
+    /^Expected an object with lr for options/,
+  ],
+  ['Adam without parameters', () => new Adam([], { lr: 1 }), 'ERR_INVALID_ARG', /^Expected at least one parameter/],
+  ['shares as text', () => combineScheds(wrong('ab'), []), 'ERR_INVALID_ARG', /^Expected an array of shares for pcts/],
+  ['more than the whole', () => combinedCos(2, 0, 1, 0), 'ERR_INVALID_ARG', /^Expected a number from 0 to 1 for pct/],
+  ['a start as text', () => schedCos(wrong('1'), 2), 'ERR_INVALID_ARG', /^Expected a number, or an array .* for start/],
+  [
+    'a flag as text',
+    () => new Recorder({ addTime: wrong('no') }),
+    'ERR_INVALID_ARG',
+    /^Expected true or false for Recorder's addTime/,
+  ],
+  ['no pictures', () => imageGrid([]), 'ERR_INVALID_ARG', /^Expected one or more pictures for tiles/],
+  [
+    'a picture too short',
+    () => imageGrid([{ data: new Uint8Array(2), width: 1, height: 1, channels: 3 }]),
+    'ERR_INVALID_ARG',
+    /^Expected 1 x 1 x 3 bytes/,
+  ],
+  [
+    'nothing to draw',
+    () => lineChart(wrong(undefined)),
+    'ERR_INVALID_ARG',
+    /^Expected an object with series for options/,
+  ],
+]
+
+const FILES: Row[] = [
+  ['no folder', () => ImageDataLoaders.fromFolder('nowhere'), 'ERR_NOT_FOUND', /^There is no folder nowhere$/],
+  [
+    'an empty folder',
+    () => ImageDataLoaders.fromFolder('empty', { validPct: 0.5 }),
+    'ERR_NO_DATA',
+    /^There are no pictures in empty$/,
+  ],
+  [
+    'one class',
+    () => ImageDataLoaders.fromFolder('one', { validPct: 0.5 }),
+    'ERR_NO_DATA',
+    /^All 2 training pictures of one have one label/,
+  ],
+  [
+    'text called .png',
+    async () => (await ImageDataLoaders.fromFolder('two', { validPct: 0.5, bs: 1, seed: 1 })).oneBatch(),
+    'ERR_DECODE',
+    /^Cannot read the picture .*\.png: it isn't a picture/,
+  ],
+  ['no file', () => imageSize('nowhere.png'), 'ERR_NOT_FOUND', /there is no such file$/],
+  ['a number of a file', () => openImage(wrong(3)), 'ERR_INVALID_ARG', /^Expected a picture file's path for path/],
+  [
+    'a misspelt option',
+    () => getImageFiles('one', wrong({ recursive: true })),
+    'ERR_INVALID_ARG',
+    /^Expected only recurse, folders/,
+  ],
+  [
+    'a batch above the set',
+    () => new DataLoader(SAMPLES, { bs: 10, dropLast: true }),
+    'ERR_NO_DATA',
+    /^A batch of 10 is larger than the whole set/,
+  ],
+  [
+    'a batch of 0',
+    () => new DataLoader(SAMPLES, { bs: 0 }),
+    'ERR_INVALID_ARG',
+    /^Expected a whole number from 1 for DataLoader's bs/,
+  ],
+  [
+    'options of null',
+    () => new DataLoader(SAMPLES, wrong(null)),
+    'ERR_INVALID_ARG',
+    /^Expected an object with bs, .* for DataLoader's options/,
+  ],
+]
+
+refuses({ FUNCTIONS, FILES })

@@ -1,0 +1,50 @@
+import {
+  accuracy,
+  DataLoader,
+  type DataLoaderOptions,
+  Learner,
+  type LearnerOptions,
+  nn,
+  ProgressCallback,
+  randint,
+  randn,
+  type Tensor,
+  TensorDataset,
+  type TorchLearnerError,
+} from 'torch-learner'
+
+/** An operator that fails on the stream. */
+export const failing = (): Tensor => randn([2, 3]).mm(randn([2, 3]))
+
+export const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+/** How a promise ended. */
+export const endOf = (promise: Promise<unknown>): Promise<TorchLearnerError | null> =>
+  promise.then(
+    () => null,
+    error => error,
+  )
+
+/** What somebody waits for until it is opened. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => undefined
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { opened, open }
+}
+
+/** 24 samples of 8 numbers and 3 classes. */
+export function failureData({ batchTfms = [] }: Pick<DataLoaderOptions, 'batchTfms'> = {}) {
+  const set = new TensorDataset(randn([24, 8]), randint(0, 3, [24]))
+  return { train: new DataLoader(set, { bs: 4, batchTfms }), valid: new DataLoader(set, { bs: 8 }) }
+}
+
+/** A quiet Learner with batch norm. */
+export function failureLearner(options: LearnerOptions = {}, dls = failureData()): Learner {
+  const model = new nn.Sequential(new nn.Linear(8, 6), new nn.BatchNorm1d(6), new nn.ReLU(), new nn.Linear(6, 3))
+  const learn = new Learner(dls, model, { lossFunc: new nn.CrossEntropyLossFlat(), metrics: accuracy, ...options })
+  learn.removeCb(ProgressCallback)
+  learn.logger = () => undefined
+  return learn
+}
