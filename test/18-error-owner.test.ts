@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import {
   type ErrorOrigin,
@@ -14,6 +13,7 @@ import {
   zeros,
 } from 'torch-learner'
 import { runProgram } from './helpers/child.js'
+import { shortly } from './helpers/failures.js'
 
 // Whom the error of an operator is told, and whom not. One test after the other: they count what nobody has read.
 
@@ -31,7 +31,7 @@ async function unreadDuring(body: () => unknown): Promise<{ error: TorchLearnerE
   try {
     await body()
     await synchronize()
-    await sleep(20)
+    await shortly()
   } finally {
     stop()
   }
@@ -244,7 +244,7 @@ test.serial('a warning, and the number of those that were left out', async t => 
       .sub_(ones([5]))
       .dispose()
   await synchronize()
-  await sleep(50)
+  await shortly()
   process.off('warning', listen)
   const ours = warnings.filter(warning => message.test(warning.message))
   t.is(ours.length, 1, warnings.map(String).join('\n'))

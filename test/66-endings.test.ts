@@ -1,6 +1,7 @@
 // What fails while a run ends: neither hides what ended it, nor goes unhandled, nor leaves the Learner at work.
 import test, { type ExecutionContext } from 'ava'
 import { Callback, CancelTrain, type Learner, type Tensor } from 'torch-learner'
+import { shortly } from './helpers/failures.js'
 import { tinyBatches, tinyLearner } from './helpers/learning.js'
 
 // an AbortSignal's reason is a DOMException, which ava takes for anything but an error
@@ -15,7 +16,7 @@ async function noticed(body: () => Promise<unknown>): Promise<{ warnings: string
   process.on('unhandledRejection', miss)
   try {
     await body()
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await shortly()
   } finally {
     process.off('warning', warn)
     process.off('unhandledRejection', miss)

@@ -20,6 +20,7 @@ import {
   type TorchLearnerError,
 } from 'torch-learner'
 import { endOf, failing, quietLearner, spoiling, spoilWeights } from './helpers/failing.js'
+import { shortly } from './helpers/failures.js'
 
 // One test after the other: they count what nobody has read.
 
@@ -94,7 +95,7 @@ async function told(body: () => Promise<unknown>): Promise<{ warnings: Error[]; 
   process.on('warning', warn)
   await body()
   await synchronize()
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await shortly()
   process.off('warning', warn)
   stop()
   return { warnings, unread }

@@ -18,6 +18,15 @@ export const failing = (): Tensor => randn([2, 3]).mm(randn([2, 3]))
 
 export const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
+/**
+ * Resolves shortly after now, when everything that was on its way has been delivered: in a process that was kept from
+ * running, a timer comes before what has been waiting longer.
+ */
+export async function shortly(): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, 50))
+  for (let i = 0; i < 3; i++) await turn()
+}
+
 /** How a promise ended. */
 export const endOf = (promise: Promise<unknown>): Promise<TorchLearnerError | null> =>
   promise.then(
