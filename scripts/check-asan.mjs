@@ -5,15 +5,15 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { ROOT } from './addon/build.mjs'
-import { buildVariant } from './addon/variants.mjs'
-import { fail } from './libtorch/report.mjs'
+import { packageRoot } from '../dist/provision/index.js'
+import { fail } from './report.mjs'
+import { buildVariant } from './variants.mjs'
 
 const [files = '1500', seed = '1'] = process.argv.slice(2)
 
 /** The sanitizer's library must be there before all others. It belongs to the compiler that the addon was built with. */
 function sanitizer() {
-  const cache = readFileSync(join(ROOT, 'build', 'CMakeCache.txt'), 'utf8')
+  const cache = readFileSync(join(packageRoot(), 'build', 'CMakeCache.txt'), 'utf8')
   const compiler = /^CMAKE_CXX_COMPILER:\w+=(.*)$/m.exec(cache)?.[1] ?? 'c++'
   for (const name of ['libasan.so', `libclang_rt.asan-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so`]) {
     const path = execFileSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
@@ -38,7 +38,7 @@ try {
   const run = (program, ...args) => {
     const script = join('test', 'helpers', program)
     const { status, signal } = spawnSync(process.execPath, ['--no-warnings', script, ...args], {
-      cwd: ROOT,
+      cwd: packageRoot(),
       env,
       stdio: 'inherit',
     })

@@ -1,7 +1,7 @@
 // @ts-check
 // node scripts/fetch-libtorch.mjs: makes sure that libtorch is there and prints its folder, for CI and for other tools.
-import { provision } from './libtorch/provision.mjs'
-import { fail } from './libtorch/report.mjs'
+import { provision } from '../dist/provision/index.js'
+import { fail } from './report.mjs'
 
 try {
   console.log((await provision()).root)

@@ -1,6 +1,6 @@
 // @ts-check
 // `instanceof Error`, `Map` or `Float32Array` says no to a thing of another realm (Jest, `vm`): every realm has classes of its
-// own. src/check/kinds.ts and scripts/errors.mjs tell such kinds apart; classes of this package are not concerned.
+// own. src/check/kinds.ts tells such kinds apart; classes of this package are not concerned.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 

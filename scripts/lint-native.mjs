@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { which } from './addon/toolchain.mjs'
+import { which } from '../dist/provision/index.js'
 
 const binding = fileURLToPath(new URL('../binding', import.meta.url))
 const files = readdirSync(binding, { recursive: true, encoding: 'utf8' })

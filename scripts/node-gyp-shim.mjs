@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 // prebuildify runs `node-gyp rebuild --target=... --arch=... --release` and takes what is in build/Release. It knows
 // nothing of cmake-js, so this stands in for node-gyp: the release build.
-import { buildAddon } from './addon/build.mjs'
-import { provision } from './libtorch/provision.mjs'
-import { fail } from './libtorch/report.mjs'
+import { buildAddon, provision } from '../dist/provision/index.js'
+import { fail } from './report.mjs'
 
 try {
   const arch = process.argv.find(argument => argument.startsWith('--arch='))?.slice('--arch='.length)

@@ -20,23 +20,23 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ADDON_STAMP, ROOT } from './addon/build.mjs'
-import { messageOf } from './errors.mjs'
-import { fail } from './libtorch/report.mjs'
+import { messageOf } from '../dist/check/index.js'
+import { builtStamp, packageRoot } from '../dist/provision/index.js'
+import { fail } from './report.mjs'
 
 /** libtorch itself needs these; Debian's shared libspng adds one function of glibc 2.29. */
 const FLOOR = { GLIBC: '2.28', GLIBCXX: '3.4.22' }
 
 const require = createRequire(import.meta.url)
-const folder = join(ROOT, 'prebuilds', `${process.platform}-${process.arch}`)
+const folder = join(packageRoot(), 'prebuilds', `${process.platform}-${process.arch}`)
 
 function prebuildify() {
   const program = join(dirname(require.resolve('prebuildify')), 'bin.js')
   const shim = fileURLToPath(new URL('node-gyp-shim.mjs', import.meta.url))
   const args = [program, '--napi', '--strip', '--name', 'torch-learner', '--node-gyp', shim]
-  execFileSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' })
+  execFileSync(process.execPath, args, { cwd: packageRoot(), stdio: 'inherit' })
   // where libtorch lay on this machine is nobody's business on another
-  const stamp = { ...JSON.parse(readFileSync(ADDON_STAMP, 'utf8')), root: null }
+  const stamp = { ...JSON.parse(readFileSync(builtStamp(), 'utf8')), root: null }
   writeFileSync(join(folder, 'torch_learner.json'), `${JSON.stringify(stamp, null, 2)}\n`)
 }
 

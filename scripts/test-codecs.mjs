@@ -3,9 +3,9 @@
 // machine that has neither. `npm test` runs them against the addon as it was built here.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { ROOT } from './addon/build.mjs'
-import { buildVariant } from './addon/variants.mjs'
-import { fail } from './libtorch/report.mjs'
+import { packageRoot } from '../dist/provision/index.js'
+import { fail } from './report.mjs'
+import { buildVariant } from './variants.mjs'
 
 const PICTURES = [
   'test/70-*',
@@ -19,10 +19,10 @@ const PICTURES = [
 
 try {
   const variant = await buildVariant('nocodecs')
-  const ava = join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+  const ava = join(packageRoot(), 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const files = process.argv.length > 2 ? process.argv.slice(2) : PICTURES
   const env = { ...process.env, ...variant }
-  const { status, signal } = spawnSync(process.execPath, [ava, ...files], { cwd: ROOT, env, stdio: 'inherit' })
+  const { status, signal } = spawnSync(process.execPath, [ava, ...files], { cwd: packageRoot(), env, stdio: 'inherit' })
   if (signal) throw new Error(`the tests ended with ${signal}`)
   process.exitCode = status ?? 1
 } catch (error) {

@@ -1,13 +1,13 @@
 // What the installation finds on the machine: compilers, a platform package, the distribution's own libtorch.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { codecAdvice, missingTools, parallelJobs, which } from '../scripts/addon/toolchain.mjs'
-import { progress } from '../scripts/libtorch/progress.mjs'
-import { systemLibtorch } from '../scripts/libtorch/system.mjs'
+import { codecAdvice, missingTools, parallelJobs, which } from '../src/provision/addon/toolchain.js'
+import { progress } from '../src/provision/fetch/progress.js'
+import { systemLibtorch } from '../src/provision/libtorch/system.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -74,12 +74,6 @@ test('no more compilers at once than fit in memory', t => {
   t.is(parallelJobs(8, 2 ** 30), 1)
 })
 
-test('the install script can be told to do nothing', t => {
-  const env = { ...process.env, TORCH_LEARNER_SKIP_INSTALL: '1', LIBTORCH: '/nowhere' }
-  const output = execFileSync(process.execPath, [join(root, 'scripts', 'install.mjs')], { env, encoding: 'utf8' })
-  t.regex(output, /TORCH_LEARNER_SKIP_INSTALL is set/)
-})
-
 /** Libraries and a version header, laid out as a distribution does. */
 function distribution(t: ExecutionContext, version: string): string {
   const prefix = folder(t)
@@ -104,15 +98,15 @@ test("the system's libtorch is taken in a version that can be built with, and re
 
 test('an installed platform package is found before the cache', t => {
   const project = folder(t)
-  const scripts = join(project, 'node_modules', 'torch-learner', 'scripts', 'libtorch')
+  const installed = join(project, 'node_modules', 'torch-learner')
   const libraries = join(project, 'node_modules', '@torch-learner', 'libtorch-linux-x64-cpu')
-  cpSync(join(root, 'scripts', 'libtorch'), scripts, { recursive: true })
-  cpSync(join(root, 'scripts', 'errors.mjs'), join(scripts, '..', 'errors.mjs'))
+  for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(installed, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(installed, 'node_modules'))
   mkdirSync(join(libraries, 'lib'), { recursive: true })
   for (const name of ['libc10.so', 'libtorch_cpu.so']) writeFileSync(join(libraries, 'lib', name), '')
   writeFileSync(join(libraries, 'package.json'), JSON.stringify({ version: '2.13.0' }))
 
-  const find = pathToFileURL(join(scripts, 'find.mjs')).href
+  const find = pathToFileURL(join(installed, 'dist', 'provision', 'index.js')).href
   const code = `import(${JSON.stringify(find)}).then(m => console.log(JSON.stringify(m.findLibtorch({ version: '2.13.0' }))))`
   const env = { PATH: '', TORCH_LEARNER_CACHE: join(project, 'cache') }
   const found = JSON.parse(execFileSync(process.execPath, ['-e', code], { env, encoding: 'utf8' }))
@@ -138,6 +132,5 @@ test('progress is a line that moves on a terminal, and one line a tenth elsewher
 
 test('what is published is what the package needs', t => {
   const manifest: { files: string[] } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  for (const name of ['dist', 'binding', 'scripts', 'CMakeLists.txt', 'prebuilds'])
-    t.true(manifest.files.includes(name))
+  for (const name of ['dist', 'binding', 'CMakeLists.txt', 'prebuilds']) t.true(manifest.files.includes(name))
 })

@@ -21,7 +21,7 @@ import {
   visionLearner,
   zeros,
 } from 'torch-learner'
-import { fetchFile } from '../scripts/fetch-file.mjs'
+import { fetchFile } from '../src/provision/index.js'
 import { serveArchive, sha256 } from './helpers/archive-server.js'
 import { legacyFile } from './helpers/pth.js'
 

@@ -54,6 +54,7 @@ export {
   isPlainObject,
   isReadableStream,
   isRegExp,
+  isSyntaxError,
   isThenable,
   isTyped,
   typedArrayName,

@@ -120,6 +120,11 @@ export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof Error || (isObject(value) && tagOf(value) === 'DOMException')
 }
 
+/** JSON that isn't. */
+export function isSyntaxError(value: unknown): value is SyntaxError {
+  return isError(value) && value.name === 'SyntaxError'
+}
+
 /** Whether an error is the system's or Node's of this code, such as `ENOENT`. */
 export function hasCode(error: unknown, code: string): boolean {
   return codeOf(error) === code

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { doctor } from '../native/doctor.js'
-import { packageRoot } from '../native/locate.js'
+import { packageVersion } from '../provision/index.js'
 
 const USAGE = `torch-learner <command>
 
@@ -19,7 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
       return print(await doctor())
     case '--version':
     case '-v':
-      return print(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version)
+      return print(packageVersion())
     case '--help':
     case '-h':
       return print(USAGE)

@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { codecAdvice } from '../../scripts/addon/toolchain.mjs'
-import { cachedLibtorch, findLibtorch } from '../../scripts/libtorch/find.mjs'
 import { messageOf, TorchLearnerError } from '../check/index.js'
+import { cachedLibtorch, codecAdvice, findLibtorch, packageRoot, packageVersion } from '../provision/index.js'
 import { loadAddon } from './load.js'
-import { locateAddon, packageRoot } from './locate.js'
+import { locateAddon } from './locate.js'
 
 /** Environment variables that change what is found or how it runs. */
 const VARIABLES = [
@@ -37,9 +34,8 @@ export async function doctor(): Promise<string> {
 type Fact = [name: string, value: string]
 
 function machine(): Fact[] {
-  const manifest: { version: string } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
   return [
-    ['torch-learner', `${manifest.version} in ${packageRoot}`],
+    ['torch-learner', `${packageVersion()} in ${packageRoot()}`],
     ['node', `${process.version} ${process.platform}-${process.arch}, ${libc()}`],
     ['cpu', `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} for this process`],
     ['memory', `${(totalmem() / 2 ** 30).toFixed(1)} GiB`],

@@ -3,7 +3,6 @@
 import type { NativeAddon } from './addon.js'
 import { loadAddon } from './load.js'
 
-export { codecAdvice } from '../../scripts/addon/toolchain.mjs'
 export type { CallResult, Handle, NativeAddon, ReadResult, TaggedValue, TensorInfo, UnreadError } from './addon.js'
 export { doctor } from './doctor.js'
 export { drawsOf, type PictureFailure, type PictureRequest, type PictureStep } from './image.js'

@@ -1,15 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { findLibtorch, type Libtorch } from '../../scripts/libtorch/find.mjs'
-import { baseVersion } from '../../scripts/libtorch/release.mjs'
 import { TorchLearnerError } from '../check/index.js'
+import { baseVersion, findLibtorch, type Libtorch, packageRoot } from '../provision/index.js'
 
 const require = createRequire(import.meta.url)
-
-/** The package's own folder: this file is two levels below it, as source and as build. */
-export const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The compiled addon with what the build wrote beside it. */
 export interface AddonFiles {
@@ -52,7 +47,7 @@ export function locateAddon(): AddonFiles {
 function addonPath(): string {
   const resolver: { path(folder: string): string } = require('node-gyp-build')
   try {
-    return resolver.path(packageRoot)
+    return resolver.path(packageRoot())
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`
     throw new TorchLearnerError(

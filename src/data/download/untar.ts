@@ -4,8 +4,6 @@ import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import { fetchFile } from '../../../scripts/fetch-file.mjs'
-import { withLock } from '../../../scripts/libtorch/lock.mjs'
 import {
   checkOptions,
   count,
@@ -17,6 +15,7 @@ import {
   text,
 } from '../../check/index.js'
 import { exists } from '../../files/index.js'
+import { fetchFile, withLock } from '../../provision/index.js'
 import { ENDING, Places } from './address.js'
 import { isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'

@@ -2,10 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { fetchFile } from '../../../scripts/fetch-file.mjs'
 import { invalidArgument, messageOf, TorchLearnerError } from '../../check/index.js'
 import { loadPthSync } from '../../files/index.js'
+import { fetchFile, program } from '../../provision/index.js'
 import type { Tensor } from '../../tensor/index.js'
 
 /**
@@ -99,10 +98,9 @@ export async function downloadWeights(name: WeightsName, version: WeightsVersion
 
 /** {@link downloadWeights} for a constructor, which can't wait in another way than by blocking. */
 function downloadSync(place: Place): void {
-  const script = fileURLToPath(new URL('../../../scripts/fetch-file.mjs', import.meta.url))
   const { status, stdout, error, signal } = spawnSync(
     process.execPath,
-    [script, place.url, place.file, place.hash, place.name],
+    [program('fetchFile'), place.url, place.file, place.hash, place.name],
     // its progress goes to this process's stderr; what went wrong is on stdout
     {
       stdio: ['ignore', 'pipe', 'inherit'],

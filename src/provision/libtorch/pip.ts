@@ -1,10 +1,9 @@
-// @ts-check
 // The same wheel through pip, which may know a mirror, a local folder or an authority that we don't.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { which } from '../addon/toolchain.mjs'
-import { VERSION, WHEEL } from './release.mjs'
+import { which } from '../addon/toolchain.js'
+import { VERSION, WHEEL } from './release.js'
 
 const ARGUMENTS = [
   ...['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--python-version', '3.11'],
@@ -15,11 +14,8 @@ const ARGUMENTS = [
 /** For the whole download; pip's own timeout is only for a silent line. */
 const LIMIT = 30 * 60_000
 
-/**
- * @param {string} nearby path whose folder is on the right disk
- * @returns {Promise<{ archive: string, remove: () => void }>}
- */
-export async function pipDownload(nearby) {
+/** @param nearby path whose folder is on the right disk */
+export async function pipDownload(nearby: string): Promise<{ archive: string; remove: () => void }> {
   const python = which('python3') ?? which('python')
   if (!python) throw new Error('python3 is not on PATH')
   const folder = mkdtempSync(join(dirname(nearby), 'pip-'))
@@ -33,8 +29,7 @@ export async function pipDownload(nearby) {
   }
 }
 
-/** @param {string} program @param {string[]} args @returns {Promise<void>} */
-function run(program, args) {
+function run(program: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: LIMIT })
     let errors = ''

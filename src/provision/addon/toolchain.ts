@@ -1,10 +1,10 @@
-// @ts-check
 // Is there something to compile with, and if not: the command that installs it here.
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { hasCode } from '../../check/index.js'
 
-/** Full path of a program on PATH, or null. @param {string} program @param {NodeJS.ProcessEnv} [env] */
-export function which(program, env = process.env) {
+/** Full path of a program on PATH, or null. */
+export function which(program: string, env: NodeJS.ProcessEnv = process.env): string | null {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     const path = join(folder, program)
     if (folder !== '' && isExecutable(path)) return path
@@ -12,14 +12,13 @@ export function which(program, env = process.env) {
   return null
 }
 
-/** @param {string} path */
-function isExecutable(path) {
+function isExecutable(path: string): boolean {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return false
   try {
     accessSync(path, constants.X_OK)
     return true
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EACCES') return false
+    if (hasCode(error, 'EACCES')) return false
     throw error
   }
 }
@@ -49,14 +48,10 @@ const INSTALL = [
   { manager: 'brew', install: 'brew install', tools: 'cmake ninja', codecs: 'libspng jpeg-turbo' },
 ]
 
-/**
- * One sentence that says what is missing and which command brings it, or null when nothing is.
- * @param {NodeJS.ProcessEnv} [env]
- */
-export function missingTools(env = process.env) {
-  /** @param {string} program */
-  const has = program => which(program, env) !== null
-  const missing = []
+/** One sentence that says what is missing and which command brings it, or null when nothing is. */
+export function missingTools(env: NodeJS.ProcessEnv = process.env): string | null {
+  const has = (program: string) => which(program, env) !== null
+  const missing: string[] = []
   if (!has('cmake')) missing.push('cmake (3.20 or newer)')
   if (!env.CXX && !['c++', 'g++', 'clang++'].some(has)) missing.push('a C++20 compiler')
   if (!['ninja', 'make'].some(has)) missing.push('ninja or make')
@@ -71,10 +66,9 @@ export function missingTools(env = process.env) {
 /**
  * One sentence for an addon that decodes PNG or JPEG by sharp, which takes several times as long: which, and the commands that
  * change it. Null when it decodes both natively.
- * @param {readonly string[]} codecs what the addon decodes by itself
- * @param {NodeJS.ProcessEnv} [env]
+ * @param codecs what the addon decodes by itself
  */
-export function codecAdvice(codecs, env = process.env) {
+export function codecAdvice(codecs: readonly string[], env: NodeJS.ProcessEnv = process.env): string | null {
   const missing = ['png', 'jpeg'].filter(name => !codecs.includes(name))
   if (missing.length === 0) return null
   const libraries = missing.map(name => (name === 'png' ? 'libspng' : 'libjpeg-turbo')).join(' and ')
@@ -87,5 +81,6 @@ export function codecAdvice(codecs, env = process.env) {
   )
 }
 
-/** Compilers here take up to 2 GB each; more of them than fit in memory only swap. @param {number} cpus @param {number} bytes */
-export const parallelJobs = (cpus, bytes) => Math.max(1, Math.min(cpus, Math.floor(bytes / 2 ** 31)))
+/** Compilers here take up to 2 GB each; more of them than fit in memory only swap. */
+export const parallelJobs = (cpus: number, bytes: number): number =>
+  Math.max(1, Math.min(cpus, Math.floor(bytes / 2 ** 31)))

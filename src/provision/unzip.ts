@@ -1,23 +1,29 @@
-// @ts-check
 // Reads a zip file: plain files and folders, their sizes and checksums compared with what the directory says.
 import { crc32 } from 'node:zlib'
-import yauzl from 'yauzl'
+import yauzl, { type Entry, type ZipFile } from 'yauzl'
 
 /** Makers whose attributes hold Unix's mode: Unix itself, and macOS. */
 const UNIX = [3, 19]
-/** By the file type bits of Unix. @type {Map<number, 'File' | 'Directory' | 'SymbolicLink'>} */
-const KINDS = new Map([
+/** By the file type bits of Unix. */
+const KINDS = new Map<number, ZipEntry['kind']>([
   [0, 'File'],
   [0o100000, 'File'],
   [0o040000, 'Directory'],
   [0o120000, 'SymbolicLink'],
 ])
 
-/**
- * @param {string} archive
- * @param {(entry: import('./unzip.mjs').ZipEntry) => Promise<void>} visit called for one entry after the other
- */
-export async function unzip(archive, visit) {
+/** An entry of a zip file. */
+export interface ZipEntry {
+  readonly path: string
+  readonly kind: 'File' | 'Directory' | 'SymbolicLink' | 'Device'
+  readonly size: number
+  readonly mode: number
+  /** Throws at its end when it isn't what it should be. */
+  readonly content: AsyncIterable<Buffer>
+}
+
+/** @param visit called for one entry after the other */
+export async function unzip(archive: string, visit: (entry: ZipEntry) => Promise<void>): Promise<void> {
   const zip = await yauzl.openPromise(archive)
   try {
     for await (const entry of zip.eachEntry()) {
@@ -30,8 +36,7 @@ export async function unzip(archive, visit) {
   }
 }
 
-/** @param {import('yauzl').ZipFile} zip @param {import('yauzl').Entry} entry @returns {AsyncGenerator<Buffer, void, void>} */
-async function* contentOf(zip, entry) {
+async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer, void, void> {
   let sum = 0
   for await (const chunk of await zip.openReadStreamPromise(entry)) {
     sum = crc32(chunk, sum)
@@ -42,8 +47,7 @@ async function* contentOf(zip, entry) {
   throw new Error(`${entry.fileName} is damaged: its CRC-32 is ${actual} instead of ${expected}`)
 }
 
-/** @param {import('yauzl').Entry} entry @returns {['File' | 'Directory' | 'SymbolicLink' | 'Device', number]} */
-function kindOf({ fileName, versionMadeBy, externalFileAttributes }) {
+function kindOf({ fileName, versionMadeBy, externalFileAttributes }: Entry): [ZipEntry['kind'], number] {
   const mode = UNIX.includes(versionMadeBy >>> 8) ? externalFileAttributes >>> 16 : 0
   if (fileName.endsWith('/')) return ['Directory', mode]
   return [KINDS.get(mode & 0o170000) ?? 'Device', mode]

@@ -1,24 +1,27 @@
-// @ts-check
 // How far a download is: one line that moves on a terminal, a plain line every tenth elsewhere.
 
-/** @param {number} bytes */
-const megabytes = bytes => (bytes / 1e6).toFixed(1)
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
+
+/** What is written to. */
+export interface Terminal {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
 
 /**
- * @param {string} title
- * @param {number | null} total bytes, null when the server doesn't say
- * @param {{ isTTY?: boolean, write(text: string): unknown }} [stream]
+ * Shows how far a download is.
+ *
+ * @param total bytes, null when the server doesn't say
  */
-export function progress(title, total, stream = process.stderr) {
+export function progress(title: string, total: number | null, stream: Terminal = process.stderr) {
   const started = performance.now()
-  const first = { bytes: /** @type {number | null} */ (null) }
+  let first: number | undefined
   let shown = -1
   let drawn = 0
 
-  /** @param {number} bytes */
-  const line = bytes => {
+  const line = (bytes: number) => {
     const seconds = (performance.now() - started) / 1000
-    const speed = seconds > 0 ? (bytes - (first.bytes ?? 0)) / seconds : 0
+    const speed = seconds > 0 ? (bytes - (first ?? 0)) / seconds : 0
     const share = total
       ? `${String(Math.floor((100 * bytes) / total)).padStart(3)} % of ${megabytes(total)} MB`
       : `${megabytes(bytes)} MB`
@@ -26,9 +29,9 @@ export function progress(title, total, stream = process.stderr) {
     return `${title}: ${share}, ${megabytes(speed)} MB/s${left}`
   }
   return {
-    /** @param {number} bytes so far, with what an earlier attempt left */
-    update(bytes) {
-      first.bytes ??= bytes
+    /** @param bytes so far, with what an earlier attempt left */
+    update(bytes: number): void {
+      first ??= bytes
       if (stream.isTTY) {
         if (performance.now() - drawn < 100) return
         drawn = performance.now()
@@ -40,7 +43,7 @@ export function progress(title, total, stream = process.stderr) {
       shown = tenth
       stream.write(`${line(bytes)}\n`)
     },
-    end() {
+    end(): void {
       if (stream.isTTY) stream.write('\r\x1b[2K')
     },
   }

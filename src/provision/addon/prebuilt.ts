@@ -1,13 +1,12 @@
-// @ts-check
 // A binary that came with the package, if it fits this machine.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { baseVersion } from '../libtorch/release.mjs'
-import { ROOT } from './build.mjs'
+import { baseVersion } from '../libtorch/release.js'
+import { packageRoot } from '../root.js'
 
-/** @returns {string | null} the libtorch version that the prebuilt addon needs */
-export function prebuiltLibtorch() {
-  const folder = join(ROOT, 'prebuilds', `${process.platform}-${process.arch}`)
+/** The libtorch version that the prebuilt addon needs, or null without one. */
+export function prebuiltLibtorch(): string | null {
+  const folder = join(packageRoot(), 'prebuilds', `${process.platform}-${process.arch}`)
   const stamp = join(folder, 'torch_learner.json')
   if (!existsSync(stamp) || !readdirSync(folder).some(name => name.endsWith('.node'))) return null
   // prebuilt against glibc: musl has neither its symbols nor its loader
@@ -15,7 +14,7 @@ export function prebuiltLibtorch() {
   return baseVersion(JSON.parse(readFileSync(stamp, 'utf8')).libtorch)
 }
 
-function usesGlibc() {
-  const report = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+function usesGlibc(): boolean {
+  const report: { header?: { glibcVersionRuntime?: string } } = process.report.getReport()
   return report.header?.glibcVersionRuntime !== undefined
 }

@@ -1,38 +1,38 @@
-// @ts-check
-// Gets a libtorch: one that is here (find.mjs), else downloaded, else through pip, else the system's own.
+// Gets a libtorch: one that is here (find.ts), else downloaded, else through pip, else the system's own.
 
 import { createHash } from 'node:crypto'
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf } from '../errors.mjs'
-import { discard, download, verify } from './download.mjs'
-import { cachedLibtorch, cacheFolder, findLibtorch, inspect } from './find.mjs'
-import { withLock } from './lock.mjs'
-import { pipDownload } from './pip.mjs'
-import { baseVersion, PLATFORM, SUPPORTED, VERSION, WHEEL } from './release.mjs'
-import { systemLibtorch } from './system.mjs'
-import { unpack } from './unpack.mjs'
+import { messageOf } from '../../check/index.js'
+import { discard, download, verify } from '../fetch/download.js'
+import { type Owner, withLock } from '../lock.js'
+import { cachedLibtorch, cacheFolder, findLibtorch, inspect, type Libtorch, type Step } from './find.js'
+import { pipDownload } from './pip.js'
+import { baseVersion, PLATFORM, SUPPORTED, VERSION, WHEEL } from './release.js'
+import { systemLibtorch } from './system.js'
+import { unpack } from './unpack.js'
 
-/** @import { Libtorch, Step } from './find.mjs' */
+const say = (text: string) => console.error(`torch-learner: ${text}`)
 
-/** @param {string} text */
-const say = text => console.error(`torch-learner: ${text}`)
+/** What a libtorch is needed for. */
+export interface Need {
+  /** To build with. */
+  readonly headers?: boolean
+  /** Exactly this one, to run a prebuilt addon with. */
+  readonly version?: string
+  readonly cuda?: boolean
+}
 
-/**
- * @param {{ headers?: boolean, version?: string | undefined, cuda?: boolean }} [need] `headers`: to build with; `version`:
- * exactly this one, to run a prebuilt addon with
- * @returns {Promise<Libtorch>}
- */
-export async function provision(need = {}) {
+/** Makes sure that there is a libtorch. */
+export async function provision(need: Need = {}): Promise<Libtorch> {
   const found = findLibtorch(need)
   if (found.libtorch) return supported(found.libtorch, found.explicit)
   const { steps } = found
   if (found.explicit) throw allFailed([...steps, ...NOT_TRIED])
 
   const target = cachedLibtorch()
-  /** @type {[string, () => Promise<void>][]} */
-  const fetchers = [
+  const fetchers: [step: string, fetch: () => Promise<void>][] = [
     ['download', () => fromUrl(target)],
     ['pip download', () => fromPip(target)],
   ]
@@ -63,15 +63,13 @@ const NOT_TRIED = ['platform package', 'cache', 'download', 'pip download', 'sys
   reason: 'not tried, because LIBTORCH is set: unset it to go on to here',
 }))
 
-/** @param {Libtorch} libtorch @param {boolean} explicit */
-function supported(libtorch, explicit) {
+function supported(libtorch: Libtorch, explicit: boolean): Libtorch {
   if (SUPPORTED.test(baseVersion(libtorch.version))) return libtorch
   const reason = `${libtorch.root} is libtorch ${libtorch.version}, and this release needs ${VERSION}`
   throw allFailed([{ step: explicit ? 'LIBTORCH' : 'platform package', reason }, ...(explicit ? NOT_TRIED : [])])
 }
 
-/** @param {Step[]} steps */
-function allFailed(steps) {
+function allFailed(steps: readonly Step[]): Error {
   const list = steps.map(({ step, reason }, index) => `  ${index + 1}. ${step}: ${reason}`).join('\n')
   return new Error(
     `no libtorch ${VERSION} could be had. Tried, in this order:\n${list}\n` +
@@ -81,8 +79,7 @@ function allFailed(steps) {
   )
 }
 
-/** @param {string} target @param {() => Promise<void>} fetch */
-async function inCache(target, fetch) {
+async function inCache(target: string, fetch: () => Promise<void>): Promise<void> {
   const folder = cacheFolder()
   try {
     mkdirSync(folder, { recursive: true })
@@ -90,7 +87,7 @@ async function inCache(target, fetch) {
   } catch (error) {
     throw new Error(`the cache folder can't be written (TORCH_LEARNER_CACHE sets another): ${messageOf(error)}`)
   }
-  const onWait = (/** @type {{ pid: number } | null} */ owner) =>
+  const onWait = (owner: Owner | null) =>
     say(`waiting for another install (process ${owner?.pid ?? 'unknown'}) to unpack libtorch`)
   // while we waited, the other one may have done it
   await withLock(`${target}.lock`, async () => (inspect(target, { stamped: true }).ok ? undefined : fetch()), {
@@ -98,16 +95,14 @@ async function inCache(target, fetch) {
   })
 }
 
-/** @param {string} target @returns {Libtorch} */
-function fetched(target) {
+function fetched(target: string): Libtorch {
   const seen = inspect(target)
   if (!seen.ok) throw new Error(seen.reason)
   say(`libtorch ${seen.version} is in ${target}`)
   return seen
 }
 
-/** @param {string} target */
-async function fromUrl(target) {
+async function fromUrl(target: string): Promise<void> {
   const override = process.env.TORCH_LEARNER_LIBTORCH_URL
   if (!override && `${process.platform}-${process.arch}` !== PLATFORM) {
     throw new Error(`no official archive is known for ${process.platform}-${process.arch}, only for ${PLATFORM}`)
@@ -128,15 +123,13 @@ async function fromUrl(target) {
   discard(part)
 }
 
-/** @param {string} text */
-function parseUrl(text) {
+function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url && ['https:', 'http:', 'file:'].includes(url.protocol)) return url
   throw new Error(`TORCH_LEARNER_LIBTORCH_URL is ${JSON.stringify(text)}, expected an https:, http: or file: URL`)
 }
 
-/** @param {string} target */
-async function fromPip(target) {
+async function fromPip(target: string): Promise<void> {
   if (`${process.platform}-${process.arch}` !== PLATFORM) throw new Error(`the wheel is for ${PLATFORM} only`)
   say('trying pip download')
   const { archive, remove } = await pipDownload(target)

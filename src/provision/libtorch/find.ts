@@ -1,38 +1,75 @@
-// @ts-check
-// Where a usable libtorch is on this machine. No network and no writing: the installer and the loader
+// Where a usable libtorch is on this machine. No network and no writing: what provides and the loader
 // (src/native/load.ts) both look through this file, so that they can't disagree.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { isSyntaxError } from '../errors.mjs'
-import { baseVersion, PLATFORM, PLATFORM_PACKAGE, REQUIRED_LIBRARIES, VERSION } from './release.mjs'
+import { hasCode, isSyntaxError } from '../../check/index.js'
+import { baseVersion, PLATFORM, PLATFORM_PACKAGE, REQUIRED_LIBRARIES, VERSION } from './release.js'
 
 /** Written last into an unpacked libtorch; without it, a folder in the cache is not used. */
 export const STAMP = 'torch-learner.json'
 
-/**
- * The folder that this package keeps downloads in: TORCH_LEARNER_CACHE, else `torch-learner` in the XDG cache.
- * @param {NodeJS.ProcessEnv} [env]
- */
-export function cacheFolder(env = process.env) {
+/** A libtorch on disk. */
+export interface Libtorch {
+  ok: true
+  root: string
+  lib: string
+  /** null: libraries only, good for running and not for building */
+  include: string | null
+  /** as the folder says it, `2.13.0+cpu` */
+  version: string
+  cuda: boolean
+}
+
+export type Inspection = Libtorch | { ok: false; reason: string }
+
+/** A place that was looked at, and why it didn't serve. */
+export interface Step {
+  step: string
+  reason: string
+}
+
+export interface FindOptions {
+  env?: NodeJS.ProcessEnv
+  /** exactly this release, `2.13.0`; a `+cpu` after it doesn't count */
+  version?: string | undefined
+  /** must have the CUDA libraries */
+  cuda?: boolean | undefined
+  /** must have headers to build with */
+  headers?: boolean | undefined
+  /** a last place to look: where the addon's build found it */
+  builtWith?: string | null | undefined
+}
+
+export interface Found {
+  libtorch: Libtorch | null
+  /** LIBTORCH is set: no other place was looked at */
+  explicit: boolean
+  /** one was there in another version */
+  mismatch: boolean
+  steps: Step[]
+}
+
+/** The folder that this package keeps downloads in: TORCH_LEARNER_CACHE, else `torch-learner` in the XDG cache. */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.TORCH_LEARNER_CACHE) return resolve(env.TORCH_LEARNER_CACHE)
   return join(env.XDG_CACHE_HOME ? resolve(env.XDG_CACHE_HOME) : join(homedir(), '.cache'), 'torch-learner')
 }
 
-/** The folder of the libtorch that the installer unpacks. @param {NodeJS.ProcessEnv} [env] */
-export const cachedLibtorch = (env = process.env) => join(cacheFolder(env), `libtorch-${VERSION}-cpu-${PLATFORM}`)
+/** The folder of the libtorch that is unpacked after a download. */
+export const cachedLibtorch = (env: NodeJS.ProcessEnv = process.env): string =>
+  join(cacheFolder(env), `libtorch-${VERSION}-cpu-${PLATFORM}`)
 
 /** A distribution keeps libraries under the name of the machine. */
 const LIBRARY_FOLDERS = ['lib', 'lib/x86_64-linux-gnu', 'lib/aarch64-linux-gnu', 'lib64']
 
 /**
  * What is in a folder that should be a libtorch.
- * @param {string} root folder with lib/ (and include/, which only building needs)
- * @param {{ stamped?: boolean }} [options] `stamped`: unpacked by us, and whole
- * @returns {import('./find.mjs').Inspection}
+ * @param root folder with lib/ (and include/, which only building needs)
+ * @param options `stamped`: unpacked by us, and whole
  */
-export function inspect(root, { stamped = false } = {}) {
+export function inspect(root: string, { stamped = false }: { stamped?: boolean } = {}): Inspection {
   if (!existsSync(root)) return { ok: false, reason: `${root} does not exist` }
   const lib = LIBRARY_FOLDERS.map(folder => join(root, folder)).find(folder =>
     REQUIRED_LIBRARIES.every(library => existsSync(join(folder, library))),
@@ -50,8 +87,12 @@ export function inspect(root, { stamped = false } = {}) {
   return { ok: true, root, lib, include: hasHeaders ? include : null, version, cuda }
 }
 
-/** @param {string} root @returns {{ version: string, files: Record<string, number> } | null} */
-function readStamp(root) {
+interface Stamp {
+  version: string
+  files: Record<string, number>
+}
+
+function readStamp(root: string): Stamp | null {
   const file = join(root, STAMP)
   if (!existsSync(file)) return null
   try {
@@ -62,15 +103,15 @@ function readStamp(root) {
   }
 }
 
-/** The first file whose size isn't what the installer wrote. @param {string} root @param {{ files: Record<string, number> }} stamp */
-function damagedFile(root, stamp) {
+/** The first file whose size isn't what was written. */
+function damagedFile(root: string, stamp: Stamp): string | undefined {
   return Object.entries(stamp.files).find(
     ([name, size]) => statSync(join(root, name), { throwIfNoEntry: false })?.size !== size,
   )?.[0]
 }
 
 // Read from files: asking the library itself would mean loading it, and the wrong one may hang or crash.
-const VERSION_FILES = [
+const VERSION_FILES: readonly [file: string, pattern: RegExp][] = [
   ['include/torch/headeronly/version.h', /TORCH_VERSION\s*\\?\s*"([^"]+)"/],
   ['include/torch/csrc/api/include/torch/version.h', /TORCH_VERSION\s*\\?\s*"([^"]+)"/],
   ['build-version', /^\s*(\d\S*)/],
@@ -78,9 +119,8 @@ const VERSION_FILES = [
   ['package.json', /"version"\s*:\s*"([^"]+)"/],
 ]
 
-/** @param {string} root @returns {string | null} */
-function readVersion(root) {
-  for (const [file, pattern] of /** @type {[string, RegExp][]} */ (VERSION_FILES)) {
+function readVersion(root: string): string | null {
+  for (const [file, pattern] of VERSION_FILES) {
     const path = join(root, file)
     const version = existsSync(path) ? pattern.exec(readFileSync(path, 'utf8'))?.[1] : undefined
     if (version) return version
@@ -89,12 +129,12 @@ function readVersion(root) {
 }
 
 /** The folder of the installed platform package, or null. */
-function platformPackage() {
+function platformPackage(): string | null {
   const manifest = `${PLATFORM_PACKAGE}/package.json`
   try {
     return dirname(createRequire(import.meta.url).resolve(manifest))
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'MODULE_NOT_FOUND') return null
+    if (hasCode(error, 'MODULE_NOT_FOUND')) return null
     throw error
   }
 }
@@ -102,16 +142,18 @@ function platformPackage() {
 /**
  * Looks at every local place in order. LIBTORCH is the user's own word: when it is set and doesn't fit, nothing else
  * is taken in its stead.
- * @param {import('./find.mjs').FindOptions} [options]
- * @returns {import('./find.mjs').Found}
  */
-export function findLibtorch({ env = process.env, version, cuda = false, headers = false, builtWith } = {}) {
-  /** @type {import('./find.mjs').Step[]} */
-  const steps = []
+export function findLibtorch({
+  env = process.env,
+  version,
+  cuda = false,
+  headers = false,
+  builtWith,
+}: FindOptions = {}): Found {
+  const steps: Step[] = []
   let mismatch = false
 
-  /** @param {string} step @param {string} root */
-  const fits = (step, root) => {
+  const fits = (step: string, root: string): Libtorch | undefined => {
     const seen = inspect(root, { stamped: step === 'cache' })
     if (!seen.ok) return void steps.push({ step, reason: seen.reason })
     if (version && baseVersion(seen.version) !== version) {
@@ -131,8 +173,7 @@ export function findLibtorch({ env = process.env, version, cuda = false, headers
 
   const installed = platformPackage()
   if (!installed) steps.push({ step: 'platform package', reason: `${PLATFORM_PACKAGE} is not installed` })
-  /** @type {[string, string | null | undefined][]} */
-  const places = [
+  const places: [step: string, root: string | null | undefined][] = [
     ['platform package', installed],
     ['cache', cachedLibtorch(env)],
     ['the libtorch that the addon was built with', builtWith],

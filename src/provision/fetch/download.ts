@@ -1,50 +1,52 @@
-// @ts-check
 // Fetches one file with its hash checked. What has arrived stays in a .part file, so that the next attempt - in this
 // run or in the next - goes on from there.
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { isError } from '../errors.mjs'
-import { progress } from './progress.mjs'
-import { get } from './request.mjs'
+import type { IncomingMessage } from 'node:http'
+import { hasCode } from '../../check/index.js'
+import { progress } from './progress.js'
+import { get, type RequestOptions } from './request.js'
 
-/**
- * `onProgress`: told of the bytes so far and of all bytes (null when the server doesn't say), instead of stderr
- * @typedef {import('./request.mjs').RequestOptions & {
- *   title?: string, onProgress?: (bytes: number, total: number | null) => void
- * }} DownloadOptions
- */
+/** What is told of a download, and how long it waits. */
+export interface DownloadOptions extends RequestOptions {
+  /** What the progress line calls it. Default: the address. */
+  readonly title?: string
+  /** Told of the bytes so far and of all bytes (null when the server doesn't say), instead of stderr. */
+  readonly onProgress?: (bytes: number, total: number | null) => void
+}
+
+/** A SHA-256, or its first digits (8 at least), as PyTorch puts them into the names of files; or a check that throws. */
+export type Expected = string | ((file: string) => Promise<void>)
 
 /** A line that is cut goes on where it was, but not for ever. */
 const MAX_ATTEMPTS = 20
 /** ... and so many in a row that bring nothing. */
 const MAX_FRUITLESS = 3
 
-/** @param {string} file @returns {Promise<string>} */
-export async function sha256(file) {
+export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
   return hash.digest('hex')
 }
 
-/**
- * @param {string} file
- * @param {string} expected SHA-256, or its first digits (8 at least), as PyTorch puts them into the names of files
- * @param {string} source
- */
-export async function verify(file, expected, source) {
+/** Throws when a file isn't the expected one. @param source what the message calls it */
+export async function verify(file: string, expected: string, source: string): Promise<void> {
   const actual = await sha256(file)
   if (expected.length >= 8 && actual.startsWith(expected.toLowerCase())) return
   throw new Error(`the SHA-256 of ${source} is ${actual}, expected ${expected}`)
 }
 
 /**
- * @param {URL} url http: or https:
- * @param {string} part file to fill
- * @param {string | ((file: string) => Promise<void>)} expected as for {@link verify}, or a check that throws
- * @param {DownloadOptions} [options]
+ * @param url http: or https:
+ * @param part file to fill
  */
-export async function download(url, part, expected, options = {}) {
+export async function download(
+  url: URL,
+  part: string,
+  expected: Expected,
+  options: DownloadOptions = {},
+): Promise<void> {
   const resumed = existsSync(part)
   await fill(url, part, options)
   if (sizeOf(part) === 0) {
@@ -61,20 +63,18 @@ export async function download(url, part, expected, options = {}) {
   }
 }
 
-/** @param {string} part */
-export function discard(part) {
+/** Removes a part and what stands beside it. */
+export function discard(part: string): void {
   rmSync(part, { force: true })
   rmSync(tagFile(part), { force: true })
 }
 
-/** Beside the part: the server's name for this version of the file. @param {string} part */
-const tagFile = part => `${part}.etag`
+/** Beside the part: the server's name for this version of the file. */
+const tagFile = (part: string) => `${part}.etag`
 
-/** @param {string} file */
-const sizeOf = file => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-/** @param {URL} url @param {string} part @param {DownloadOptions} options */
-async function fill(url, part, options) {
+async function fill(url: URL, part: string, options: DownloadOptions): Promise<void> {
   let fruitless = 0
   for (let left = MAX_ATTEMPTS; ; left--) {
     const before = sizeOf(part)
@@ -84,19 +84,15 @@ async function fill(url, part, options) {
       fruitless = sizeOf(part) > before ? 0 : fruitless + 1
       // Nothing came: a line that was cut is worth another try, which may come to more. Without a line to the server
       // trying again would only take longer to say so.
-      const wasCut = isError(error) && 'code' in error && error.code === 'ECONNRESET'
+      const wasCut = hasCode(error, 'ECONNRESET')
       if (left === 1 || (fruitless > 0 && !(wasCut && fruitless < MAX_FRUITLESS))) throw error
     }
     if (left === 1) throw new Error(`${url.href} did not arrive whole in ${MAX_ATTEMPTS} attempts`)
   }
 }
 
-/**
- * One request, from where the part ends. True when the file is complete.
- * @param {URL} url @param {string} part @param {number} from
- * @param {DownloadOptions} options
- */
-async function attempt(url, part, from, options) {
+/** One request, from where the part ends. True when the file is complete. */
+async function attempt(url: URL, part: string, from: number, options: DownloadOptions): Promise<boolean> {
   const tag = existsSync(tagFile(part)) ? readFileSync(tagFile(part), 'utf8') : ''
   const range = from > 0 ? { range: `bytes=${from}-`, ...(tag ? { 'if-range': tag } : {}) } : {}
   const response = await get(url, { ...options, headers: { 'accept-encoding': 'identity', ...range } })
@@ -125,16 +121,18 @@ async function attempt(url, part, from, options) {
   return total === null || sizeOf(part) === total
 }
 
-/** @param {string | undefined} header */
-const rangeStart = header => Number(/^bytes (\d+)-/.exec(header ?? '')?.[1] ?? Number.NaN)
+const rangeStart = (header: string | undefined) => Number(/^bytes (\d+)-/.exec(header ?? '')?.[1] ?? Number.NaN)
 
-/**
- * @param {import('node:http').IncomingMessage} response @param {string} part @param {number} start
- * @param {number | null} total @param {URL} url @param {DownloadOptions} options
- */
-async function save(response, part, start, total, url, { title = url.href, onProgress }) {
+async function save(
+  response: IncomingMessage,
+  part: string,
+  start: number,
+  total: number | null,
+  url: URL,
+  { title = url.href, onProgress }: DownloadOptions,
+): Promise<void> {
   const bar = onProgress
-    ? { update: (/** @type {number} */ bytes) => onProgress(bytes, total), end: () => undefined }
+    ? { update: (bytes: number) => onProgress(bytes, total), end: () => undefined }
     : progress(title, total)
   const file = await open(part, start > 0 ? 'a' : 'w')
   let bytes = start

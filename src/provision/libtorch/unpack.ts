@@ -1,4 +1,3 @@
-// @ts-check
 // Takes out of an official archive (wheel: torch/..., zip: libtorch/...) what the addon needs, and nothing else: a
 // third of the files, none of the Python.
 import { createWriteStream } from 'node:fs'
@@ -6,8 +5,8 @@ import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import yauzl from 'yauzl'
-import { inspect, STAMP } from './find.mjs'
-import { baseVersion, VERSION } from './release.mjs'
+import { inspect, STAMP } from './find.js'
+import { baseVersion, VERSION } from './release.js'
 
 const WANTED = [
   /^lib\/lib(c10|torch|torch_cpu|c10_cuda|torch_cuda|torch_cuda_linalg)\.so$/,
@@ -17,11 +16,8 @@ const WANTED = [
   /^(version\.py|build-version|build-hash|LICENSE|NOTICE)$/,
 ]
 
-/**
- * Where an entry goes, or null to leave it out.
- * @param {string} name in the archive
- */
-export function targetOf(name) {
+/** Where an entry goes, or null to leave it out. @param name in the archive */
+export function targetOf(name: string): string | null {
   if (name.endsWith('/')) return null
   const licence = /^torch-[^/]+\.dist-info\/(?:licenses\/)?((?:LICENSE|NOTICE|third_party\/).*)$/.exec(name)?.[1]
   if (licence) return join('licenses', licence)
@@ -29,10 +25,9 @@ export function targetOf(name) {
   return inside && WANTED.some(pattern => pattern.test(inside)) ? inside : null
 }
 
-/** @param {string} archive @param {string} folder */
-async function extract(archive, folder) {
+async function extract(archive: string, folder: string): Promise<void> {
   const zip = await yauzl.openPromise(archive)
-  const made = new Set()
+  const made = new Set<string>()
   for await (const entry of zip.eachEntry()) {
     const target = targetOf(entry.fileName)
     if (target === null) continue
@@ -45,11 +40,10 @@ async function extract(archive, folder) {
 
 /**
  * Unpacks beside the target and renames at the end, so that the target is whole or absent. The caller holds the lock.
- * @param {string} archive
- * @param {string} target folder
- * @param {string} source for the stamp: where the archive came from
+ * @param target folder
+ * @param source for the stamp: where the archive came from
  */
-export async function unpack(archive, target, source) {
+export async function unpack(archive: string, target: string, source: string): Promise<void> {
   const aside = `${target}.unpacking-${process.pid}`
   await removeLeftovers(target)
   await mkdir(aside, { recursive: true })
@@ -69,16 +63,14 @@ export async function unpack(archive, target, source) {
   }
 }
 
-/** @param {string} folder @param {string} prefix */
-async function sizes(folder, prefix) {
-  /** @type {Record<string, number>} */
-  const result = {}
+async function sizes(folder: string, prefix: string): Promise<Record<string, number>> {
+  const result: Record<string, number> = {}
   for (const name of await readdir(folder)) result[`${prefix}/${name}`] = (await stat(join(folder, name))).size
   return result
 }
 
-/** What installs left that were killed while they unpacked. @param {string} target */
-async function removeLeftovers(target) {
+/** What installs left that were killed while they unpacked. */
+async function removeLeftovers(target: string): Promise<void> {
   const parent = dirname(target)
   await mkdir(parent, { recursive: true })
   const prefix = `${target.slice(parent.length + 1)}.unpacking-`

@@ -1,4 +1,4 @@
-/** The part of yauzl that unpack.mjs and unzip.mjs use; the package has no types of its own. */
+/** The part of yauzl that unzip.ts and libtorch/unpack.ts use; the package has no types of its own. */
 declare module 'yauzl' {
   import type { Readable } from 'node:stream'
 

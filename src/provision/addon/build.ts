@@ -1,4 +1,3 @@
-// @ts-check
 // Compiles binding/ through cmake-js, and knows when that is not necessary.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -6,34 +5,43 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { withLock } from '../libtorch/lock.mjs'
-import { baseVersion } from '../libtorch/release.mjs'
-import { codecAdvice, missingTools, parallelJobs } from './toolchain.mjs'
+import type { Libtorch } from '../libtorch/find.js'
+import { baseVersion } from '../libtorch/release.js'
+import { withLock } from '../lock.js'
+import { packageRoot } from '../root.js'
+import { codecAdvice, missingTools, parallelJobs } from './toolchain.js'
 
-/** @import { Libtorch } from '../libtorch/find.mjs' */
-/** @typedef {{ libtorch: string, root: string, cuda: boolean, codecs?: string[], sources: string }} BuildStamp */
+/** What the build writes beside the addon: the loader reads it before it loads anything. */
+export interface BuildStamp {
+  libtorch: string
+  root: string | null
+  cuda: boolean
+  codecs?: string[]
+  sources: string
+}
 
 const require = createRequire(import.meta.url)
 
-/** The package's own folder. */
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const buildFolder = () => join(packageRoot(), 'build')
 
-/** What the build makes, and beside it the stamp that says of what: the loader reads it before it loads anything. */
-export const ADDON = join(ROOT, 'build', 'Release', 'torch_learner.node')
-export const ADDON_STAMP = join(dirname(ADDON), 'torch_learner.json')
+/** What the build makes. */
+export const builtAddon = (): string => join(buildFolder(), 'Release', 'torch_learner.node')
 
-/** Hash of everything that goes into the addon, apart from the compiler. @param {Libtorch} libtorch @param {string[]} defines */
-function contentHash(libtorch, defines) {
+/** Beside it, of what it is made. */
+export const builtStamp = (): string => join(dirname(builtAddon()), 'torch_learner.json')
+
+/** Hash of everything that goes into the addon, apart from the compiler. */
+function contentHash(libtorch: Libtorch, defines: readonly string[]): string {
+  const root = packageRoot()
   const hash = createHash('sha256')
-  const binding = join(ROOT, 'binding')
+  const binding = join(root, 'binding')
   const sources = readdirSync(binding, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
-  for (const file of [join(ROOT, 'CMakeLists.txt'), ...sources]) {
+  for (const file of [join(root, 'CMakeLists.txt'), ...sources]) {
     hash
-      .update(`${file.slice(ROOT.length)}\0`)
+      .update(`${file.slice(root.length + 1)}\0`)
       .update(readFileSync(file))
       .update('\0')
   }
@@ -46,14 +54,12 @@ function contentHash(libtorch, defines) {
   return hash.update(inputs.join('\0')).digest('hex')
 }
 
-/** @returns {BuildStamp | null} */
-export function readAddonStamp() {
-  if (!existsSync(ADDON) || !existsSync(ADDON_STAMP)) return null
-  return JSON.parse(readFileSync(ADDON_STAMP, 'utf8'))
+export function readAddonStamp(): BuildStamp | null {
+  if (!existsSync(builtAddon()) || !existsSync(builtStamp())) return null
+  return JSON.parse(readFileSync(builtStamp(), 'utf8'))
 }
 
-/** @param {Libtorch} libtorch */
-function cmakeDefines(libtorch) {
+function cmakeDefines(libtorch: Libtorch): string[] {
   return [
     `TORCH_LEARNER_STATIC_CODECS=${isOn('TORCH_LEARNER_STATIC_CODECS') ? 'ON' : 'OFF'}`,
     `TORCH_LEARNER_SPNG_SOURCE=${process.env.TORCH_LEARNER_SPNG_SOURCE ?? ''}`,
@@ -61,35 +67,32 @@ function cmakeDefines(libtorch) {
   ]
 }
 
-/** @param {string} name of an environment variable */
-const isOn = name => /^(1|on|true|yes)$/i.test(process.env[name] ?? '')
+/** @param name of an environment variable */
+const isOn = (name: string) => /^(1|on|true|yes)$/i.test(process.env[name] ?? '')
 
-/** Is the addon that is there made of the present sources and of this libtorch? @param {Libtorch} libtorch */
-export const isUpToDate = libtorch => readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch))
+/** Is the addon that is there made of the present sources and of this libtorch? */
+export const isUpToDate = (libtorch: Libtorch): boolean =>
+  readAddonStamp()?.sources === contentHash(libtorch, cmakeDefines(libtorch))
 
-/**
- * Does the addon that is there decode all that it could? If not, the codecs may have been installed since.
- * @param {BuildStamp} stamp
- */
-export const lacksCodecs = ({ codecs = [] }) => codecAdvice(codecs) !== null
+/** Does the addon that is there decode all that it could? If not, the codecs may have been installed since. */
+export const lacksCodecs = ({ codecs = [] }: BuildStamp): boolean => codecAdvice(codecs) !== null
 
 /**
  * Compiles what has changed and writes the stamp.
- * @param {Libtorch} libtorch
- * @param {string} [target] of CMakeLists.txt, to be built besides
+ *
+ * @param target of CMakeLists.txt, to be built besides
  */
-export async function buildAddon(libtorch, target) {
+export async function buildAddon(libtorch: Libtorch, target?: string): Promise<void> {
   const missing = missingTools()
   if (missing) throw new Error(missing)
   if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
 
-  mkdirSync(buildFolder, { recursive: true })
+  mkdirSync(buildFolder(), { recursive: true })
   const onWait = () => console.error('torch-learner: waiting for another build in this folder')
-  await withLock(join(buildFolder, 'build.lock'), () => compile(libtorch, target), { onWait })
+  await withLock(join(buildFolder(), 'build.lock'), () => compile(libtorch, target), { onWait })
 }
 
-/** @param {Libtorch} libtorch @param {string} [target] */
-async function compile(libtorch, target) {
+async function compile(libtorch: Libtorch, target?: string): Promise<void> {
   const defines = cmakeDefines(libtorch)
   const sources = contentHash(libtorch, defines)
   // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
@@ -105,7 +108,7 @@ async function compile(libtorch, target) {
   // `build` alone configures only once and would keep the libtorch of last time
   if (needsConfigure(args)) {
     await cmakeJs(['configure', ...args])
-    writeFileSync(configuredFile, args.join('\n'))
+    writeFileSync(configuredFile(), args.join('\n'))
   }
   const build = ['build', '--parallel', String(parallelJobs(availableParallelism(), totalmem()))]
   await cmakeJs(build)
@@ -119,39 +122,36 @@ async function compile(libtorch, target) {
 }
 
 /** Which formats the addon decodes by itself besides BMP and the like. */
-function nativeCodecs() {
-  const found = /^TORCH_LEARNER_NATIVE_CODECS:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile, 'utf8'))?.[1]
+function nativeCodecs(): string[] {
+  const found = /^TORCH_LEARNER_NATIVE_CODECS:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile(), 'utf8'))?.[1]
   return found ? found.split(';') : []
 }
 
-/** @param {BuildStamp} stamp */
-const writeStamp = stamp => writeFileSync(ADDON_STAMP, `${JSON.stringify(stamp, null, 2)}\n`)
+const writeStamp = (stamp: BuildStamp) => writeFileSync(builtStamp(), `${JSON.stringify(stamp, null, 2)}\n`)
 
-const buildFolder = join(ROOT, 'build')
-const cacheFile = join(buildFolder, 'CMakeCache.txt')
-const configuredFile = join(buildFolder, 'configured.txt')
+const cacheFile = () => join(buildFolder(), 'CMakeCache.txt')
+const configuredFile = () => join(buildFolder(), 'configured.txt')
 
-/** @param {string[]} args */
-function needsConfigure(args) {
-  if (!existsSync(cacheFile)) return true
-  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile, 'utf8'))?.[1]
-  if (home !== undefined && join(home, '/') === join(ROOT, '/')) {
+function needsConfigure(args: readonly string[]): boolean {
+  if (!existsSync(cacheFile())) return true
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cacheFile(), 'utf8'))?.[1]
+  if (home !== undefined && join(home, '/') === join(packageRoot(), '/')) {
     // CMake looks again for what it has not found
     if (codecAdvice(nativeCodecs()) !== null) return true
-    return !existsSync(configuredFile) || readFileSync(configuredFile, 'utf8') !== args.join('\n')
+    return !existsSync(configuredFile()) || readFileSync(configuredFile(), 'utf8') !== args.join('\n')
   }
   // CMake refuses a cache that was made elsewhere, as after a folder has been moved
-  for (const name of ['CMakeCache.txt', 'CMakeFiles']) rmSync(join(buildFolder, name), { recursive: true, force: true })
+  for (const name of ['CMakeCache.txt', 'CMakeFiles'])
+    rmSync(join(buildFolder(), name), { recursive: true, force: true })
   return true
 }
 
-/** @param {string[]} args @returns {Promise<void>} */
-function cmakeJs(args) {
+function cmakeJs(args: readonly string[]): Promise<void> {
   const program = require.resolve('cmake-js/bin/cmake-js')
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args, '--config', 'Release', '--directory', ROOT], {
+    const child = spawn(process.execPath, [program, ...args, '--config', 'Release', '--directory', packageRoot()], {
       stdio: 'inherit',
-      cwd: ROOT,
+      cwd: packageRoot(),
     })
     child.once('error', reject)
     child.once('exit', (code, signal) => {

@@ -2,8 +2,7 @@
 // Other builds of the addon, for tests: the targets of CMakeLists.txt that share most of its objects.
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { provision } from '../libtorch/provision.mjs'
-import { ADDON, ADDON_STAMP, buildAddon } from './build.mjs'
+import { buildAddon, builtAddon, builtStamp, provision } from '../dist/provision/index.js'
 
 /**
  * Builds the addon, and beside it the variant `name` of it in a folder of its own.
@@ -12,10 +11,10 @@ import { ADDON, ADDON_STAMP, buildAddon } from './build.mjs'
  */
 export async function buildVariant(name) {
   await buildAddon(await provision({ headers: true }), `torch_learner_${name}`)
-  const root = join(dirname(ADDON), '..', name)
+  const root = join(dirname(builtAddon()), '..', name)
   const folder = join(root, 'build', 'Release')
-  copyFileSync(join(dirname(ADDON), 'torch_learner_preload.so'), join(folder, 'torch_learner_preload.so'))
-  const stamp = JSON.parse(readFileSync(ADDON_STAMP, 'utf8'))
+  copyFileSync(join(dirname(builtAddon()), 'torch_learner_preload.so'), join(folder, 'torch_learner_preload.so'))
+  const stamp = JSON.parse(readFileSync(builtStamp(), 'utf8'))
   if (name === 'nocodecs') stamp.codecs = []
   writeFileSync(join(folder, 'torch_learner.json'), `${JSON.stringify(stamp, null, 2)}\n`)
   return { TORCH_LEARNER_PREBUILD: root }

@@ -1,18 +1,19 @@
 // @ts-check
-// npm's install step: makes sure that there is an addon and the libtorch it needs. Does nothing when both are there.
-import { buildAddon, isUpToDate, lacksCodecs, readAddonStamp } from './addon/build.mjs'
-import { prebuiltLibtorch } from './addon/prebuilt.mjs'
-import { missingTools } from './addon/toolchain.mjs'
-import { findLibtorch } from './libtorch/find.mjs'
-import { provision } from './libtorch/provision.mjs'
-import { baseVersion } from './libtorch/release.mjs'
-import { fail } from './libtorch/report.mjs'
+// npm run ready: in a checkout, makes sure that there is an addon and the libtorch it needs. Does nothing when both are there.
+import {
+  baseVersion,
+  buildAddon,
+  findLibtorch,
+  isUpToDate,
+  lacksCodecs,
+  missingTools,
+  prebuiltLibtorch,
+  provision,
+  readAddonStamp,
+} from '../dist/provision/index.js'
+import { fail } from './report.mjs'
 
-async function install() {
-  if (process.env.TORCH_LEARNER_SKIP_INSTALL === '1') {
-    console.log('torch-learner: TORCH_LEARNER_SKIP_INSTALL is set, so nothing is fetched or built')
-    return
-  }
+async function ready() {
   const prebuilt = prebuiltLibtorch()
   if (prebuilt) {
     const libtorch = await provision({ version: prebuilt })
@@ -34,7 +35,7 @@ async function install() {
 }
 
 try {
-  await install()
+  await ready()
 } catch (error) {
   fail(error)
 }

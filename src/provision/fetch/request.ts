@@ -1,23 +1,28 @@
-// @ts-check
 // One GET that follows redirects, goes through a proxy where one is set, and never waits for ever.
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import tls from 'node:tls'
-import { isError } from '../errors.mjs'
-import { proxyAuthorization, proxyFor } from './proxy.mjs'
+import { isError } from '../../check/index.js'
+import { proxyAuthorization, proxyFor } from './proxy.js'
 
 const MAX_REDIRECTS = 5
 
-/** @typedef {{ headers?: Record<string, string>, connectTimeout?: number, idleTimeout?: number }} RequestOptions */
+/** How long a server may keep us waiting. */
+export interface RequestOptions {
+  readonly headers?: Record<string, string>
+  /** Milliseconds until the response's headers are there. Default 10,000. */
+  readonly connectTimeout?: number
+  /** Milliseconds without a byte after them. Default 30,000. */
+  readonly idleTimeout?: number
+}
 
 /**
- * @param {URL} url http: or https:
- * @param {RequestOptions} [options] `connectTimeout`: ms until the response's headers are there, default 10,000;
- * `idleTimeout`: ms without a byte after them, default 30,000
- * @returns {Promise<http.IncomingMessage>} of status 200, 206 or 416
+ * @param url http: or https:
+ * @returns the response, of status 200, 206 or 416
  */
-export async function get(url, options = {}) {
+export async function get(url: URL, options: RequestOptions = {}): Promise<http.IncomingMessage> {
   let target = url
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const response = await getOnce(target, options)
@@ -36,8 +41,10 @@ export async function get(url, options = {}) {
   throw new Error(`${url.href} redirects more than ${MAX_REDIRECTS} times`)
 }
 
-/** @param {URL} url @param {RequestOptions} options @returns {Promise<http.IncomingMessage>} */
-async function getOnce(url, { headers = {}, connectTimeout = 10_000, idleTimeout = 30_000 }) {
+async function getOnce(
+  url: URL,
+  { headers = {}, connectTimeout = 10_000, idleTimeout = 30_000 }: RequestOptions,
+): Promise<http.IncomingMessage> {
   const proxy = proxyFor(url)
   const deadline = AbortSignal.timeout(connectTimeout)
   const where = proxy ? `${url.host} through the proxy ${proxy.host}` : url.host
@@ -55,16 +62,16 @@ async function getOnce(url, { headers = {}, connectTimeout = 10_000, idleTimeout
   }
 }
 
-/** @param {URL} url @param {URL | null} proxy @param {Record<string, string>} headers @param {AbortSignal} deadline */
-function httpRequest(url, proxy, headers, deadline) {
+type Headers = Record<string, string>
+
+function httpRequest(url: URL, proxy: URL | null, headers: Headers, deadline: AbortSignal) {
   if (!proxy) return track(http.get(url, { headers, agent: false }), deadline)
   const client = proxy.protocol === 'https:' ? https : http
   const through = { ...headers, ...proxyAuthorization(proxy), host: url.host }
   return track(client.get(proxy, { path: url.href, headers: through, agent: false }), deadline)
 }
 
-/** @param {URL} url @param {URL | null} proxy @param {Record<string, string>} headers @param {AbortSignal} deadline */
-async function httpsRequest(url, proxy, headers, deadline) {
+async function httpsRequest(url: URL, proxy: URL | null, headers: Headers, deadline: AbortSignal) {
   const ca = extraAuthorities()
   if (!proxy) return track(https.get(url, { headers, ca, agent: false }), deadline)
   const tunnel = await connectThrough(url, proxy, deadline)
@@ -76,8 +83,7 @@ async function httpsRequest(url, proxy, headers, deadline) {
   return track(https.get(url, { headers: through, createConnection: () => secure }), deadline)
 }
 
-/** @param {URL} url @param {URL} proxy @param {AbortSignal} deadline @returns {Promise<import('node:net').Socket>} */
-function connectThrough(url, proxy, deadline) {
+function connectThrough(url: URL, proxy: URL, deadline: AbortSignal): Promise<Socket> {
   const client = proxy.protocol === 'https:' ? https : http
   const authority = `${url.hostname}:${url.port || 443}`
   const headers = { host: authority, ...proxyAuthorization(proxy) }
@@ -93,8 +99,8 @@ function connectThrough(url, proxy, deadline) {
   })
 }
 
-/** The deadline ends the request, whatever it is waiting for. @template {http.ClientRequest} T @param {T} request @param {AbortSignal} deadline */
-function track(request, deadline) {
+/** The deadline ends the request, whatever it is waiting for. */
+function track<T extends http.ClientRequest>(request: T, deadline: AbortSignal): T {
   const stop = () => request.destroy(new Error('timed out'))
   deadline.addEventListener('abort', stop, { once: true })
   for (const event of ['response', 'connect', 'close']) {
@@ -103,20 +109,19 @@ function track(request, deadline) {
   return request
 }
 
-/** @param {http.ClientRequest} request @param {AbortSignal} deadline @returns {Promise<http.IncomingMessage>} */
-function responseOf(request, deadline) {
+function responseOf(request: http.ClientRequest, deadline: AbortSignal): Promise<http.IncomingMessage> {
   deadline.throwIfAborted()
   return new Promise((resolve, reject) => request.once('response', resolve).once('error', reject))
 }
 
 /** npm's `cafile`, for networks with an authority of their own. */
-function extraAuthorities() {
+function extraAuthorities(): string[] | undefined {
   const file = process.env.npm_config_cafile
   return file ? [...tls.rootCertificates, readFileSync(file, 'utf8')] : undefined
 }
 
-/** Node wraps failed attempts on several addresses without a message of its own. @param {unknown} error @returns {string} */
-function errorText(error) {
+/** Node wraps failed attempts on several addresses without a message of its own. */
+function errorText(error: unknown): string {
   if (!isError(error)) return String(error)
   if ('errors' in error && Array.isArray(error.errors)) return error.errors.map(errorText).join(', ')
   return error.message || error.name

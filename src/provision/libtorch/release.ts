@@ -1,4 +1,3 @@
-// @ts-check
 // Which libtorch this package is made for, and where the official one comes from.
 
 /** The release that is fetched; golden files and generated typings belong to it. */
@@ -23,5 +22,5 @@ export const WHEEL = {
 /** In the order in which they must be opened; the first two are what an addon links. */
 export const REQUIRED_LIBRARIES = ['libc10.so', 'libtorch_cpu.so']
 
-/** `2.13.0+cpu` -> `2.13.0` @param {string} version */
-export const baseVersion = version => version.split('+', 1)[0] ?? version
+/** `2.13.0+cpu` -> `2.13.0` */
+export const baseVersion = (version: string): string => version.split('+', 1)[0] ?? version

@@ -1,26 +1,33 @@
-// @ts-check
 // Lets one process at a time into a folder. A lock whose owner died is taken over.
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isSyntaxError } from '../errors.mjs'
+import { hasCode, isSyntaxError } from '../check/index.js'
 
 /** The owner shows that it lives by touching the lock; silent for so long, it is dead, on whatever machine it ran. */
 const HEARTBEAT = 5_000
 const SILENCE = 60_000
 
-/** @typedef {{ pid: number, host: string, token: string }} Owner */
+/** Who holds a lock. */
+export interface Owner {
+  readonly pid: number
+  readonly host: string
+  readonly token: string
+}
 
 /**
- * @template T
- * @param {string} path of the lock, a folder: making one is atomic on every file system
- * @param {() => Promise<T>} work
- * @param {{ onWait?: (owner: Owner | null) => void }} [options] `onWait` is called once if somebody else has it
- * @returns {Promise<T>}
+ * Does some work while nobody else does any under the same lock.
+ *
+ * @param path of the lock, a folder: making one is atomic on every file system
+ * @param options `onWait` is called once if somebody else has it
  */
-export async function withLock(path, work, { onWait } = {}) {
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  { onWait }: { onWait?: (owner: Owner | null) => void } = {},
+): Promise<T> {
   const token = randomUUID()
   let told = false
   while (!take(path, token)) {
@@ -43,63 +50,57 @@ export async function withLock(path, work, { onWait } = {}) {
   }
 }
 
-/** @param {string} path @param {string} token */
-function take(path, token) {
+function take(path: string, token: string): boolean {
   try {
     mkdirSync(path)
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return false
+    if (hasCode(error, 'EEXIST')) return false
     throw error
   }
-  /** @type {Owner} */
-  const owner = { pid: process.pid, host: hostname(), token }
+  const owner: Owner = { pid: process.pid, host: hostname(), token }
   writeFileSync(join(path, 'owner.json'), JSON.stringify(owner))
   return true
 }
 
-/** null: its maker has not come to writing it, or it has just gone. @param {string} path @returns {Owner | null} */
-function ownerOf(path) {
+/** null: its maker has not come to writing it, or it has just gone. */
+function ownerOf(path: string): Owner | null {
   try {
     return JSON.parse(readFileSync(join(path, 'owner.json'), 'utf8'))
   } catch (error) {
-    const code = /** @type {NodeJS.ErrnoException} */ (error).code
-    if (code === 'ENOENT' || isSyntaxError(error)) return null
+    if (hasCode(error, 'ENOENT') || isSyntaxError(error)) return null
     throw error
   }
 }
 
-/** @param {string} path @param {Owner | null} owner */
-function isStale(path, owner) {
+function isStale(path: string, owner: Owner | null): boolean {
   if (owner && owner.host === hostname() && !isAlive(owner.pid)) return true
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat !== undefined && Date.now() - stat.mtimeMs > SILENCE
 }
 
-/** @param {number} pid */
-function isAlive(pid) {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM'
+    return hasCode(error, 'EPERM')
   }
 }
 
-/** Two may find the same lock dead: only the one whose rename moved that very lock goes on. @param {string} path @param {Owner | null} dead */
-function breakLock(path, dead) {
+/** Two may find the same lock dead: only the one whose rename moved that very lock goes on. */
+function breakLock(path: string, dead: Owner | null): void {
   const aside = `${path}.${randomUUID()}`
   try {
     renameSync(path, aside)
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return
+    if (hasCode(error, 'ENOENT')) return
     throw error
   }
   if (ownerOf(aside)?.token === dead?.token) rmSync(aside, { recursive: true, force: true })
   else renameSync(aside, path)
 }
 
-/** @param {string} path */
-function touch(path) {
+function touch(path: string): void {
   const now = new Date()
   if (statSync(path, { throwIfNoEntry: false })) utimesSync(path, now, now)
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // How scripts end when they can't go on: the sentence, without the stack of our own code.
-import { isError, messageOf } from '../errors.mjs'
+import { isError, messageOf } from '../dist/check/index.js'
 
 /** @param {unknown} error @returns {never} */
 export function fail(error) {

@@ -1,13 +1,11 @@
-// @ts-check
 // The distribution's own libtorch-dev. Last, because a distribution's release is rarely the one that we need.
-import { inspect } from './find.mjs'
-import { baseVersion, SUPPORTED } from './release.mjs'
+import { inspect, type Libtorch } from './find.js'
+import { baseVersion, SUPPORTED } from './release.js'
 
-/**
- * @param {string[]} [prefixes] where to look
- * @returns {import('./find.mjs').Libtorch}
- */
-export function systemLibtorch(prefixes = ['/usr/local', '/usr', '/opt/homebrew', '/opt/libtorch']) {
+const PREFIXES = ['/usr/local', '/usr', '/opt/homebrew', '/opt/libtorch']
+
+/** @param prefixes where to look */
+export function systemLibtorch(prefixes: readonly string[] = PREFIXES): Libtorch {
   for (const prefix of prefixes) {
     const seen = inspect(prefix)
     if (!seen.ok) continue

@@ -1,16 +1,10 @@
-// @ts-check
 // The proxy variables, as curl and npm read them. Node 20 has nothing of its own for this.
 
-/** @param {NodeJS.ProcessEnv} env @param {string[]} names */
-const firstOf = (env, names) => names.map(name => env[name]).find(value => value) ?? ''
+const firstOf = (env: NodeJS.ProcessEnv, names: readonly string[]) =>
+  names.map(name => env[name]).find(value => value) ?? ''
 
-/**
- * The proxy for a URL, or null to go straight there.
- * @param {URL} url
- * @param {NodeJS.ProcessEnv} [env]
- * @returns {URL | null}
- */
-export function proxyFor(url, env = process.env) {
+/** The proxy for a URL, or null to go straight there. */
+export function proxyFor(url: URL, env: NodeJS.ProcessEnv = process.env): URL | null {
   const exceptions = firstOf(env, ['no_proxy', 'NO_PROXY', 'npm_config_noproxy'])
   if (isException(url, exceptions)) return null
   // HTTP_PROXY in capitals can be set by whoever sends a request to a CGI program; curl ignores it, so do we
@@ -25,8 +19,7 @@ export function proxyFor(url, env = process.env) {
   throw new Error(`the proxy ${parsed.protocol}//${parsed.host} is not an http or https proxy`)
 }
 
-/** @param {URL} url @param {string} list */
-function isException(url, list) {
+function isException(url: URL, list: string): boolean {
   const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
   const port = url.port || (url.protocol === 'https:' ? '443' : '80')
   return list
@@ -41,8 +34,8 @@ function isException(url, list) {
     })
 }
 
-/** Header for a proxy that wants a password. @param {URL} proxy @returns {Record<string, string>} */
-export function proxyAuthorization(proxy) {
+/** Header for a proxy that wants a password. */
+export function proxyAuthorization(proxy: URL): Record<string, string> {
   if (proxy.username === '') return {}
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
   return { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }

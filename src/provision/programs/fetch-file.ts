@@ -1,0 +1,11 @@
+// Run by itself: node fetch-file.js URL FILE SHA256 (or its first digits) TITLE. For who can only wait by blocking.
+import { messageOf } from '../../check/index.js'
+import { fetchFile } from '../fetch/fetch-file.js'
+
+const [, , url = '', file = '', expected = '', title] = process.argv
+try {
+  await fetchFile(url, file, expected, { title })
+} catch (error) {
+  process.stdout.write(messageOf(error))
+  process.exitCode = 1
+}
