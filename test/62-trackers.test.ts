@@ -8,78 +8,20 @@ import {
   CancelEpoch,
   CancelTrain,
   EarlyStopping,
-  type EarlyStoppingOptions,
   type Learner,
-  Metric,
   ModelEMA,
   ReduceLROnPlateau,
-  type ReduceLROnPlateauOptions,
   SaveModel,
-  type SaveModelOptions,
 } from 'torch-learner'
 import { assertNumbers, golden } from './helpers/golden.js'
 import { tinyLearner, weightsOf } from './helpers/learning.js'
+import { decisions, Scripted, type TrackerCase } from './helpers/trackers.js'
 
-interface Case {
-  callback: string
-  monitor: string
-  values: number[]
-  epochs_started_with_lr: [number, number][]
-  saved: [string, number, boolean][]
-  error: null
-}
-
-/** Says what it was told to, epoch by epoch. */
-class Scripted extends Metric {
-  #epoch = -1
-  constructor(
-    readonly name: string,
-    readonly values: readonly (number | null)[],
-  ) {
-    super()
-  }
-  reset(): void {
-    this.#epoch += 1
-  }
-  accumulate(): void {
-    // there is nothing to take in
-  }
-  value(): Promise<number | null> {
-    return Promise.resolve(this.values[this.#epoch] ?? null)
-  }
-}
-
-/** The recorded call of a constructor, `Name(some_option=1)`. */
-function construct(text: string, monitor: string): Callback {
-  const [, name = '', args = ''] = /^(\w+)\((.*)\)$/.exec(text) ?? []
-  const options: Record<string, unknown> = { monitor }
-  for (const [, key = '', value = ''] of args.matchAll(/(\w+)=([^,]+)/g)) {
-    options[key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = Number(value)
-  }
-  if (name === 'EarlyStopping') return new EarlyStopping(options as EarlyStoppingOptions)
-  if (name === 'ReduceLROnPlateau') return new ReduceLROnPlateau(options as ReduceLROnPlateauOptions)
-  return new SaveModel({ ...(options as SaveModelOptions), fname: 'trk' })
-}
-
-for (const [i, { callback, monitor, values, epochs_started_with_lr, saved }] of golden<{ cases: Case[] }>(
-  'trackers',
-).cases.entries()) {
-  test(`recording ${i}: ${callback}, ${monitor}`, async t => {
-    const learn = tinyLearner({ metrics: new Scripted(monitor, values), batches: [1, 1] })
-    const started: [number, number][] = []
-    const files: [string, number, boolean][] = []
-    learn.save = async (name, { withOpt = true } = {}) => {
-      files.push([name, learn.epoch ?? -1, withOpt])
-      return name
-    }
-    learn.load = async () => learn
-    const watch = new Callback({
-      beforeTrain: () => void started.push([learn.epoch ?? -1, learn.opt?.paramGroups[0]?.lr ?? 0]),
-    })
-    const [[, lr]] = epochs_started_with_lr
-    await learn.fit(values.length, { lr, cbs: [construct(callback, monitor), watch] })
-    assertNumbers(t, started.flat(), epochs_started_with_lr.flat(), { rtol: 1e-12, atol: 0 })
-    t.deepEqual(files, saved)
+for (const [i, recorded] of golden<{ cases: TrackerCase[] }>('trackers').cases.entries()) {
+  test(`recording ${i}: ${recorded.callback}, ${recorded.monitor}`, async t => {
+    const { epochs_started_with_lr, saved } = await decisions(recorded, recorded.epochs_started_with_lr[0][1])
+    assertNumbers(t, epochs_started_with_lr.flat(), recorded.epochs_started_with_lr.flat(), { rtol: 1e-12, atol: 0 })
+    t.deepEqual(saved, recorded.saved)
   })
 }
 

@@ -24,6 +24,7 @@ import {
 } from 'torch-learner'
 import { assertClose, assertNumbers, type Fixture, golden, numbersOf, toTensor } from './helpers/golden.js'
 import { tinyLearner, tinyModel } from './helpers/learning.js'
+import { type PredictionCase, predictionLearner } from './helpers/predictions.js'
 
 interface MetricCase {
   metric: string
@@ -92,21 +93,7 @@ test('metrics may be functions, objects, classes, and numbers', async t => {
   t.deepEqual(learn.recorder.values[0]?.slice(2, 4), [0.5, 12])
 })
 
-interface Misc {
-  split: { n_inp: number | null; batch_len: number; xb: number[]; yb: number[]; x: number | number[] | null }[]
-  validate: number[]
-  get_preds: {
-    preds: Fixture
-    targs: Fixture
-    losses: Fixture
-    decoded: Fixture
-    weights: Record<string, Fixture>
-    valid: Fixture[][]
-  }
-  noact: Fixture
-}
-
-const misc = golden<Misc>('misc_learner')
+const misc = golden<PredictionCase>('misc_learner')
 
 test('a batch is split into inputs and targets', t => {
   for (const { n_inp, batch_len, xb, yb, x } of misc.split) {
@@ -122,31 +109,25 @@ test('a batch is split into inputs and targets', t => {
   }
 })
 
-function recordedLearner(): Learner {
-  const { weights, valid } = misc.get_preds
-  const learn = new Learner({ train: [], valid: valid.map(batch => batch.map(toTensor)) }, tinyModel(weights), {
-    lossFunc: new CrossEntropyLossFlat(),
-  })
-  learn.logger = () => undefined
-  return learn
-}
-
 test('validate', async t => {
-  assertNumbers(t, (await recordedLearner().validate())?.map(Number) ?? [], misc.validate)
+  assertNumbers(t, (await predictionLearner(misc.get_preds).validate())?.map(Number) ?? [], misc.validate)
 })
 
-// The reference puts a loader of ready batches "back in order" by its one index, which leaves the first row only.
+// The reference puts a loader of ready batches "back in order" by its one index, which leaves the first row only: as many
+// rows are compared as were recorded.
 test('getPreds', async t => {
   const recorded = misc.get_preds
-  const learn = recordedLearner()
-  const first = (rows: Tensor) => rows.narrow(0, 0, 1)
+  const learn = predictionLearner(misc.get_preds)
+  const [count = 0] = recorded.preds.shape
+  const first = (rows: Tensor) => rows.narrow(0, 0, count)
   const result = await learn.getPreds({ withLoss: true, withDecoded: true, withInput: true })
   await assertClose(t, first(result.preds), recorded.preds)
   if (!result.targs || !result.losses || !result.decoded || !result.inputs) return t.fail('a part is missing')
   await assertClose(t, first(result.targs), recorded.targs)
   await assertClose(t, first(result.losses), recorded.losses)
   await assertClose(t, first(result.decoded), recorded.decoded)
-  t.deepEqual(result.inputs.shape, recorded.valid[0]?.[0]?.shape)
+  const inputs = recorded.valid.map(([x]) => x.shape)
+  t.deepEqual(result.inputs.shape, [inputs.reduce((sum, [n]) => sum + n, 0), ...inputs[0].slice(1)])
   const raw = await learn.getPreds({ act: pred => pred })
   await assertClose(t, first(raw.preds), misc.noact)
   t.is(raw.losses, undefined)

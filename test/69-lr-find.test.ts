@@ -20,26 +20,14 @@ import {
   TensorDataset,
 } from 'torch-learner'
 import { suggestions } from '../dist/schedule/lr-suggest.js'
-import { assertNumbers, type Fixture, golden, numbersOf, toTensor } from './helpers/golden.js'
+import { assertNumbers, type Fixture, golden, numbersOf } from './helpers/golden.js'
 import { tinyBatches, tinyLearner, tinyModel, weightsOf } from './helpers/learning.js'
+import { type FindRun, findLearner } from './helpers/lr-find.js'
 
 type Name = keyof typeof suggestions
 
-interface Run {
-  num_it: number
-  start_lr: number
-  end_lr: number
-  weights: Record<string, Fixture>
-  train: Fixture[][]
-  lrs: number[]
-  smooth_losses: (number | string)[]
-  stopped_after: number
-  suggestions: Partial<Record<Name, number>>
-  lr_after: number[]
-}
-
 const recording = golden<{
-  runs: Run[]
+  runs: FindRun[]
   suggestion_functions: { lrs: Fixture; losses: Fixture; out: Record<Name, { lr: number; point: number[] }> }[]
 }>('lr_find')
 
@@ -47,21 +35,14 @@ const close = { atol: 0, rtol: 2e-6 }
 
 for (const [i, run] of recording.runs.entries()) {
   test.serial(`recorded run ${i}`, async t => {
-    const linear = (name: string) => {
-      const [outputs, inputs] = run.weights[`${name}.weight`].shape
-      return new nn.Linear(inputs, outputs)
-    }
-    const model = new nn.Sequential(linear('0'), new nn.ReLU(), linear('2'))
-    model.loadStateDict(Object.fromEntries(Object.entries(run.weights).map(([name, value]) => [name, toTensor(value)])))
-    const before = weightsOf(model)
-    const dls = { train: run.train.map(batch => batch.map(toTensor)), valid: [] }
-    const learn = new Learner(dls, model, { lossFunc: new CrossEntropyLossFlat() })
+    const learn = findLearner(run)
+    const before = weightsOf(learn.model)
     const found = await learn.lrFind({ startLr: run.start_lr, endLr: run.end_lr, numIt: run.num_it })
     t.is(found.losses.length, run.stopped_after)
     assertNumbers(t, found.lrs, run.lrs, close, 'lrs')
     assertNumbers(t, found.losses, run.smooth_losses.map(Number), { rtol: 1e-5 }, 'losses')
     for (const [name, lr] of Object.entries(run.suggestions)) assertNumbers(t, [found[name as Name]], [lr], close, name)
-    t.deepEqual(weightsOf(model), before)
+    t.deepEqual(weightsOf(learn.model), before)
     t.deepEqual(
       learn.opt?.hypers.map(({ lr }) => lr),
       run.lr_after,

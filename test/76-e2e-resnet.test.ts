@@ -2,49 +2,10 @@
 // the order of additions, which CPUs and numbers of threads change, is lost in the last digits, so there the numbers must be
 // the recorded ones. In float32 it is not: training enlarges rounding errors from step to step.
 import test, { type ExecutionContext } from 'ava'
-import {
-  Callback,
-  CrossEntropyLossFlat,
-  CutMix,
-  type DType,
-  drawMixup,
-  errorRate,
-  type Learner,
-  MixUp,
-  mixup,
-  resnet18,
-  slice,
-  type Tensor,
-  visionLearner,
-} from 'torch-learner'
-import { replay, type Step } from './helpers/e2e.js'
-import { assertNumbers, assertWithin, type Fixture, golden, numbersOf, toTensor } from './helpers/golden.js'
-import { hashFill, hashTensor } from './helpers/hash-fill.js'
-
-interface Run {
-  kind: 'none' | 'mixup' | 'cutmix'
-  frozen: boolean
-  lr_slice: [number | null, number]
-  n_out: number
-  bs: number
-  size: number
-  n_epoch: number
-  init_salt0: number
-  train_x_salts: number[]
-  valid_x_salt: number
-  x_scale: number
-  train_y: Fixture[]
-  valid_y: Fixture
-  steps: (Step & { pred_first_row: Fixture })[]
-  epochs: { train_loss: number; valid_loss: number; error_rate: number }[]
-  final_param_norms: Record<string, number>
-  final_bn: Record<string, { mean_sum: number; var_sum: number }>
-}
-
-interface Recording {
-  dtype?: DType
-  runs: Run[]
-}
+import { type DType, drawMixup, type Tensor } from 'torch-learner'
+import { replay } from './helpers/e2e.js'
+import { observeResnet, type ResnetRecording, type ResnetRun } from './helpers/e2e-resnet.js'
+import { assertNumbers, assertWithin, type Fixture, golden, numbersOf } from './helpers/golden.js'
 
 /** Largest allowed deviations. */
 interface Tolerance {
@@ -67,64 +28,14 @@ const rounding = (step: number, steps: number): Tolerance => {
 }
 
 for (const name of ['e2e_resnet18_f64', 'e2e_resnet18']) {
-  const { dtype = 'float32', runs } = golden<Recording>(name)
+  const { dtype = 'float32', runs } = golden<ResnetRecording>(name)
   for (const run of runs) {
     test.serial(`${name}: ${run.kind}${run.frozen ? ', frozen' : ''}`, t => assertTraining(t, run, dtype))
   }
 }
 
-/**
- * MixUp by the recorded weights, of the recording's dtype: the reference's `max(b, 1 - b)` was a float64 number there, while
- * MixUp's weights are float32 numbers, 3e-8 away, which is more than float64 may deviate.
- */
-class RecordedMixUp extends MixUp {
-  #step = 0
-  constructor(readonly steps: Step[]) {
-    super()
-  }
-  override beforeBatch(): void {
-    const { perm, lam } = this.steps[this.#step++] ?? {}
-    const [partners, weights] = [toTensor(perm as Fixture), toTensor(lam as Fixture)]
-    this.learn.xb = this.learn.xb.map(x => mixup(x, partners, weights))
-    this.mixTargets(partners, weights)
-  }
-}
-
-interface Seen {
-  loss: number
-  first: number[]
-  lr: number[]
-  mom: number[]
-}
-
-function learnerOf(run: Run, dtype: DType, watch: Callback): Learner {
-  const pictures = (salt: number) => hashTensor([run.bs, 3, run.size, run.size], salt, run.x_scale).to({ dtype })
-  const train = run.train_x_salts.map((salt, i) => [pictures(salt), toTensor(run.train_y[i])])
-  const valid = [[pictures(run.valid_x_salt), toTensor(run.valid_y)]]
-  const mixing = {
-    none: [],
-    mixup: [dtype === 'float64' ? new RecordedMixUp(run.steps) : new MixUp({ random: replay(run.steps) })],
-    cutmix: [new CutMix({ random: replay(run.steps) })],
-  }
-  const learn = visionLearner({ train, valid }, resnet18, {
-    pretrained: false,
-    nOut: run.n_out,
-    ps: 0,
-    lossFunc: new CrossEntropyLossFlat(),
-    metrics: [errorRate],
-    channelsLast: false,
-    cbs: [...mixing[run.kind], watch],
-  })
-  learn.model.to({ dtype, memoryFormat: 'contiguous_format' })
-  hashFill(learn.model, run.init_salt0)
-  learn.logger = () => undefined
-  learn.silent = true
-  if (run.frozen) learn.freeze()
-  return learn
-}
-
 test('the weights of MixUp are the recorded ones, rounded to float32', t => {
-  for (const { kind, steps } of golden<Recording>('e2e_resnet18_f64').runs) {
+  for (const { kind, steps } of golden<ResnetRecording>('e2e_resnet18_f64').runs) {
     if (kind !== 'mixup') continue
     const random = replay(steps)
     for (const [k, { lam }] of steps.entries()) {
@@ -135,20 +46,8 @@ test('the weights of MixUp are the recorded ones, rounded to float32', t => {
   }
 })
 
-async function assertTraining(t: ExecutionContext, run: Run, dtype: DType): Promise<void> {
-  const seen: Seen[] = []
-  const watch = new Callback({
-    async afterBackward({ learn: { loss, pred, opt } }) {
-      const first = (await pred?.detach().narrow(0, 0, 1).data()) as Float32Array | Float64Array
-      const groups = opt?.paramGroups ?? []
-      const hypers = { lr: groups.map(group => group.lr), mom: groups.map(group => group.mom) }
-      seen.push({ loss: (await loss?.item()) ?? Number.NaN, first: [...first], ...hypers })
-    },
-  })
-  const learn = learnerOf(run, dtype, watch)
-  const [start, stop] = run.lr_slice
-  await learn.fitOneCycle(run.n_epoch, { lrMax: start === null ? slice(stop) : slice(start, stop) })
-
+async function assertTraining(t: ExecutionContext, run: ResnetRun, dtype: DType): Promise<void> {
+  const { learn, seen } = await observeResnet(run, dtype)
   const steps = run.steps.length
   const tolerance = (step: number) => (dtype === 'float64' ? exact : rounding(step, steps))
   t.is(seen.length, steps)
