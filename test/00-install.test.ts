@@ -191,7 +191,7 @@ test('when everything fails, the message lists each step and why it failed', asy
   const steps = outcome.stderr.split('\n').filter(line => /^ {2}\d\. /.test(line))
   t.is(steps.length, 6)
   t.regex(steps[0] ?? '', /LIBTORCH: not set/)
-  t.regex(steps[1] ?? '', /platform package: @torch-learner\/libtorch-linux-x64-cpu is not installed/)
+  t.regex(steps[1] ?? '', /platform package: @torch-learner\/libtorch-cpu-linux-x64 is not installed/)
   t.regex(steps[2] ?? '', /cache: .* does not exist/)
   t.regex(steps[3] ?? '', /download: .* answered 404/)
   t.regex(steps[4] ?? '', /pip download: python3 is not on PATH/)

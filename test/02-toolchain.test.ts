@@ -99,12 +99,12 @@ test("the system's libtorch is taken in a version that can be built with, and re
 test('an installed platform package is found before the cache', t => {
   const project = folder(t)
   const installed = join(project, 'node_modules', 'torch-learner')
-  const libraries = join(project, 'node_modules', '@torch-learner', 'libtorch-linux-x64-cpu')
+  const libraries = join(project, 'node_modules', '@torch-learner', 'libtorch-cpu-linux-x64')
   for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(installed, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(installed, 'node_modules'))
   mkdirSync(join(libraries, 'lib'), { recursive: true })
   for (const name of ['libc10.so', 'libtorch_cpu.so']) writeFileSync(join(libraries, 'lib', name), '')
-  writeFileSync(join(libraries, 'package.json'), JSON.stringify({ version: '2.13.0' }))
+  writeFileSync(join(libraries, 'package.json'), JSON.stringify({ version: '2.13.0-1' }))
 
   const find = pathToFileURL(join(installed, 'dist', 'provision', 'index.js')).href
   const code = `import(${JSON.stringify(find)}).then(m => console.log(JSON.stringify(m.findLibtorch({ version: '2.13.0' }))))`
@@ -132,5 +132,5 @@ test('progress is a line that moves on a terminal, and one line a tenth elsewher
 
 test('what is published is what the package needs', t => {
   const manifest: { files: string[] } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  for (const name of ['dist', 'binding', 'CMakeLists.txt', 'prebuilds']) t.true(manifest.files.includes(name))
+  for (const name of ['dist', 'binding', 'CMakeLists.txt']) t.true(manifest.files.includes(name))
 })

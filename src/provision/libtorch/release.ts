@@ -7,7 +7,7 @@ export const VERSION = '2.13.0'
 export const SUPPORTED = /^2\.1[34]\.\d+$/
 
 /** npm package with the run-time libraries; optional, npm skips it where it doesn't fit. */
-export const PLATFORM_PACKAGE = '@torch-learner/libtorch-linux-x64-cpu'
+export const PLATFORM_PACKAGE = `@torch-learner/libtorch-cpu-${process.platform}-${process.arch}`
 
 /** Platform of the archive below. */
 export const PLATFORM = 'linux-x64'
@@ -22,5 +22,5 @@ export const WHEEL = {
 /** In the order in which they must be opened; the first two are what an addon links. */
 export const REQUIRED_LIBRARIES = ['libc10.so', 'libtorch_cpu.so']
 
-/** `2.13.0+cpu` -> `2.13.0` */
-export const baseVersion = (version: string): string => version.split('+', 1)[0] ?? version
+/** `2.13.0+cpu` -> `2.13.0`, and `2.13.0-1`, the first packing of it for npm, likewise: the libraries are the same. */
+export const baseVersion = (version: string): string => version.replace(/\+.*$/, '').replace(/-\d+$/, '')

@@ -1,0 +1,4 @@
+import { tell, train } from './train.mjs'
+
+const started = performance.now()
+tell(await train(await import('torch-learner'), started))

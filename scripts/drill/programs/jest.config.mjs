@@ -1,0 +1,6 @@
+export default {
+  testEnvironment: 'node',
+  testMatch: ['**/fit.jest.mjs'],
+  transform: {},
+  moduleFileExtensions: ['mjs', 'js'],
+}

@@ -1,0 +1,62 @@
+// @ts-check
+// Empty folders in which the packages are installed, and programs run as a user's.
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CHECKOUT } from '../pack/manifests.mjs'
+import { start, writeProject } from './managers.mjs'
+import { cleanEnv, DRILL, mustRun, pathWith, run } from './shell.mjs'
+
+const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url))
+
+/**
+ * @typedef {object} Project
+ * @property {string} folder
+ * @property {number} installed milliseconds
+ * @property {(program: string[], options?: ProgramOptions) => Promise<Outcome>} train
+ */
+/** @typedef {{ node?: string, before?: string[], seconds?: number }} ProgramOptions */
+/** @typedef {{ import: number, loss: number | null, ms: number }} Outcome */
+
+/**
+ * Installs torch-learner and `others` by a package manager, calls `use`, and removes all.
+ * @template T
+ * @param {{ registry: string, tools: ReturnType<typeof import('./tools.mjs').toolbox> }} drill
+ * @param {import('./managers.mjs').Manager} manager
+ * @param {Record<string, string>} others
+ * @param {(project: Project) => Promise<T>} use
+ */
+export async function withProject({ registry, tools }, manager, others, use) {
+  mkdirSync(DRILL, { recursive: true })
+  const folder = mkdtempSync(join(DRILL, 'project-'))
+  const home = mkdtempSync(join(DRILL, 'home-'))
+  try {
+    const node = await tools.node(manager.node)
+    const program = await tools.manager(...manager.tool)
+    const env = cleanEnv(pathWith(node, manager.node), home, registry)
+    writeProject(folder, manager, { 'torch-learner': CHECKOUT.version, ...others })
+    const { ms } = await mustRun([...start(node, program), ...manager.install], { cwd: folder, env })
+    cpSync(PROGRAMS, folder, { recursive: true })
+
+    /** @type {Project['train']} */
+    const train = async (command, options = {}) => {
+      const major = options.node ?? manager.node
+      const executable = await tools.node(major)
+      const own = { ...cleanEnv(pathWith(executable, major), home, registry), ...manager.env }
+      const settings = { cwd: folder, env: own, seconds: options.seconds ?? 120 }
+      if (options.before) await mustRun([executable, ...options.before], settings)
+      return readOutcome(await run([executable, ...command], settings))
+    }
+    return await use({ folder, installed: ms, train })
+  } finally {
+    for (const path of [folder, home]) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** @param {Awaited<ReturnType<typeof run>>} ran @returns {Outcome} */
+export function readOutcome({ code, signal, output, ms }) {
+  const line = /^.*DRILL (\{.*\})/m.exec(output)?.[1]
+  if (code === 0 && line) return { ...JSON.parse(line), ms }
+  const end = output.trim().split('\n').slice(-8).join('\n')
+  throw new Error(`ended with ${signal ?? code}: ${end}`)
+}
