@@ -9,9 +9,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 if (!existsSync(new URL('../dist/provision/index.js', import.meta.url)))
   execFileSync('npm', ['run', '--silent', 'build:ts'], { cwd: root, stdio: 'inherit' })
 
-const { buildAddon, builtAddon, provision } = await import('../dist/provision/index.js')
+const { buildAddon, builtAddon, checkTools, provision } = await import('../dist/provision/index.js')
 const { fail } = await import('./report.mjs')
 try {
+  checkTools()
   const libtorch = await provision({ headers: true })
   console.log(`torch-learner: building with libtorch ${libtorch.version} in ${libtorch.root}`)
   await buildAddon(libtorch)

@@ -4,7 +4,7 @@ import { provision } from '../dist/provision/index.js'
 import { fail } from './report.mjs'
 
 try {
-  console.log((await provision()).root)
+  console.log((await provision({ headers: true })).root)
 } catch (error) {
   fail(error)
 }

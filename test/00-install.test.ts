@@ -228,7 +228,7 @@ test('LIBTORCH that does not fit stops the search: the user asked for it', async
 
 test('two installs at once download once', async t => {
   const cache = cacheFor(t)
-  await using server = await serveArchive(archive, { delay: 300 })
+  await using server = await serveArchive(archive, { delay: 3000 })
   const env = from(server.url, cache)
   const outcomes = await Promise.all([fetchLibtorch(env), fetchLibtorch(env), fetchLibtorch(env)])
   for (const outcome of outcomes) assertProvisioned(t, outcome, cache)

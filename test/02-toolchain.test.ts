@@ -27,37 +27,48 @@ function programs(t: ExecutionContext, ...names: string[]): string {
   return path
 }
 
-test('a missing compiler is one sentence with the command of this system', t => {
-  const tools = (...names: string[]) => missingTools({ PATH: programs(t, ...names) })
-  t.is(tools('cmake', 'g++', 'ninja'), null)
-  t.is(tools('cmake', 'clang++', 'make'), null)
+test('a missing compiler is one sentence with the whole command of this system', t => {
+  const tools = (names: string[], isRoot = false) => missingTools({ env: { PATH: programs(t, ...names) }, isRoot })
+  t.is(tools(['cmake', 'g++', 'ninja']), null)
+  t.is(tools(['cmake', 'clang++', 'make']), null)
+  const apt = 'apt-get install -y cmake ninja-build g++ libspng-dev libjpeg-dev'
+  const cmake = 'Building the native addon needs cmake (3.20 or newer), not found on PATH. Install them with '
+  t.is(tools(['g++', 'ninja', 'apt-get', 'sudo']), `${cmake}\`sudo ${apt}\`, then run \`npm run ready\``)
+  t.is(tools(['g++', 'ninja', 'apt-get']), `${cmake}\`${apt}\` as root, then run \`npm run ready\``)
+  t.is(tools(['g++', 'ninja', 'apt-get', 'sudo'], true), `${cmake}\`${apt}\`, then run \`npm run ready\``)
   t.is(
-    tools('g++', 'ninja', 'apt-get'),
-    'Building the native addon needs cmake (3.20 or newer), not found on PATH: install with ' +
-      '`sudo apt-get install -y cmake ninja-build g++`, then run `npm rebuild torch-learner`',
+    tools(['brew', 'sudo']),
+    'Building the native addon needs cmake (3.20 or newer) and a C++20 compiler and ninja or make, not found on PATH. ' +
+      'Install them with `brew install cmake ninja libspng jpeg-turbo`, then run `npm run ready`',
   )
-  t.is(
-    tools('brew'),
-    'Building the native addon needs cmake (3.20 or newer) and a C++20 compiler and ninja or make, not found on PATH: ' +
-      'install with `brew install cmake ninja`, then run `npm rebuild torch-learner`',
-  )
-  t.regex(tools('cmake', 'make') ?? '', /needs a C\+\+20 compiler, not found on PATH: install it and retry$/)
+  t.regex(tools(['cmake', 'make']) ?? '', /needs a C\+\+20 compiler, not found on PATH\. Install them, then run/)
+})
+
+test('a CMake that is too old is found out before it is used', t => {
+  const path = programs(t, 'g++', 'ninja')
+  const cmake = (version: string) => {
+    writeFileSync(join(path, 'cmake'), `#!/bin/sh\necho "cmake version ${version}"\n`)
+    chmodSync(join(path, 'cmake'), 0o755)
+    return missingTools({ env: { PATH: path } })
+  }
+  t.regex(cmake('3.18.4') ?? '', /needs cmake \(3\.20 or newer; .*cmake is 3\.18\)/)
+  for (const version of ['3.20.0', '3.31.2', '4.0.1']) t.is(cmake(version), null)
 })
 
 test('a build without codecs is one sentence with the commands of this system', t => {
-  const advice = (codecs: string[], ...names: string[]) => codecAdvice(codecs, { PATH: programs(t, ...names) })
+  const advice = (codecs: string[], ...names: string[]) =>
+    codecAdvice(codecs, { env: { PATH: programs(t, ...names) }, isRoot: false })
   t.is(advice(['bmp', 'png', 'jpeg'], 'apt-get'), null)
   t.is(
-    advice(['bmp'], 'apt-get'),
+    advice(['bmp'], 'apt-get', 'sudo'),
     'built without libspng and libjpeg-turbo, so PNG and JPEG files are decoded by sharp, several times slower than natively. ' +
-      'To change that, run `sudo apt-get install -y libspng-dev libjpeg-dev` and then `npm rebuild torch-learner` ' +
-      '(in a checkout of the project: `npm run build:native`)',
+      'To change that, run `sudo apt-get install -y libspng-dev libjpeg-dev` and then `npm run ready`',
   )
   t.regex(
     advice(['png'], 'apk') ?? '',
-    /^built without libjpeg-turbo, so JPEG files are .* run `sudo apk add libspng-dev /,
+    /^built without libjpeg-turbo, so JPEG files are .* run `apk add libspng-dev libjpeg-turbo-dev` as root and then/,
   )
-  t.regex(advice([]) ?? '', /To change that, install their development packages and then `npm rebuild/)
+  t.regex(advice([]) ?? '', /To change that, install their development packages and then `npm run ready`/)
 })
 
 test('only executable files are programs', t => {

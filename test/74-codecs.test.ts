@@ -28,7 +28,7 @@ test('the slow road of PNG and JPEG is told once, with the remedy', async t => {
       message,
       /^This torch-learner was built without lib.*, so .* files are decoded by sharp, several times slower/,
     )
-    t.regex(message, /then `npm rebuild torch-learner`/)
+    t.regex(message, /then `npm run ready`/)
     t.false(message.includes('\n'), 'one line')
   }
 })
@@ -37,6 +37,6 @@ test('doctor tells how pictures are decoded', async t => {
   const line = (await doctor()).split('\n').find(text => text.startsWith('pictures'))
   t.regex(
     line ?? '',
-    missing.length > 0 ? /built without lib.* decoded by sharp.*rebuild/ : /png, jpeg natively, other/,
+    missing.length > 0 ? /built without lib.* decoded by sharp.*npm run ready/ : /png, jpeg natively, other/,
   )
 })

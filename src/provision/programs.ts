@@ -3,8 +3,10 @@ import { packageRoot } from './root.js'
 
 /** Files that run in processes of their own, all of them; where they lie in dist/. */
 const FILES = {
-  /** Fetches one file: URL, file, SHA-256, title. Its progress goes to stderr, what went wrong to stdout. */
+  /** Fetches one file: URL, file, SHA-256, title, variable that moves the folder. Its progress goes to stderr, what went wrong to stdout. */
   fetchFile: 'provision/programs/fetch-file.js',
+  /** The command line. */
+  cli: 'cli/main.js',
 } as const
 
 /** The path of a program, to be run with `process.execPath`. */

@@ -14,6 +14,6 @@ declare module 'yauzl' {
     openReadStreamPromise(entry: Entry): Promise<Readable>
     close(): void
   }
-  const yauzl: { openPromise(path: string): Promise<ZipFile> }
+  const yauzl: { openPromise(path: string, options?: { autoClose?: boolean }): Promise<ZipFile> }
   export default yauzl
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rm, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -15,7 +14,7 @@ import {
   text,
 } from '../../check/index.js'
 import { exists } from '../../files/index.js'
-import { fetchFile, withLock } from '../../provision/index.js'
+import { datasetsFolder, fetchFile, withLock } from '../../provision/index.js'
 import { ENDING, Places } from './address.js'
 import { isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
@@ -75,7 +74,7 @@ export interface UntarDataOptions {
 export async function untarData(url: string, options: UntarDataOptions = {}): Promise<string> {
   const name = archiveName(url)
   const {
-    home = dataHome(process.env),
+    home = datasetsFolder(),
     force,
     maxBytes,
     maxEntries,
@@ -128,10 +127,6 @@ function decoded(path: string): string {
   }
 }
 
-function dataHome(env: NodeJS.ProcessEnv): string {
-  return (env.FASTAI_HOME || '~/.fastai').replace(/^~(?=\/|$)/, homedir())
-}
-
 type FetchOptions = Omit<UntarDataOptions, 'home' | 'force' | 'maxBytes' | 'maxEntries'> & { title: string }
 
 async function fetchArchive(url: string, archive: string, { sha256, ...options }: FetchOptions): Promise<void> {
@@ -142,7 +137,7 @@ async function fetchArchive(url: string, archive: string, { sha256, ...options }
       await checkArchive(file, url)
       await checkSha256(file, sha256)
     }
-    await fetchFile(url, archive, check, options)
+    await fetchFile(url, archive, check, { ...options, variable: 'FASTAI_HOME' })
   } catch (cause) {
     const reason = messageOf(cause)
     const message = isDisk(cause)

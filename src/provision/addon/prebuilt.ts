@@ -1,20 +1,47 @@
-// A binary that came with the package, if it fits this machine.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { baseVersion } from '../libtorch/release.js'
+// Binaries that were compiled elsewhere, for this machine: in prebuilds/, or in the platform's package.
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { codeOf } from '../../check/index.js'
 import { packageRoot } from '../root.js'
+import { type BuildStamp, stampIn } from './stamp.js'
 
-/** The libtorch version that the prebuilt addon needs, or null without one. */
-export function prebuiltLibtorch(): string | null {
-  const folder = join(packageRoot(), 'prebuilds', `${process.platform}-${process.arch}`)
-  const stamp = join(folder, 'torch_learner.json')
-  if (!existsSync(stamp) || !readdirSync(folder).some(name => name.endsWith('.node'))) return null
-  // prebuilt against glibc: musl has neither its symbols nor its loader
-  if (process.platform === 'linux' && !usesGlibc()) return null
-  return baseVersion(JSON.parse(readFileSync(stamp, 'utf8')).libtorch)
+/** The package with the addon for this platform. */
+export const ADDON_PACKAGE = `@torch-learner/${process.platform}-${process.arch}`
+
+/** A binary and what it is made of. */
+export interface Prebuilt {
+  readonly folder: string
+  readonly stamp: BuildStamp
 }
 
-function usesGlibc(): boolean {
+/**
+ * The prebuilt addon that fits this machine, or null.
+ *
+ * @param sources only one that was compiled from sources of this hash
+ */
+export function prebuiltAddon(sources?: string): Prebuilt | null {
+  // prebuilt against glibc: musl has neither its symbols nor its loader
+  if (process.platform === 'linux' && !usesGlibc()) return null
+  const folders = [join(packageRoot(), 'prebuilds', `${process.platform}-${process.arch}`), packageFolder()]
+  for (const folder of folders) {
+    const stamp = folder === null ? null : stampIn(folder)
+    if (folder !== null && stamp && (sources === undefined || stamp.sources === sources)) return { folder, stamp }
+  }
+  return null
+}
+
+/** The folder of the installed package, or null. */
+function packageFolder(): string | null {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(`${ADDON_PACKAGE}/package.json`))
+  } catch (error) {
+    if (codeOf(error)?.endsWith('MODULE_NOT_FOUND')) return null
+    throw error
+  }
+}
+
+/** Whether this Node runs on glibc and not on musl. */
+export function usesGlibc(): boolean {
   const report: { header?: { glibcVersionRuntime?: string } } = process.report.getReport()
   return report.header?.glibcVersionRuntime !== undefined
 }

@@ -4,9 +4,11 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
+import { dirname } from 'node:path'
 import { hasCode } from '../../check/index.js'
 import { progress } from './progress.js'
 import { get, type RequestOptions } from './request.js'
+import { checkRoom, isFull, ranFull } from './room.js'
 
 /** What is told of a download, and how long it waits. */
 export interface DownloadOptions extends RequestOptions {
@@ -14,6 +16,8 @@ export interface DownloadOptions extends RequestOptions {
   readonly title?: string
   /** Told of the bytes so far and of all bytes (null when the server doesn't say), instead of stderr. */
   readonly onProgress?: (bytes: number, total: number | null) => void
+  /** The environment variable that puts the file elsewhere, for the message that there is no room for it. */
+  readonly variable?: string
 }
 
 /** A SHA-256, or its first digits (8 at least), as PyTorch puts them into the names of files; or a check that throws. */
@@ -30,16 +34,20 @@ export async function sha256(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
+const fits = (actual: string, expected: string) => expected.length >= 8 && actual.startsWith(expected.toLowerCase())
+
 /** Throws when a file isn't the expected one. @param source what the message calls it */
 export async function verify(file: string, expected: string, source: string): Promise<void> {
   const actual = await sha256(file)
-  if (expected.length >= 8 && actual.startsWith(expected.toLowerCase())) return
+  if (fits(actual, expected)) return
   throw new Error(`the SHA-256 of ${source} is ${actual}, expected ${expected}`)
 }
 
 /**
+ * Fills a file. When the disk has no room for it, nothing of it is left there.
+ *
  * @param url http: or https:
- * @param part file to fill
+ * @param part file to fill; what is in it already is the beginning of what is wanted, or all of it
  */
 export async function download(
   url: URL,
@@ -48,6 +56,8 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<void> {
   const resumed = existsSync(part)
+  // all of it may be here, as after an unpacking that failed: then the network isn't needed
+  if (resumed && typeof expected === 'string' && fits(await sha256(part), expected)) return
   await fill(url, part, options)
   if (sizeOf(part) === 0) {
     discard(part)
@@ -81,6 +91,10 @@ async function fill(url: URL, part: string, options: DownloadOptions): Promise<v
     try {
       if (await attempt(url, part, before, options)) return
     } catch (error) {
+      if (isFull(error)) {
+        discard(part)
+        throw error
+      }
       fruitless = sizeOf(part) > before ? 0 : fruitless + 1
       // Nothing came: a line that was cut is worth another try, which may come to more. Without a line to the server
       // trying again would only take longer to say so.
@@ -117,7 +131,15 @@ async function attempt(url: URL, part: string, from: number, options: DownloadOp
   else rmSync(tagFile(part), { force: true })
   const length = Number(headers['content-length'] ?? Number.NaN)
   const total = Number.isFinite(length) ? start + length : null
-  await save(response, part, start, total, url, options)
+  const what = options.title ?? url.href
+  try {
+    if (total !== null) checkRoom(dirname(part), total - start, what, options.variable)
+    await save(response, part, start, total, url, options)
+  } catch (error) {
+    response.destroy()
+    if (!isFull(error)) throw error
+    throw ranFull(error, { folder: dirname(part), what, needed: total ?? undefined, variable: options.variable })
+  }
   return total === null || sizeOf(part) === total
 }
 

@@ -1,19 +1,19 @@
 // Gets a libtorch: one that is here (find.ts), else downloaded, else through pip, else the system's own.
 
-import { createHash } from 'node:crypto'
 import { accessSync, constants, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { messageOf } from '../../check/index.js'
-import { discard, download, verify } from '../fetch/download.js'
+import { setupCommand } from '../commands.js'
+import { verify } from '../fetch/download.js'
+import { checkRoom, isFull } from '../fetch/room.js'
 import { type Owner, withLock } from '../lock.js'
 import { cachedLibtorch, cacheFolder, findLibtorch, inspect, type Libtorch, type Step } from './find.js'
 import { pipDownload } from './pip.js'
-import { baseVersion, PLATFORM, SUPPORTED, VERSION, WHEEL } from './release.js'
+import { baseVersion, PLATFORM, SIZES, SUPPORTED, VERSION, WHEEL } from './release.js'
+import { fromSource, type Source, sourceOf } from './source.js'
 import { systemLibtorch } from './system.js'
 import { unpack } from './unpack.js'
 
-const say = (text: string) => console.error(`torch-learner: ${text}`)
+const say = (text: string): void => console.error(`torch-learner: ${text}`)
 
 /** What a libtorch is needed for. */
 export interface Need {
@@ -22,6 +22,8 @@ export interface Need {
   /** Exactly this one, to run a prebuilt addon with. */
   readonly version?: string
   readonly cuda?: boolean
+  /** Where it is to come from when it isn't here. Default: what the environment says, else the official wheel. */
+  readonly source?: Source
 }
 
 /** Makes sure that there is a libtorch. */
@@ -32,19 +34,25 @@ export async function provision(need: Need = {}): Promise<Libtorch> {
   if (found.explicit) throw allFailed([...steps, ...NOT_TRIED])
 
   const target = cachedLibtorch()
-  const fetchers: [step: string, fetch: () => Promise<void>][] = [
-    ['download', () => fromUrl(target)],
-    ['pip download', () => fromPip(target)],
-  ]
+  const headers = need.headers ?? false
+  const fetchers: [step: string, fetch: () => Promise<void>][] = need.source
+    ? [[need.source.name, () => fromSource(need.source ?? sourceOf(), target, headers)]]
+    : [
+        ['download', () => fromSource(sourceOf(), target, headers)],
+        ['pip download', () => fromPip(target, headers)],
+      ]
   for (const [step, fetch] of fetchers) {
     try {
-      await inCache(target, fetch)
+      await inCache(target, headers, fetch)
       return fetched(target)
     } catch (error) {
+      // nor would the next way find any
+      if (isFull(error)) throw error
       steps.push({ step, reason: messageOf(error) })
       say(`${step} failed: ${messageOf(error)}`)
     }
   }
+  if (need.source) throw allFailed(steps)
   try {
     const libtorch = systemLibtorch()
     say(
@@ -75,11 +83,12 @@ function allFailed(steps: readonly Step[]): Error {
     `no libtorch ${VERSION} could be had. Tried, in this order:\n${list}\n` +
       'Any one of these fixes it: set LIBTORCH to a folder with lib/ and include/ of libtorch ' +
       `${VERSION}; set TORCH_LEARNER_LIBTORCH_URL to a mirror (https, http or file) of ${WHEEL.file}; ` +
-      'or connect to the network (https_proxy is honoured) and run `npm rebuild torch-learner`',
+      'or connect to the network (https_proxy is honoured) ' +
+      `and run \`${setupCommand()}\``,
   )
 }
 
-async function inCache(target: string, fetch: () => Promise<void>): Promise<void> {
+async function inCache(target: string, headers: boolean, fetch: () => Promise<void>): Promise<void> {
   const folder = cacheFolder()
   try {
     mkdirSync(folder, { recursive: true })
@@ -90,9 +99,11 @@ async function inCache(target: string, fetch: () => Promise<void>): Promise<void
   const onWait = (owner: Owner | null) =>
     say(`waiting for another install (process ${owner?.pid ?? 'unknown'}) to unpack libtorch`)
   // while we waited, the other one may have done it
-  await withLock(`${target}.lock`, async () => (inspect(target, { stamped: true }).ok ? undefined : fetch()), {
-    onWait,
-  })
+  const work = async () => {
+    const seen = inspect(target, { stamped: true })
+    if (!seen.ok || (headers && !seen.include)) await fetch()
+  }
+  await withLock(`${target}.lock`, work, { onWait })
 }
 
 function fetched(target: string): Libtorch {
@@ -102,40 +113,14 @@ function fetched(target: string): Libtorch {
   return seen
 }
 
-async function fromUrl(target: string): Promise<void> {
-  const override = process.env.TORCH_LEARNER_LIBTORCH_URL
-  if (!override && `${process.platform}-${process.arch}` !== PLATFORM) {
-    throw new Error(`no official archive is known for ${process.platform}-${process.arch}, only for ${PLATFORM}`)
-  }
-  const url = parseUrl(override || WHEEL.url)
-  const expected = process.env.TORCH_LEARNER_LIBTORCH_SHA256 || WHEEL.sha256
-  if (!/^[\da-f]{64}$/i.test(expected)) throw new Error('TORCH_LEARNER_LIBTORCH_SHA256 is not 64 hexadecimal digits')
-  if (url.protocol === 'file:') {
-    const file = fileURLToPath(url)
-    await verify(file, expected, url.href)
-    return unpack(file, target, url.href)
-  }
-  const key = createHash('sha256').update(`${url.href}\n${expected}`).digest('hex').slice(0, 16)
-  const part = join(cacheFolder(), `${key}.part`)
-  say(`downloading libtorch ${VERSION} from ${url.host}`)
-  await download(url, part, expected, { title: 'libtorch' })
-  await unpack(part, target, url.href)
-  discard(part)
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url && ['https:', 'http:', 'file:'].includes(url.protocol)) return url
-  throw new Error(`TORCH_LEARNER_LIBTORCH_URL is ${JSON.stringify(text)}, expected an https:, http: or file: URL`)
-}
-
-async function fromPip(target: string): Promise<void> {
+async function fromPip(target: string, headers: boolean): Promise<void> {
   if (`${process.platform}-${process.arch}` !== PLATFORM) throw new Error(`the wheel is for ${PLATFORM} only`)
   say('trying pip download')
+  checkRoom(cacheFolder(), SIZES.archive + SIZES.libraries, 'libtorch', 'TORCH_LEARNER_CACHE')
   const { archive, remove } = await pipDownload(target)
   try {
     await verify(archive, WHEEL.sha256, WHEEL.file)
-    await unpack(archive, target, WHEEL.file)
+    await unpack(archive, { target, source: WHEEL.file, headers })
   } finally {
     remove()
   }

@@ -19,6 +19,9 @@ export const WHEEL = {
   sha256: '6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b',
 }
 
+/** About what it takes on the disk: the archive, and of what is unpacked the libraries and the headers. In bytes. */
+export const SIZES = { archive: 190e6, libraries: 440e6, headers: 45e6 }
+
 /** In the order in which they must be opened; the first two are what an addon links. */
 export const REQUIRED_LIBRARIES = ['libc10.so', 'libtorch_cpu.so']
 

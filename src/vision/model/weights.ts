@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { invalidArgument, messageOf, TorchLearnerError } from '../../check/index.js'
 import { loadPthSync } from '../../files/index.js'
-import { fetchFile, program } from '../../provision/index.js'
+import { fetchFile, program, weightsFolder } from '../../provision/index.js'
 import type { Tensor } from '../../tensor/index.js'
 
 /**
@@ -39,12 +38,6 @@ function fileOf(name: WeightsName, version: WeightsVersion): string {
 
 const OFFICIAL = 'https://download.pytorch.org/models'
 
-/** The folder of PyTorch's hub, so that Python and Node share what they have fetched. */
-function checkpoints(env: NodeJS.ProcessEnv): string {
-  const home = env.TORCH_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'torch')
-  return join(home.replace(/^~(?=\/|$)/, homedir()), 'hub', 'checkpoints')
-}
-
 interface Place {
   name: WeightsName
   url: string
@@ -59,7 +52,7 @@ function placeOf(name: WeightsName, version: WeightsVersion, env: NodeJS.Process
     throw invalidArgument('TORCH_LEARNER_WEIGHTS_URL', 'an https: or http: URL', base)
   }
   const fileName = fileOf(name, version)
-  const folder = checkpoints(env)
+  const folder = weightsFolder(env)
   const hash = /-([\da-f]+)\.pth$/.exec(fileName)?.[1] ?? ''
   return { name, url: `${base.replace(/\/+$/, '')}/${fileName}`, folder, file: join(folder, fileName), hash }
 }
@@ -89,7 +82,7 @@ export async function downloadWeights(name: WeightsName, version: WeightsVersion
   const place = placeOf(name, version)
   if (existsSync(place.file)) return place.file
   try {
-    await fetchFile(place.url, place.file, place.hash, { title: name })
+    await fetchFile(place.url, place.file, place.hash, { title: name, variable: 'TORCH_HOME' })
   } catch (error) {
     throw failed(place, messageOf(error), error)
   }
@@ -100,7 +93,7 @@ export async function downloadWeights(name: WeightsName, version: WeightsVersion
 function downloadSync(place: Place): void {
   const { status, stdout, error, signal } = spawnSync(
     process.execPath,
-    [program('fetchFile'), place.url, place.file, place.hash, place.name],
+    [program('fetchFile'), place.url, place.file, place.hash, place.name, 'TORCH_HOME'],
     // its progress goes to this process's stderr; what went wrong is on stdout
     {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ExecutionContext } from 'ava'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A folder that goes with the test. */
+export function folderFor(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'torch-learner-package-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** The package without an addon: as a checkout has it, or as it is installed. Gives its folder. */
+export function packageCopy(t: ExecutionContext, kind: 'checkout' | 'installed'): string {
+  const project = folderFor(t)
+  const folder = join(project, 'node_modules', 'torch-learner')
+  const names = ['dist', 'binding', 'package.json', 'CMakeLists.txt']
+  if (kind === 'checkout') names.push('scripts', 'tsconfig.json')
+  for (const name of names) cpSync(join(root, name), join(folder, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  return folder
+}
+
+/** Puts a folder there that looks like a prebuilt addon, until it is loaded. */
+export function fakeAddon(folder: string, stamp: Record<string, unknown>): void {
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['torch_learner.node', 'torch_learner_preload.so']) writeFileSync(join(folder, name), 'no library')
+  const facts = { libtorch: '2.13.0', root: null, cuda: false, codecs: ['bmp', 'png', 'jpeg'], sources: '', ...stamp }
+  writeFileSync(join(folder, 'torch_learner.json'), JSON.stringify(facts))
+}
+
+export interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs Node in an environment with nothing in it but `env`: no compiler, no python, no LIBTORCH. */
+export function runBare(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { env: { PATH: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const ended: Ended = { code: null, stdout: '', stderr: '' }
+    child.stdout.setEncoding('utf8').on('data', text => {
+      ended.stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', text => {
+      ended.stderr += text
+    })
+    child.once('error', reject)
+    child.once('close', code => resolve({ ...ended, code }))
+  })
+}
