@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { MANAGERS } from './managers.mjs'
 import { withProject } from './projects.mjs'
 
-/** @typedef {{ registry: string, tools: ReturnType<typeof import('./tools.mjs').toolbox>, quick: boolean, report: Report }} Drill */
+/** @typedef {{ registry: string, tools: ReturnType<typeof import('./tools.mjs').toolbox>, quick: boolean, report: Report, skip: (name: string, why: string) => void }} Drill */
 /** @typedef {(name: string, result: Promise<import('./projects.mjs').Outcome>, installed?: number) => Promise<void>} Report */
 
 const NODES = ['20', '22', '24', '26']

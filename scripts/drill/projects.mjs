@@ -9,14 +9,18 @@ import { cleanEnv, DRILL, mustRun, pathWith, run } from './shell.mjs'
 
 const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url))
 
+/** What every project depends on. @returns {Record<string, string>} */
+export const ours = () => ({ [CHECKOUT.name]: CHECKOUT.version })
+
 /**
  * @typedef {object} Project
  * @property {string} folder
  * @property {number} installed milliseconds
- * @property {(program: string[], options?: ProgramOptions) => Promise<Outcome>} train
+ * @property {(program: string[], options?: ProgramOptions) => ReturnType<typeof run>} runProgram
+ * @property {(program: string[], options?: ProgramOptions) => Promise<Outcome>} train a program that prints its outcome
  */
-/** @typedef {{ node?: string, before?: string[], seconds?: number }} ProgramOptions */
-/** @typedef {{ import: number, loss: number | null, ms: number }} Outcome */
+/** @typedef {{ node?: string, before?: string[], seconds?: number, onOutput?: Parameters<typeof run>[1]['onOutput'] }} ProgramOptions */
+/** @typedef {{ import: number | undefined, loss: number | null, ms: number }} Outcome */
 
 /**
  * Installs torch-learner and `others` by a package manager, calls `use`, and removes all.
@@ -34,20 +38,23 @@ export async function withProject({ registry, tools }, manager, others, use) {
     const node = await tools.node(manager.node)
     const program = await tools.manager(...manager.tool)
     const env = cleanEnv(pathWith(node, manager.node), home, registry)
-    writeProject(folder, manager, { 'torch-learner': CHECKOUT.version, ...others })
+    writeProject(folder, manager, { ...ours(), ...others })
     const { ms } = await mustRun([...start(node, program), ...manager.install], { cwd: folder, env })
     cpSync(PROGRAMS, folder, { recursive: true })
 
-    /** @type {Project['train']} */
-    const train = async (command, options = {}) => {
+    /** @type {Project['runProgram']} */
+    const runProgram = async (command, options = {}) => {
       const major = options.node ?? manager.node
       const executable = await tools.node(major)
       const own = { ...cleanEnv(pathWith(executable, major), home, registry), ...manager.env }
-      const settings = { cwd: folder, env: own, seconds: options.seconds ?? 120 }
-      if (options.before) await mustRun([executable, ...options.before], settings)
-      return readOutcome(await run([executable, ...command], settings))
+      const { before, seconds = 120, onOutput } = options
+      const settings = { cwd: folder, env: own, seconds, ...(onOutput ? { onOutput } : {}) }
+      if (before) await mustRun([executable, ...before], settings)
+      return run([executable, ...command], settings)
     }
-    return await use({ folder, installed: ms, train })
+    /** @type {Project['train']} */
+    const train = async (command, options) => readOutcome(await runProgram(command, options))
+    return await use({ folder, installed: ms, runProgram, train })
   } finally {
     for (const path of [folder, home]) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
   }

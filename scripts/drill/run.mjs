@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../dist/check/index.js'
 import { fail } from '../report.mjs'
 import { managers, ways } from './cases.mjs'
+import { debian } from './debian.mjs'
+import { exits } from './exits.mjs'
 import { startRegistry } from './registry.mjs'
 import { compareLosses, table } from './table.mjs'
 import { toolbox } from './tools.mjs'
@@ -28,17 +30,26 @@ async function report(name, result, installed) {
   console.log(last?.error ? `FAILED ${name}: ${last.error}` : `ok ${name}`)
 }
 
+/** @param {string} name @param {string} why */
+function skip(name, why) {
+  rows.push({ name, error: null, skipped: why })
+  console.log(`skipped ${name}: ${why}`)
+}
+
 try {
   const registry = await startRegistry()
   const only = new RegExp(values.only, 'i')
-  const drill = { registry: registry.url, tools: toolbox(registry.url), quick: values.quick, report }
+  const drill = { registry: registry.url, tools: toolbox(registry.url), quick: values.quick, report, skip }
   await managers(drill, only)
   await ways(drill, only)
+  await exits(drill, only)
+  await debian(drill, only)
   registry.close()
   compareLosses(rows)
   console.log(`\n${table(rows)}`)
   const failed = rows.filter(({ error }) => error !== null).length
-  console.log(`\n${rows.length - failed} passed, ${failed} failed`)
+  const skipped = rows.filter(row => row.skipped).length
+  console.log(`\n${rows.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped`)
   process.exitCode = failed === 0 && rows.length > 0 ? 0 : 1
 } catch (error) {
   fail(error)

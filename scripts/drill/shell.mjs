@@ -37,6 +37,7 @@ export const cleanEnv = (path, home, registry) => ({
   CI: 'true',
   NO_COLOR: '1',
   npm_config_registry: `${registry}/`,
+  pnpm_config_registry: `${registry}/`,
   npm_config_cache: join(home, 'npm-cache'),
   npm_config_fund: 'false',
   npm_config_audit: 'false',

@@ -9,6 +9,7 @@
  * @property {number} [ms] milliseconds of the whole program
  * @property {number | null} [loss]
  * @property {string | null} error
+ * @property {string} [skipped] why
  */
 
 /** @param {number | undefined} ms */
@@ -22,7 +23,7 @@ export function table(rows) {
     row.loaded === undefined ? '' : (row.loaded / 1000).toFixed(2),
     seconds(row.ms),
     row.loss === null ? 'not compared' : (row.loss?.toFixed(5) ?? ''),
-    row.error === null ? 'ok' : 'FAILED',
+    row.error !== null ? 'FAILED' : row.skipped ? `skipped: ${row.skipped}` : 'ok',
   ])
   const all = [['case', 'install s', 'import s', 'run s', 'loss', ''], ...lines]
   const widths = all[0]?.map((_, column) => Math.max(...all.map(line => line[column]?.length ?? 0))) ?? []

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { baseVersion, buildAddon, builtAddon, builtStamp, isUpToDate, provision } from '../../dist/provision/index.js'
+import { baseVersion, buildRelease, provision } from '../../dist/provision/index.js'
 import { packageOf } from './debian.mjs'
 import { complaints } from './elf.mjs'
 import { filesIn, ROOT, readJson, sha256, stage, writeJson } from './files.mjs'
@@ -25,22 +25,22 @@ export async function prebuild(folder) {
   process.env.TORCH_LEARNER_STATIC_CODECS = '1'
   process.env.TORCH_LEARNER_SPNG_SOURCE = spng
   const libtorch = await provision({ headers: true })
-  if (!isUpToDate(libtorch)) await buildAddon(libtorch)
+  const built = await buildRelease(libtorch)
 
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(join(folder, 'licences'), { recursive: true })
   for (const name of BINARIES) {
-    copyFileSync(join(dirname(builtAddon()), name), join(folder, name))
+    copyFileSync(join(built, name), join(folder, name))
     execFileSync('strip', [process.platform === 'darwin' ? '-x' : '--strip-unneeded', join(folder, name)])
   }
-  await writeStamp(folder)
-  await writeContents(folder, spng)
+  await writeStamp(built, folder)
+  await writeContents(built, folder, spng)
   check(folder, [ROOT, libtorch.root, spng])
 }
 
-/** Where libtorch lay on this machine is nobody's business on another. @param {string} folder */
-async function writeStamp(folder) {
-  const stamp = readJson(builtStamp())
+/** Where libtorch lay on this machine is nobody's business on another. @param {string} built @param {string} folder */
+async function writeStamp(built, folder) {
+  const stamp = readJson(join(built, STAMP))
   for (const codec of ['png', 'jpeg']) {
     if (!stamp.codecs?.includes(codec)) throw new Error(`the release build decodes no ${codec.toUpperCase()} by itself`)
   }
@@ -58,8 +58,8 @@ export async function sizesAndHashes(folder, names) {
   return files
 }
 
-/** What is linked in: its licences, and the list of contents. @param {string} folder @param {string} spng */
-async function writeContents(folder, spng) {
+/** What is linked in: its licences, and the list of contents. @param {string} built @param {string} folder @param {string} spng */
+async function writeContents(built, folder, spng) {
   copyFileSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
   /** @param {string} name @param {string} file */
   const licence = (name, file) => copyFileSync(file, join(folder, 'licences', `${name}.txt`))
@@ -75,7 +75,7 @@ async function writeContents(folder, spng) {
       ['libjpeg-turbo', 'JPEG', 'IJG'],
       ['zlib', 'z', 'Zlib'],
     ])) {
-      const { version, copyright } = packageOf(archive(key))
+      const { version, copyright } = packageOf(archive(built, key))
       licence(name, copyright)
       components.push({ name, version, licence: id })
     }
@@ -91,9 +91,9 @@ function spngVersion(spng) {
   return ['MAJOR', 'MINOR', 'PATCH'].map(part => new RegExp(`SPNG_VERSION_${part} (\\d+)`).exec(header)?.[1]).join('.')
 }
 
-/** The static library that CMake has found. @param {string} key */
-function archive(key) {
-  const cache = readFileSync(join(dirname(builtAddon()), '..', 'CMakeCache.txt'), 'utf8')
+/** The static library that CMake has found. @param {string} built @param {string} key */
+function archive(built, key) {
+  const cache = readFileSync(join(built, '..', 'CMakeCache.txt'), 'utf8')
   const found = new RegExp(`^TORCH_LEARNER_${key}_STATIC:FILEPATH=(.*)$`, 'mi').exec(cache)?.[1]
   if (found && existsSync(found)) return found
   throw new Error(`the release build links no static ${key}`)

@@ -1,7 +1,15 @@
 // What brings a machine to where the addon runs: libtorch, the compiled addon, files that are fetched. What the other folders
 // of src/ and the scripts of developers may use; nothing here loads the addon.
 
-export { buildAddon, buildIntoCache, builtAddon, builtStamp, checkTools, isUpToDate } from './addon/build.js'
+export {
+  buildAddon,
+  buildIntoCache,
+  buildRelease,
+  builtAddon,
+  builtStamp,
+  checkTools,
+  isUpToDate,
+} from './addon/build.js'
 export { anyAddon } from './addon/installed.js'
 export { ADDON_PACKAGE, prebuiltAddon, usesGlibc } from './addon/prebuilt.js'
 export { makeReady } from './addon/ready.js'

@@ -83,6 +83,17 @@ export async function buildIntoCache(libtorch: Libtorch): Promise<string> {
   return target
 }
 
+/**
+ * Compiles the binary for other machines, apart from the checkout's own unless that is one, and gives its folder. What makes it one
+ * is said by the variables TORCH_LEARNER_STATIC_CODECS and TORCH_LEARNER_SPNG_SOURCE.
+ */
+export async function buildRelease(libtorch: Libtorch): Promise<string> {
+  if (isUpToDate(libtorch)) return releaseIn(buildFolder())
+  const out = join(buildFolder(), 'release')
+  if (stampIn(releaseIn(out))?.build !== buildHash(libtorch, cmakeDefines(libtorch))) await buildIn(out, libtorch)
+  return releaseIn(out)
+}
+
 async function buildIn(out: string, libtorch: Libtorch, target?: string): Promise<void> {
   checkTools()
   if (!libtorch.include) throw new Error(`${libtorch.root} has no headers in include/, so nothing can be built with it`)
