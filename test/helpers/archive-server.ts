@@ -44,6 +44,8 @@ export interface ServerOptions {
   status?: number
   /** don't understand Range */
   noRange?: boolean
+  /** don't say how long the file is */
+  noLength?: boolean
   /** ms before the answer */
   delay?: number
   /** name the version of the file by its date instead of an ETag */
@@ -86,7 +88,7 @@ function answer(
   const body = archive.subarray(from)
   const range = { 'content-range': `bytes ${from}-${archive.length - 1}/${archive.length}` }
   const headers = {
-    'content-length': body.length,
+    ...(options.noLength ? {} : { 'content-length': body.length }),
     ...(options.modified ? { 'last-modified': options.modified } : { etag: tagOf(archive) }),
     ...(from > 0 ? range : {}),
   }

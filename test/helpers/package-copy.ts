@@ -39,10 +39,14 @@ export interface Ended {
   stderr: string
 }
 
-/** Runs Node in an environment with nothing in it but `env`: no compiler, no python, no LIBTORCH. */
+/** Runs Node in an environment with nothing in it but `env`: no compiler, no python, no LIBTORCH; and in a folder without packages. */
 export function runBare(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { env: { PATH: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, {
+      cwd: tmpdir(),
+      env: { PATH: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const ended: Ended = { code: null, stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', text => {
       ended.stdout += text
