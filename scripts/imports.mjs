@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** What says why the addon doesn't load: importing src/native/index.ts would load it. */
-const WITHOUT_ADDON = ['native/doctor.ts', 'native/locate.ts']
+const WITHOUT_ADDON = ['native/doctor.ts', 'native/doctor/text.ts', 'native/locate.ts']
 
 /** @typedef {{ from: string, to: string, line: number, typeOnly: boolean }} Import */
 

@@ -97,7 +97,7 @@ test.serial('no libtorch anywhere names the command that fetches one', async t =
   const env = { LIBTORCH: undefined, TORCH_LEARNER_CACHE: join(root, 'cache'), TORCH_LEARNER_PREBUILD: root }
   const error = await load(t, env)
   t.is(error.code, 'ERR_LIBTORCH_MISSING')
-  t.regex(error.message ?? '', /Run `npm rebuild torch-learner`, which fetches it/)
+  t.regex(error.message ?? '', /Run `npm run ready`, which fetches it/)
   t.regex(
     error.message ?? '',
     /LIBTORCH: not set\n.*platform package: .*\n.*cache: .*\n.*built with: .*gone does not exist/,
@@ -132,20 +132,27 @@ test.serial('a library that was only half copied is refused instead of crashing 
 })
 
 test.serial('no addon is ERR_ADDON_MISSING', async t => {
-  const error = await load(t, { TORCH_LEARNER_PREBUILD: folder(t) })
+  const empty = folder(t)
+  const error = await load(t, { TORCH_LEARNER_PREBUILD: empty })
   t.is(error.code, 'ERR_ADDON_MISSING')
-  t.regex(
-    error.message ?? '',
-    /neither built nor prebuilt for .*its install script has not run.*`npm rebuild torch-learner`/,
+  t.is(
+    error.message,
+    `TORCH_LEARNER_PREBUILD is ${empty}, and there is no addon in build/Release or prebuilds/${process.platform}-${process.arch} ` +
+      'of it. Set it to a folder that has one, or unset it',
   )
 })
 
 test.serial('an addon that is there and would not load is ERR_ADDON_LOAD', async t => {
   const { root, release } = addonCopy(t)
-  writeFileSync(join(release, 'torch_learner.node'), 'not a library')
+  writeFileSync(join(release, 'torch_learner.node'), 'not a library'.repeat(20))
+  const { files: _, ...stamp } = files.stamp
+  writeFileSync(join(release, 'torch_learner.json'), JSON.stringify(stamp))
   const error = await load(t, { TORCH_LEARNER_PREBUILD: root, LIBTORCH: libtorch.root })
   t.is(error.code, 'ERR_ADDON_LOAD')
-  t.regex(error.message ?? '', /torch_learner\.node is there and would not load: .*Build it again for this machine/)
+  t.regex(
+    error.message ?? '',
+    /torch_learner\.node is there and would not load: .*Set TORCH_LEARNER_PREBUILD to the folder/,
+  )
 })
 
 test.serial('the rest of a build that did not finish is not loaded', async t => {
@@ -198,11 +205,17 @@ test.serial('CommonJS gets the same copy through require', async t => {
 
 test.serial('doctor says what is where; the command prints it', async t => {
   const report = await doctor()
-  for (const line of [/^torch-learner +\d/m, /^libtorch +2\./m, /^addon +.*torch_learner\.node/m, /^loading +works/m]) {
+  for (const line of [
+    /^ready/,
+    /^torch-learner +\d/m,
+    /^libtorch +2\./m,
+    /^addon +.*torch_learner\.node/m,
+    /^loading +works/m,
+  ]) {
     t.regex(report, line)
   }
   const broken = await run([cli, 'doctor'], { LIBTORCH: folder(t) })
-  t.regex(broken.stdout, /^loading +fails: ERR_LIBTORCH_MISSING/m)
+  t.regex(broken.stdout, /^not ready: 1 problem\n {2}problem ERR_LIBTORCH_MISSING: .*\n {4}Set LIBTORCH to a folder/)
 })
 
 test.serial('the command line takes one known command', async t => {

@@ -6,6 +6,7 @@
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__)
 // glibc 2.34 moved these two into libc under a new version; ask for the old one, which every glibc still has.
@@ -36,12 +37,13 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// setDefaultEnv(name: string, value: string): boolean - true when it was unset and now isn't. The real environment, in
-// worker threads too, where process.env is a copy that libraries never see.
+// setDefaultEnv(name: string, value: string): boolean - true when it was unset and now has this value. The real
+// environment, in worker threads too, where process.env is a copy that libraries never see. Of threads that set
+// different values at the same moment one gets true.
 static napi_value SetDefaultEnv(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];
-  char name[128], value[128];
+  char name[128], value[1024];
   size_t length = 0;
   if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 2 ||
       napi_get_value_string_utf8(env, argv[0], name, sizeof(name), &length) != napi_ok ||
@@ -49,7 +51,11 @@ static napi_value SetDefaultEnv(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, "ERR_INVALID_ARG", "Expected strings for name and value");
     return NULL;
   }
-  const bool set = getenv(name) == NULL && setenv(name, value, 0) == 0;
+  bool set = getenv(name) == NULL && setenv(name, value, 0) == 0;
+  if (set) {  // another thread may have come first
+    const char* actual = getenv(name);
+    set = actual != NULL && strcmp(actual, value) == 0;
+  }
   napi_value result;
   return napi_get_boolean(env, set, &result) == napi_ok ? result : NULL;
 }

@@ -6,6 +6,8 @@ import { isError, typedArrayName } from './kinds.js'
  *
  * - `ERR_ADDON_MISSING` the compiled addon is nowhere; `ERR_ADDON_LOAD` it is there and would not load
  * - `ERR_LIBTORCH_MISSING` libtorch is nowhere; `ERR_LIBTORCH_VERSION` it is there in another version than the addon's
+ * - `ERR_LIBC` Node runs on musl, for which there is no libtorch; `ERR_TWO_COPIES` another copy of this package with another
+ *   addon is in this process; `ERR_PACKAGE_MISSING` a package that this needs is not installed, or would not load
  * - `ERR_INVALID_ARG` a value of the wrong type, shape or range
  * - `ERR_OP_FAILED` an operator failed on the native stream
  * - `ERR_OUT_OF_MEMORY` an allocation failed; `ERR_UNSUPPORTED` a value or operator that has no JavaScript form
@@ -24,6 +26,9 @@ export type ErrorCode =
   | 'ERR_ADDON_LOAD'
   | 'ERR_LIBTORCH_MISSING'
   | 'ERR_LIBTORCH_VERSION'
+  | 'ERR_LIBC'
+  | 'ERR_TWO_COPIES'
+  | 'ERR_PACKAGE_MISSING'
   | 'ERR_INVALID_ARG'
   | 'ERR_OP_FAILED'
   | 'ERR_OUT_OF_MEMORY'

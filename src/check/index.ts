@@ -60,3 +60,4 @@ export {
   typedArrayName,
 } from './kinds.js'
 export { checkArguments, checkOptions, checkValue, wordsOf } from './options.js'
+export { importPackage } from './packages.js'

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { isError, messageOf } from '../check/index.js'
-import { doctor } from '../native/doctor.js'
 import { packageVersion } from '../provision/index.js'
-import { parse, UsageError } from './arguments.js'
+import { UsageError } from './arguments.js'
 import { cache } from './cache.js'
+import { doctor } from './doctor.js'
 import { build, setup } from './setup.js'
 
 const USAGE = `torch-learner <command>
@@ -18,7 +18,8 @@ const USAGE = `torch-learner <command>
   cache ls     what has been fetched and compiled: libtorch, addons, weights, datasets, downloads
   cache size   the room that it takes
   cache rm <kind or name>...   removes it; all: everything
-  doctor       what is installed where, in which version, and whether it works
+  doctor       what is installed where, whether it works, and what to do if it doesn't; exits with 1 then
+    --json                     for programs
   --version    the version of this package
   --help       this text`
 
@@ -27,10 +28,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   setup,
   build,
   cache,
-  doctor: async args => {
-    parse({ args: [...args], options: {} })
-    return print(await doctor())
-  },
+  doctor,
 }
 
 /** Runs one command. @returns the exit code */

@@ -1,12 +1,27 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { messageOf, TorchLearnerError } from '../check/index.js'
+import { messageOf } from '../check/index.js'
 import { baseVersion, type Libtorch } from '../provision/index.js'
 import type { NativeAddon } from './addon.js'
-import { refuseTruncated } from './elf.js'
-import { locateAddon, locateLibtorch } from './locate.js'
-import { type Environment, withOpenMpDefaults } from './openmp.js'
+import { type Claims, withClaim } from './claim.js'
+import { addonInProcess } from './copies.js'
+import { damageOf } from './elf.js'
+import { loadedLibraries, refuseMusl } from './loaded.js'
+import {
+  type AddonFiles,
+  again,
+  findFitting,
+  type LocatedLibtorch,
+  locateAddon,
+  mendLibtorch,
+  refuseDamagedAddon,
+} from './locate.js'
+import { type Environment, openMpDefaults, withOpenMpDefaults } from './openmp.js'
+import { failure } from './problem.js'
+import { build } from './remedies.js'
+import type { TrialPlan } from './trial.js'
+import { refuseDeadly } from './tried.js'
 
 interface PreloadModule extends Environment {
   preload(path: string): void
@@ -17,49 +32,81 @@ const LIBRARIES = ['libc10.so', 'libtorch_cpu.so']
 const CUDA_LIBRARIES = ['libc10_cuda.so', 'libtorch_cuda.so']
 
 /**
- * Loads the addon with the one libtorch that fits it. Every file is found and every version compared before anything
- * is opened: ld.so left to itself takes whatever libtorch the system has, and the wrong one hangs instead of failing.
+ * Loads the addon with the one libtorch that fits it. Every file is found, compared with what was recorded of it, and every
+ * version compared, before anything is opened: ld.so left to itself takes whatever libtorch the system has, and the wrong one
+ * hangs instead of failing; damaged files kill the process.
  *
- * @throws TorchLearnerError `ERR_ADDON_MISSING`, `ERR_ADDON_LOAD`, `ERR_LIBTORCH_MISSING` or `ERR_LIBTORCH_VERSION`, each
- * with the command that fixes it
+ * @throws TorchLearnerError `ERR_LIBC`, `ERR_ADDON_MISSING`, `ERR_ADDON_LOAD`, `ERR_TWO_COPIES`, `ERR_LIBTORCH_MISSING` or
+ * `ERR_LIBTORCH_VERSION`, each with the command that helps
  */
 export function loadAddon(): NativeAddon {
-  const files = locateAddon()
-  const libtorch = locateLibtorch(files.stamp)
-  refuseSecondLibtorch(libtorch)
-  openLibtorch(files.preload, libtorch, files.stamp.cuda)
+  refuseMusl()
+  const own = locateAddon()
+  refuseDamagedAddon(own)
+  const loaded = addonInProcess(own)
+  if (loaded && loaded !== own) return requireAddon(loaded)
 
-  const addon = requireAddon(files.addon)
-  const built = addon.version().torch
-  if (baseVersion(built) !== baseVersion(libtorch.version)) {
-    throw new TorchLearnerError(
-      'ERR_LIBTORCH_VERSION',
-      `${files.addon} was compiled for libtorch ${built}, although the build says ${files.stamp.libtorch}. ` +
-        'Run `npm rebuild torch-learner`',
-    )
-  }
-  return addon
+  const located = findFitting(own.stamp)
+  refuseSecondLibtorch(located.libtorch)
+  const plan = planOf(own, located)
+  const isBuiltHere = own.stamp.root === located.libtorch.root
+  if (!loaded && !isBuiltHere) refuseDeadly(plan, again(own))
+  return open(own, located, plan)
 }
 
-function openLibtorch(preloadPath: string, libtorch: Libtorch, cuda: boolean): void {
-  const module: { exports: PreloadModule } = { exports: Object.create(null) }
+/** What is opened for an addon and a libtorch; their files are looked at. */
+export function planOf(files: AddonFiles, located: LocatedLibtorch): TrialPlan {
+  const { libtorch } = located
+  const names = files.stamp.cuda ? [...LIBRARIES, ...CUDA_LIBRARIES] : LIBRARIES
+  const libraries = [...openMpLibrary(libtorch), ...names.map(name => join(libtorch.lib, name))]
+  for (const path of libraries) {
+    const damage = damageOf(path)
+    if (damage) throw wouldNotLoad(damage, located)
+  }
+  return { preload: files.preload, libraries, addon: files.addon, defaults: openMpDefaults() }
+}
+
+function open(files: AddonFiles, located: LocatedLibtorch, plan: TrialPlan): NativeAddon {
+  const preload = openPreload(files)
+  return withClaim(preload, files.addon, () => {
+    // another thread may have loaded another copy since we looked
+    const loaded = addonInProcess(files)
+    if (loaded && loaded !== files) return requireAddon(loaded)
+    openLibtorch(preload, located, plan)
+    const addon = requireAddon(files)
+    refuseLie(addon, files, located.libtorch)
+    return addon
+  })
+}
+
+function openPreload(files: AddonFiles): PreloadModule & Claims {
+  const module: { exports: PreloadModule & Claims } = { exports: Object.create(null) }
   try {
-    process.dlopen(module, preloadPath)
-    const { exports } = module
-    const names = cuda ? [...LIBRARIES, ...CUDA_LIBRARIES] : LIBRARIES
-    const paths = [...openMpLibrary(libtorch), ...names.map(name => join(libtorch.lib, name))]
-    for (const path of paths) refuseTruncated(path)
-    withOpenMpDefaults(exports, () => {
-      for (const path of paths) exports.preload(path)
+    process.dlopen(module, files.preload)
+  } catch (cause) {
+    throw failure('ERR_ADDON_LOAD', `${files.preload} would not load: ${messageOf(cause)}`, again(files), { cause })
+  }
+  return module.exports
+}
+
+function openLibtorch(preload: PreloadModule, located: LocatedLibtorch, plan: TrialPlan): void {
+  try {
+    withOpenMpDefaults(preload, () => {
+      for (const path of plan.libraries) preload.preload(path)
     })
   } catch (cause) {
-    throw new TorchLearnerError(
-      'ERR_ADDON_LOAD',
-      `libtorch ${libtorch.version} is in ${libtorch.root} and would not load: ${messageOf(cause)}. ` +
-        'If the folder is damaged, delete it and run `npm rebuild torch-learner`; if a library of the system is missing, install it',
-      { cause },
-    )
+    throw wouldNotLoad(messageOf(cause), located, cause)
   }
+}
+
+function wouldNotLoad(why: string, located: LocatedLibtorch, cause?: unknown) {
+  const { version, root } = located.libtorch
+  return failure(
+    'ERR_ADDON_LOAD',
+    `libtorch ${version} is in ${root} and would not load: ${why}`,
+    `If a library of the system is missing, install it; otherwise the folder is damaged. ${mendLibtorch(located)}`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
 /** The libgomp beside libtorch, if there is one: it must be the one that everything in the process uses. */
@@ -68,30 +115,37 @@ function openMpLibrary(libtorch: Libtorch): string[] {
   return name === undefined ? [] : [join(libtorch.lib, name)]
 }
 
-function requireAddon(path: string): NativeAddon {
+function requireAddon(files: AddonFiles): NativeAddon {
   try {
-    return createRequire(import.meta.url)(path)
+    return createRequire(import.meta.url)(files.addon)
   } catch (cause) {
-    throw new TorchLearnerError(
+    throw failure(
       'ERR_ADDON_LOAD',
-      `${path} is there and would not load: ${messageOf(cause)}. Build it again for this machine: \`npm rebuild torch-learner\` ` +
-        '(in a checkout of the project: `npm run build:native`)',
+      `${files.addon} is there and would not load: ${messageOf(cause)}`,
+      files.place === 'package' ? `${again(files)}, or build it for this machine with ${build()}` : again(files),
       { cause },
     )
   }
 }
 
+function refuseLie(addon: NativeAddon, files: AddonFiles, libtorch: Libtorch): void {
+  const built = addon.version().torch
+  if (baseVersion(built) === baseVersion(libtorch.version)) return
+  const message = `${files.addon} was compiled for libtorch ${built}, although the build says ${files.stamp.libtorch}`
+  throw failure('ERR_LIBTORCH_VERSION', message, again(files))
+}
+
 /** Two libtorch in one process share symbols and nothing else; whoever came first stays. */
 function refuseSecondLibtorch(libtorch: Libtorch): void {
-  const maps = '/proc/self/maps'
-  if (!existsSync(maps)) return
+  const loaded = loadedLibraries('libtorch_cpu.so')
+  if (loaded.length === 0) return
   const ours = realpathSync(join(libtorch.lib, 'libtorch_cpu.so'))
-  const loaded = readFileSync(maps, 'utf8').match(/\/.*\/libtorch_cpu\.so.*$/gm) ?? []
-  const other = loaded.find(path => path !== ours)
+  const other = loaded.find(({ path, isGone }) => path !== ours || isGone)
   if (other === undefined) return
-  throw new TorchLearnerError(
+  throw failure(
     'ERR_LIBTORCH_VERSION',
-    `This process has already loaded ${other}, so that ${ours} can't be loaded beside it. ` +
-      'Use one of the two packages in a process of its own, or set LIBTORCH to make both use the same libtorch',
+    `This process has already loaded ${other.path}${other.isGone ? ', which has been replaced since' : ''}, so that ${ours} ` +
+      "can't be loaded beside it",
+    'Use one of the two packages in a process of its own, or set LIBTORCH to make both use the same libtorch',
   )
 }

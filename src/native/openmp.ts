@@ -14,13 +14,17 @@ export interface Environment {
   unsetEnv(name: string): void
 }
 
+/** What is set while libgomp is opened: nothing where the user has set something. */
+export function openMpDefaults(): readonly (readonly [name: string, value: string])[] {
+  return USER_CHOICES.some(name => process.env[name] !== undefined) ? [] : DEFAULTS
+}
+
 /**
  * Runs `open`, which opens libgomp, with our waiting policy in the environment. It is taken out again at once, so that
  * child processes don't inherit it.
  */
 export function withOpenMpDefaults(environment: Environment, open: () => void): void {
-  const ours = USER_CHOICES.some(name => process.env[name] !== undefined) ? [] : DEFAULTS
-  const set = ours.filter(([name, value]) => environment.setDefaultEnv(name, value))
+  const set = openMpDefaults().filter(([name, value]) => environment.setDefaultEnv(name, value))
   try {
     open()
   } finally {

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { importPackage } from '../check/index.js'
 
 /** A picture in memory: rows of pixels, `channels` bytes each. */
 export interface Pixels {
@@ -13,6 +14,9 @@ export interface Pixels {
 export const ZOOM = 2
 
 const FONTS = ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']
+
+/** What the packages below are needed to do, as {@link importPackage} goes on. */
+const PURPOSE = 'draw PNG figures'
 
 /** How {@link encodePng} writes. */
 export interface PngOptions {
@@ -32,7 +36,7 @@ export async function encodePng(
   pixels: Pixels,
   { resize, palette = false, opaque = false }: PngOptions = {},
 ): Promise<Buffer> {
-  const { default: sharp } = await import('sharp')
+  const { default: sharp } = await importPackage(() => import('sharp'), 'sharp', PURPOSE)
   const { data, width, height, channels } = pixels
   const picture = sharp(data, { raw: { width, height, channels } })
   if (opaque) picture.removeAlpha()
@@ -53,12 +57,13 @@ export async function encodePng(
  * @param scale pixels of the PNG for one of the SVG; default 2, for sharp text on today's screens
  */
 export async function renderPng(svg: string, scale: number = ZOOM): Promise<Buffer> {
-  const { renderAsync } = await import('@resvg/resvg-js')
+  const { renderAsync } = await importPackage(() => import('@resvg/resvg-js'), '@resvg/resvg-js', PURPOSE)
+  const fontFiles = await importPackage(async () => FONTS.map(fontFile), 'dejavu-fonts-ttf', PURPOSE)
   const { pixels, width, height } = await renderAsync(svg, {
     fitTo: { mode: 'zoom', value: scale },
     font: {
       loadSystemFonts: /[\u2e80-\uffdc]|[\u{10000}-\u{10ffff}]/u.test(svg),
-      fontFiles: FONTS.map(fontFile),
+      fontFiles,
       defaultFontFamily: 'DejaVu Sans',
     },
   })

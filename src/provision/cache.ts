@@ -38,7 +38,7 @@ function kindOf(name: string): CacheKind | null {
   if (name.endsWith('.lock')) return null
   if (/\.part(\.etag)?$|\.unpacking-\d+$|^pip-/.test(name)) return 'downloads'
   if (name.startsWith('libtorch-')) return 'libtorch'
-  return /^(new-)?(addon|build)-/.test(name) ? 'addons' : null
+  return /^(new-)?(addon|build)-|^tried$/.test(name) ? 'addons' : null
 }
 
 /** As torchvision names the files of the networks that there are here. */

@@ -7,6 +7,7 @@ export {
   buildRelease,
   builtAddon,
   builtStamp,
+  cachedAddon,
   checkTools,
   isUpToDate,
 } from './addon/build.js'
@@ -21,11 +22,21 @@ export { buildCommand, isCheckout, setupCommand } from './commands.js'
 export { fetchFile } from './fetch/fetch-file.js'
 export { freeBytes } from './fetch/room.js'
 export { datasetsFolder, weightsFolder } from './folders.js'
-export { cachedLibtorch, cacheFolder, findLibtorch, type Libtorch } from './libtorch/find.js'
+export {
+  cachedLibtorch,
+  cacheFolder,
+  findLibtorch,
+  type Libtorch,
+  type LibtorchPlace,
+  type Step,
+} from './libtorch/find.js'
 export { provision } from './libtorch/provision.js'
+export { libtorchRecords } from './libtorch/records.js'
 export { baseVersion, SIZES, VERSION } from './libtorch/release.js'
 export { placeOf, type Source, sourceOf } from './libtorch/source.js'
 export { withLock } from './lock.js'
+export { ABSENT, obstacle, obstacleToWriting } from './obstacle.js'
 export { program } from './programs.js'
+export { type FileRecords, recordFiles, wrongHashes, wrongSize } from './records.js'
 export { packageRoot, packageVersion } from './root.js'
 export { unzip, type ZipEntry } from './unzip.js'

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { cacheFolder, type Libtorch } from '../libtorch/find.js'
 import { baseVersion } from '../libtorch/release.js'
 import { withLock } from '../lock.js'
+import { isIntact, recordFiles } from '../records.js'
 import { packageRoot, packageVersion } from '../root.js'
 import { addonApiFolder, addonApiVersion, cmakeJs, configure, missingPackages, nativeCodecs } from './cmake.js'
 import { ADDON, type BuildStamp, PRELOAD, STAMP, sourcesHash, stampIn } from './stamp.js'
@@ -47,8 +48,11 @@ function cmakeDefines(libtorch: Libtorch): string[] {
 const isOn = (name: string) => /^(1|on|true|yes)$/i.test(process.env[name] ?? '')
 
 /** Is a checkout's addon made of the present sources and of this libtorch? */
-export const isUpToDate = (libtorch: Libtorch): boolean =>
-  readAddonStamp()?.build === buildHash(libtorch, cmakeDefines(libtorch))
+export function isUpToDate(libtorch: Libtorch): boolean {
+  const stamp = readAddonStamp()
+  if (stamp?.build !== buildHash(libtorch, cmakeDefines(libtorch))) return false
+  return stamp.files === undefined || isIntact(releaseIn(buildFolder()), stamp.files)
+}
 
 /** Does the addon that is there decode all that it could? If not, the codecs may have been installed since. */
 export const lacksCodecs = ({ codecs = [] }: BuildStamp): boolean => codecAdvice(codecs) !== null
@@ -108,6 +112,10 @@ async function compile(out: string, libtorch: Libtorch, target?: string): Promis
   // Until the build has succeeded, the stamp vouches for no sources; the addon of last time stays usable meanwhile
   const before = stampIn(releaseIn(out))
   if (before) writeStamp(out, { ...before, sources: '', build: '' })
+  // what make and ninja take for new, because of its time
+  if (before?.files && !isIntact(releaseIn(out), before.files)) {
+    for (const name of [ADDON, PRELOAD]) rmSync(join(releaseIn(out), name), { force: true })
+  }
   const variables = [
     ...defines,
     `TORCH_LEARNER_LIBTORCH=${libtorch.root}`,
@@ -124,7 +132,8 @@ async function compile(out: string, libtorch: Libtorch, target?: string): Promis
 
   const cuda = defines.includes('TORCH_LEARNER_CUDA=ON')
   const codecs = nativeCodecs(out)
-  writeStamp(out, { libtorch: libtorch.version, root: libtorch.root, cuda, codecs, ...made })
+  const files = recordFiles(releaseIn(out), [ADDON, PRELOAD])
+  writeStamp(out, { libtorch: libtorch.version, root: libtorch.root, cuda, codecs, ...made, files })
   const advice = codecAdvice(codecs)
   if (advice) console.warn(`torch-learner: ${advice}`)
   if (target) await cmakeJs(out, [...build, '--target', target])

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FileRecords } from '../records.js'
 import { packageRoot } from '../root.js'
 
 /** What the build writes beside the addon: the loader reads it before it loads anything. */
@@ -14,6 +15,8 @@ export interface BuildStamp {
   codecs?: string[]
   /** {@link sourcesHash} of what it was compiled from; empty while it is being compiled. */
   sources: string
+  /** What lies beside the stamp, so that damage is found. */
+  files?: FileRecords
   /** Hash of all that went into the build, options and libtorch's version too. */
   build?: string
 }

@@ -1,14 +1,14 @@
 // Where a usable libtorch is on this machine. No network and no writing: what provides and the loader
 // (src/native/load.ts) both look through this file, so that they can't disagree.
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { hasCode, isSyntaxError } from '../../check/index.js'
+import { hasCode } from '../../check/index.js'
+import { ABSENT, obstacle } from '../obstacle.js'
+import { wrongSize } from '../records.js'
+import { libtorchRecords, readStamp, STAMP } from './records.js'
 import { baseVersion, PLATFORM, PLATFORM_PACKAGE, REQUIRED_LIBRARIES, VERSION } from './release.js'
-
-/** Written last into an unpacked libtorch; without it, a folder in the cache is not used. */
-export const STAMP = 'torch-learner.json'
 
 /** A libtorch on disk. */
 export interface Libtorch {
@@ -42,8 +42,13 @@ export interface FindOptions {
   builtWith?: string | null | undefined
 }
 
+/** Where a libtorch is looked for, in this order. */
+export type LibtorchPlace = 'LIBTORCH' | 'platform package' | 'cache' | 'the libtorch that the addon was built with'
+
 export interface Found {
   libtorch: Libtorch | null
+  /** Where it was; null without one. */
+  place: LibtorchPlace | null
   /** LIBTORCH is set: no other place was looked at */
   explicit: boolean
   /** one was there in another version */
@@ -70,44 +75,23 @@ const LIBRARY_FOLDERS = ['lib', 'lib/x86_64-linux-gnu', 'lib/aarch64-linux-gnu',
  * @param options `stamped`: unpacked by us, and whole
  */
 export function inspect(root: string, { stamped = false }: { stamped?: boolean } = {}): Inspection {
-  if (!existsSync(root)) return { ok: false, reason: `${root} does not exist` }
+  const hidden = [root, join(root, 'lib'), join(root, STAMP)].find(path => ![null, ABSENT].includes(obstacle(path)))
+  if (hidden) return { ok: false, reason: `${hidden} ${obstacle(hidden)}` }
+  if (!existsSync(root)) return { ok: false, reason: `${root} ${ABSENT}` }
   const lib = LIBRARY_FOLDERS.map(folder => join(root, folder)).find(folder =>
     REQUIRED_LIBRARIES.every(library => existsSync(join(folder, library))),
   )
   if (!lib) return { ok: false, reason: `${root} has no lib/ with ${REQUIRED_LIBRARIES.join(' and ')}` }
   const stamp = readStamp(root)
   if (!stamp && stamped) return { ok: false, reason: `${root} is not complete: ${STAMP} is missing or damaged` }
-  const damaged = stamp && damagedFile(root, stamp)
-  if (damaged) return { ok: false, reason: `${root} is not complete: the size of ${damaged} is wrong` }
+  const damaged = wrongSize(root, libtorchRecords(root) ?? {})
+  if (damaged) return { ok: false, reason: `${root} is not complete: ${damaged}` }
   const version = stamp?.version ?? readVersion(root)
   if (!version) return { ok: false, reason: `nothing in ${root} says which version it is` }
   const include = join(root, 'include')
   const hasHeaders = existsSync(join(include, 'ATen', 'ATen.h'))
   const cuda = existsSync(join(lib, 'libtorch_cuda.so'))
   return { ok: true, root, lib, include: hasHeaders ? include : null, version, cuda }
-}
-
-interface Stamp {
-  version: string
-  files: Record<string, number>
-}
-
-function readStamp(root: string): Stamp | null {
-  const file = join(root, STAMP)
-  if (!existsSync(file)) return null
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    if (isSyntaxError(error)) return null
-    throw error
-  }
-}
-
-/** The first file whose size isn't what was written. */
-function damagedFile(root: string, stamp: Stamp): string | undefined {
-  return Object.entries(stamp.files).find(
-    ([name, size]) => statSync(join(root, name), { throwIfNoEntry: false })?.size !== size,
-  )?.[0]
 }
 
 // Read from files: asking the library itself would mean loading it, and the wrong one may hang or crash.
@@ -167,20 +151,20 @@ export function findLibtorch({
 
   if (env.LIBTORCH) {
     const libtorch = fits('LIBTORCH', resolve(env.LIBTORCH)) ?? null
-    return { libtorch, explicit: true, mismatch, steps }
+    return { libtorch, place: libtorch && 'LIBTORCH', explicit: true, mismatch, steps }
   }
   steps.push({ step: 'LIBTORCH', reason: 'not set' })
 
   const installed = platformPackage()
   if (!installed) steps.push({ step: 'platform package', reason: `${PLATFORM_PACKAGE} is not installed` })
-  const places: [step: string, root: string | null | undefined][] = [
+  const places: [step: LibtorchPlace, root: string | null | undefined][] = [
     ['platform package', installed],
     ['cache', cachedLibtorch(env)],
     ['the libtorch that the addon was built with', builtWith],
   ]
   for (const [step, root] of places) {
     const libtorch = root ? fits(step, root) : undefined
-    if (libtorch) return { libtorch, explicit: false, mismatch: false, steps }
+    if (libtorch) return { libtorch, place: step, explicit: false, mismatch: false, steps }
   }
-  return { libtorch: null, explicit: false, mismatch, steps }
+  return { libtorch: null, place: null, explicit: false, mismatch, steps }
 }

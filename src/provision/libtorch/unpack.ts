@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import yauzl, { type Entry } from 'yauzl'
 import { checkRoom, isFull, ranFull } from '../fetch/room.js'
-import { inspect, type Libtorch, STAMP } from './find.js'
+import { hashOf } from '../records.js'
+import { inspect, type Libtorch } from './find.js'
+import { STAMP, type Stamp } from './records.js'
 import { baseVersion, VERSION } from './release.js'
 
 const LIBRARIES = [
@@ -106,8 +108,8 @@ async function install({ target, source }: Unpacking, fill: (aside: string) => P
     if (baseVersion(seen.version) !== VERSION) {
       throw new Error(`${source} holds libtorch ${seen.version}, not ${VERSION}`)
     }
-    const files = await sizes(join(aside, 'lib'), 'lib')
-    await writeFile(join(aside, STAMP), `${JSON.stringify({ version: seen.version, source, files }, null, 2)}\n`)
+    const stamp: Stamp = { version: seen.version, source, ...(await recorded(join(aside, 'lib'), 'lib')) }
+    await writeFile(join(aside, STAMP), `${JSON.stringify(stamp, null, 2)}\n`)
     await rm(target, { recursive: true, force: true })
     await rename(aside, target)
   } catch (error) {
@@ -118,10 +120,15 @@ async function install({ target, source }: Unpacking, fill: (aside: string) => P
   }
 }
 
-async function sizes(folder: string, prefix: string): Promise<Record<string, number>> {
-  const result: Record<string, number> = {}
-  for (const name of await readdir(folder)) result[`${prefix}/${name}`] = (await stat(join(folder, name))).size
-  return result
+/** Sizes and hashes of the files in a folder. */
+async function recorded(folder: string, prefix: string): Promise<Pick<Stamp, 'files' | 'sha256'>> {
+  const files: Record<string, number> = {}
+  const sha256: Record<string, string> = {}
+  for (const name of await readdir(folder)) {
+    files[`${prefix}/${name}`] = (await stat(join(folder, name))).size
+    sha256[`${prefix}/${name}`] = await hashOf(join(folder, name))
+  }
+  return { files, sha256 }
 }
 
 /** What installs left that were killed while they unpacked. */

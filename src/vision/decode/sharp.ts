@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Metadata, Sharp, SharpOptions } from 'sharp'
-import { messageOf, type TorchLearnerError } from '../../check/index.js'
+import { importPackage, messageOf, type TorchLearnerError } from '../../check/index.js'
 import { native } from '../../native/index.js'
 import { codecAdvice } from '../../provision/index.js'
 import { foreignFormat } from './foreign-formats.js'
@@ -83,7 +83,7 @@ interface Opened {
 }
 
 async function openBySharp(path: string): Promise<Opened> {
-  const { default: sharp } = await import('sharp')
+  const { default: sharp } = await importPackage(() => import('sharp'), 'sharp', 'decode this picture')
   // Read here: given a path, libvips would answer from its cache when the file has changed.
   const bytes = await readFile(path).catch((error: unknown) => {
     throw sharpError(path, undefined, error)
