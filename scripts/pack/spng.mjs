@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ROOT, sha256 } from './files.mjs'
 
 /** The release that Debian 12 has; what is linked in is decided here, not by the machine. */
@@ -111,3 +112,6 @@ function writeSourceLists(target) {
     }
   }
 }
+
+// Run by itself it says where the source is: `TORCH_LEARNER_SPNG_SOURCE=$(node scripts/pack/spng.mjs)`
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(await spngSource())
