@@ -5,6 +5,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, writeFileSync
 import { join } from 'node:path'
 import { baseVersion, provision } from '../../dist/provision/index.js'
 import { sizesAndHashes } from './binary.mjs'
+import { packageOf } from './debian.mjs'
 import { filesIn, OUT, pack, readJson, sha256, stage, tarballName, writeJson } from './files.mjs'
 import { LIBTORCH_PACKAGE, libtorchManifest, libtorchVersion } from './manifests.mjs'
 import { sbom } from './sbom.mjs'
@@ -65,6 +66,11 @@ async function stageLibtorch({ root, lib }, version) {
   if (!existsSync(licences)) throw new Error(`${root} has no licenses/, which must go with the libraries`)
   cpSync(licences, join(folder, 'licences'), { recursive: true })
   copyFileSync('/usr/share/common-licenses/GPL-3', join(folder, 'licences', 'GPL-3.txt'))
+  // of GCC's runtime libraries, with the exception's text; the libgomp that is packed is of the same kind
+  copyFileSync(
+    packageOf(execFileSync('gcc', ['-print-file-name=libgomp.so.1'], { encoding: 'utf8' }).trim()).copyright,
+    join(folder, 'licences', 'libgomp.txt'),
+  )
   writeFileSync(join(folder, 'NOTICE'), NOTICE)
   writeFileSync(join(folder, 'build-version'), `${version}\n`)
 
