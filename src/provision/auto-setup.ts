@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import { messageOf, TorchLearnerError } from '../check/index.js'
-import { program } from './programs.js'
+import { runProgram } from './programs.js'
 
 /** What `torch-learner setup` can bring. */
 const MISSING = ['ERR_ADDON_MISSING', 'ERR_LIBTORCH_MISSING']
@@ -24,10 +23,10 @@ export function withAutoSetup<T>(load: () => T): T {
 }
 
 function setUp(missing: TorchLearnerError): void {
-  const { status, signal, error } = spawnSync(process.execPath, [program('cli'), 'setup', '--yes'], {
+  const { status, signal, error } = runProgram('cli', ['setup', '--yes'], {
     // stdout belongs to the program that imports this
     stdio: ['ignore', 2, 2],
-    env: { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1', TORCH_LEARNER_AUTO_SETUP: '' },
+    env: { TORCH_LEARNER_AUTO_SETUP: '' },
   })
   if (status === 0) return
   const how = error ? messageOf(error) : signal ? `it was ended by ${signal}` : 'see its lines on stderr'

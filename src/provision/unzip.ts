@@ -1,6 +1,6 @@
 // Reads a zip file: plain files and folders, their sizes and checksums compared with what the directory says.
 import { crc32 } from 'node:zlib'
-import yauzl, { type Entry, type ZipFile } from 'yauzl'
+import type { Entry, ZipFile } from 'yauzl'
 
 /** Makers whose attributes hold Unix's mode: Unix itself, and macOS. */
 const UNIX = [3, 19]
@@ -24,6 +24,7 @@ export interface ZipEntry {
 
 /** @param visit called for one entry after the other */
 export async function unzip(archive: string, visit: (entry: ZipEntry) => Promise<void>): Promise<void> {
+  const { default: yauzl } = await import('yauzl')
   const zip = await yauzl.openPromise(archive)
   try {
     for await (const entry of zip.eachEntry()) {

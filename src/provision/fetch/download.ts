@@ -1,11 +1,11 @@
 // Fetches one file with its hash checked. What has arrived stays in a .part file, so that the next attempt - in this
 // run or in the next - goes on from there.
-import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { dirname } from 'node:path'
 import { hasCode } from '../../check/index.js'
+import { fits, sha256, verify } from './hash.js'
 import { progress } from './progress.js'
 import { get, type RequestOptions } from './request.js'
 import { checkRoom, isFull, ranFull } from './room.js'
@@ -27,21 +27,6 @@ export type Expected = string | ((file: string) => Promise<void>)
 const MAX_ATTEMPTS = 20
 /** ... and so many in a row that bring nothing. */
 const MAX_FRUITLESS = 3
-
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
-}
-
-const fits = (actual: string, expected: string) => expected.length >= 8 && actual.startsWith(expected.toLowerCase())
-
-/** Throws when a file isn't the expected one. @param source what the message calls it */
-export async function verify(file: string, expected: string, source: string): Promise<void> {
-  const actual = await sha256(file)
-  if (fits(actual, expected)) return
-  throw new Error(`the SHA-256 of ${source} is ${actual}, expected ${expected}`)
-}
 
 /**
  * Fills a file. When the disk has no room for it, nothing of it is left there.

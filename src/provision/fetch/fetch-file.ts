@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { withLock } from '../lock.js'
-import { type DownloadOptions, discard, download, type Expected } from './download.js'
+import type { DownloadOptions, Expected } from './download.js'
 
 /**
  * Does nothing if the file is there. What has arrived of a broken download stays beside it, for the next attempt.
@@ -19,6 +19,8 @@ export async function fetchFile(
   const part = `${file}.part`
   await withLock(`${file}.lock`, async () => {
     if (existsSync(file)) return
+    // http and its like are loaded when something is fetched, not when the package is imported
+    const { discard, download } = await import('./download.js')
     await download(new URL(url), part, expected, options)
     renameSync(part, file)
     discard(part)

@@ -1,7 +1,7 @@
 // Is there room on the disk, and what to say when there isn't.
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { hasCode } from '../../check/index.js'
+import { hasCode, messageOf } from '../../check/index.js'
 
 /** A disk that is full, or too full for what is to be written. */
 export class NoRoomError extends Error {
@@ -9,7 +9,10 @@ export class NoRoomError extends Error {
   readonly code = 'ENOSPC'
 }
 
-const megabytes = (bytes: number) => `${bytes < 10e6 ? (bytes / 1e6).toFixed(1) : Math.ceil(bytes / 1e6)} MB`
+function sizeText(bytes: number): string {
+  if (bytes < 100e3) return `${Math.ceil(bytes / 1e3)} kB`
+  return bytes < 10e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e6)} MB`
+}
 
 /** What to do about it. @param variable of the environment, that puts the folder elsewhere */
 const remedy = (variable: string | undefined) =>
@@ -34,7 +37,7 @@ export function checkRoom(folder: string, bytes: number, what: string, variable?
   const free = freeBytes(folder)
   if (free >= bytes) return
   throw new NoRoomError(
-    `there is no room for ${what} in ${folder}: it takes ${megabytes(bytes)}, and ${megabytes(free)} are free. ${remedy(variable)}`,
+    `there is no room for ${what} in ${folder}: it takes ${sizeText(bytes)}, and ${sizeText(free)} are free. ${remedy(variable)}`,
   )
 }
 
@@ -47,8 +50,7 @@ export function ranFull(
   { folder, what, needed, variable }: { folder: string; what: string; needed?: number; variable?: string },
 ): NoRoomError {
   if (error instanceof NoRoomError) return error
-  const takes = needed === undefined ? '' : `: it takes ${megabytes(needed)}`
-  return new NoRoomError(`the disk became full while ${what} was written to ${folder}${takes}. ${remedy(variable)}`, {
-    cause: error,
-  })
+  const takes = needed === undefined ? '' : `, which takes ${sizeText(needed)},`
+  const message = `the disk became full while ${what}${takes} was written to ${folder} (${messageOf(error)})`
+  return new NoRoomError(`${message}. ${remedy(variable)}`, { cause: error })
 }

@@ -3,7 +3,7 @@
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { messageOf } from '../../check/index.js'
 import { setupCommand } from '../commands.js'
-import { verify } from '../fetch/download.js'
+import { verify } from '../fetch/hash.js'
 import { checkRoom, isFull } from '../fetch/room.js'
 import { type Owner, withLock } from '../lock.js'
 import { cachedLibtorch, cacheFolder, findLibtorch, inspect, type Libtorch, type Step } from './find.js'

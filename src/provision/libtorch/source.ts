@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { discard, download, verify } from '../fetch/download.js'
+import { verify } from '../fetch/hash.js'
 import { checkRoom, isFull } from '../fetch/room.js'
 import { cacheFolder, inspect } from './find.js'
 import { PLATFORM, SIZES, VERSION, WHEEL } from './release.js'
@@ -73,6 +73,7 @@ async function fromUrl(
   expected: string,
   { target, headers, isOfficial }: { target: string; headers: boolean; isOfficial: boolean },
 ): Promise<void> {
+  const { discard, download } = await import('../fetch/download.js')
   const variable = 'TORCH_LEARNER_CACHE'
   const key = createHash('sha256').update(`${url.href}\n${expected}`).digest('hex').slice(0, 16)
   const part = join(cacheFolder(), `${key}.part`)

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs'
 import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import yauzl, { type Entry } from 'yauzl'
+import type { Entry } from 'yauzl'
 import { checkRoom, isFull, ranFull } from '../fetch/room.js'
 import { hashOf } from '../records.js'
 import { inspect, type Libtorch } from './find.js'
@@ -51,6 +51,7 @@ export interface Unpacking {
 /** Unpacks an archive. The caller holds the lock. */
 export async function unpack(archive: string, to: Unpacking): Promise<void> {
   await install(to, async aside => {
+    const { default: yauzl } = await import('yauzl')
     const zip = await yauzl.openPromise(archive, { autoClose: false })
     const entries: [entry: Entry, path: string][] = []
     try {

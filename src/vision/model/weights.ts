@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { invalidArgument, messageOf, TorchLearnerError } from '../../check/index.js'
 import { loadPthSync } from '../../files/index.js'
-import { fetchFile, program, weightsFolder } from '../../provision/index.js'
+import { fetchFile, runProgram, weightsFolder } from '../../provision/index.js'
 import type { Tensor } from '../../tensor/index.js'
 
 /**
@@ -91,16 +90,9 @@ export async function downloadWeights(name: WeightsName, version: WeightsVersion
 
 /** {@link downloadWeights} for a constructor, which can't wait in another way than by blocking. */
 function downloadSync(place: Place): void {
-  const { status, stdout, error, signal } = spawnSync(
-    process.execPath,
-    [program('fetchFile'), place.url, place.file, place.hash, place.name, 'TORCH_HOME'],
-    // its progress goes to this process's stderr; what went wrong is on stdout
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      encoding: 'utf8',
-      env: { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' },
-    },
-  )
+  const args = [place.url, place.file, place.hash, place.name, 'TORCH_HOME']
+  // its progress goes to this process's stderr; what went wrong is on stdout
+  const { status, stdout, error, signal } = runProgram('fetchFile', args, { stdio: ['ignore', 'pipe', 'inherit'] })
   if (status !== 0)
     throw failed(place, stdout?.trim() || error?.message || `the download was ended by ${signal}`, error)
 }
