@@ -12,9 +12,9 @@ const PLATFORM = `${process.platform}-${process.arch}`
 const WHEEL = 'torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl'
 
 /** An installed package with an addon, and a cache and a home of its own. */
-function installed(t: ExecutionContext, { addon = true } = {}) {
+function installed(t: ExecutionContext, { addon = true, real = false } = {}) {
   const folder = packageCopy(t, 'installed')
-  if (addon) fakeAddon(join(folder, 'prebuilds', PLATFORM), {})
+  if (addon) fakeAddon(join(folder, 'prebuilds', PLATFORM), {}, real)
   const [cache, home] = [folderFor(t), folderFor(t)]
   const env = { TORCH_LEARNER_CACHE: cache, HOME: home }
   const run = (args: readonly string[], more: Record<string, string> = {}): Promise<Ended> =>
@@ -192,7 +192,7 @@ const IMPORT = `import(process.argv[1]).then(
   error => console.log(JSON.stringify({ code: error.code, message: error.message })))`
 
 test('TORCH_LEARNER_AUTO_SETUP provides at the first import, and only then', async t => {
-  const { folder, cache, home } = installed(t)
+  const { folder, cache, home } = installed(t, { real: true })
   await using server = await serveArchive(archive)
   const env = {
     HOME: home,
@@ -206,7 +206,7 @@ test('TORCH_LEARNER_AUTO_SETUP provides at the first import, and only then', asy
   }
   t.is((await load({})).code, 'ERR_LIBTORCH_MISSING')
   t.is(server.seen.length, 0)
-  // the addon is none, so that loading fails after libtorch has been provided
+  // that libtorch is none, so that loading fails after it has been provided
   const provided = await load({ TORCH_LEARNER_AUTO_SETUP: '1' })
   t.is(provided.code, 'ERR_ADDON_LOAD')
   t.regex(provided.stderr, /downloading libtorch 2\.13\.0/)
@@ -216,7 +216,7 @@ test('TORCH_LEARNER_AUTO_SETUP provides at the first import, and only then', asy
 })
 
 test('one that fails says so, with what was missing', async t => {
-  const { folder, cache, home } = installed(t)
+  const { folder, cache, home } = installed(t, { real: true })
   await using server = await serveArchive(archive, { status: 404 })
   const env = { HOME: home, TORCH_LEARNER_CACHE: cache, TORCH_LEARNER_LIBTORCH_URL: server.url }
   const { stdout, stderr } = await runBare(['-e', IMPORT, join(folder, 'dist', 'index.js')], {

@@ -127,7 +127,12 @@ test('a disk that takes nothing', async t => {
   const full = await setup(t, archive)
   await mkdir(join(full.home, 'archive'))
   await symlink('/dev/full', join(full.home, 'archive', 'a.tgz.part'))
-  await coded(t, () => full.fetchIt('a.tgz'), 'ERR_DOWNLOAD', /^a can't be stored as .*the disk became full .*ENOSPC: no space left on device.* or set FASTAI_HOME to/)
+  await coded(
+    t,
+    () => full.fetchIt('a.tgz'),
+    'ERR_DOWNLOAD',
+    /^a can't be stored as .*the disk became full .*ENOSPC: no space left on device.* or set FASTAI_HOME to/,
+  )
   t.false((await full.left()).some(name => name.startsWith('data') && name !== 'data/.a.source'))
 })
 

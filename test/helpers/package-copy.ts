@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
+import { builtAddon } from '../../src/provision/index.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -25,10 +26,13 @@ export function packageCopy(t: ExecutionContext, kind: 'checkout' | 'installed')
   return folder
 }
 
-/** Puts a folder there that looks like a prebuilt addon, until it is loaded. */
-export function fakeAddon(folder: string, stamp: Record<string, unknown>): void {
+/** Puts a folder there that looks like a prebuilt addon, until it is loaded. @param real it is one, too */
+export function fakeAddon(folder: string, stamp: Record<string, unknown>, real = false): void {
   mkdirSync(folder, { recursive: true })
-  for (const name of ['torch_learner.node', 'torch_learner_preload.so']) writeFileSync(join(folder, name), 'no library')
+  for (const name of ['torch_learner.node', 'torch_learner_preload.so']) {
+    if (real) copyFileSync(join(dirname(builtAddon()), name), join(folder, name))
+    else writeFileSync(join(folder, name), 'no library')
+  }
   const facts = { libtorch: '2.13.0', root: null, cuda: false, codecs: ['bmp', 'png', 'jpeg'], sources: '', ...stamp }
   writeFileSync(join(folder, 'torch_learner.json'), JSON.stringify(facts))
 }
