@@ -56,7 +56,8 @@ std::optional<size_t> left_in_groups(const std::string& root) {
   while (std::getline(file, line)) {
     const size_t first = line.find(':'), last = line.find(':', first + 1);
     if (last == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, last - first - 1) + ",";
+    std::string controllers(",");  // appended to, as in file_reader.h's shown()
+    controllers.append(line, first + 1, last - first - 1).append(",");
     const bool second = controllers == ",,";
     if (!second && controllers.find(",memory,") == std::string::npos) continue;
     const std::string top = root + (second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");

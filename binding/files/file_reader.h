@@ -55,6 +55,9 @@ inline std::string shortened(std::string_view name) {
   return name.size() > text.size() ? text + "..." : text;
 }
 
-inline std::string shown(std::string_view name) { return "'" + shortened(name) + "'"; }
+inline std::string shown(std::string_view name) {
+  std::string text("'");  // appended to: gcc 12 warns of what it makes of "'" + std::string
+  return text.append(shortened(name)).append("'");
+}
 
 }  // namespace torch_learner
