@@ -1,5 +1,5 @@
 export * from './callbacks/index.js'
-export { type ErrorCode, type ErrorOrigin, TorchLearnerError } from './check/index.js'
+export { type ErrorCode, type ErrorOrigin, type Field, field, TorchLearnerError } from './check/index.js'
 export {
   type BatchPass,
   type BatchSource,

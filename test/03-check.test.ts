@@ -1,7 +1,7 @@
 // The one validator: what options and arguments may be, and the one sentence that says so.
 import test, { type ExecutionContext } from 'ava'
-import { z } from 'zod'
 import {
+  anything,
   between,
   checkArguments,
   checkOptions,
@@ -9,6 +9,7 @@ import {
   classNames,
   count,
   decayRate,
+  type Field,
   finite,
   flag,
   fraction,
@@ -17,23 +18,27 @@ import {
   integer,
   list,
   nonNegative,
+  object,
   oneOf,
   oneOfQuoted,
+  only,
   positive,
   probability,
+  record,
   share,
   signal,
   size,
+  strictObject,
   string,
   TorchLearnerError,
   text,
+  two,
   whole,
-  wordsOf,
 } from '../dist/check/index.js'
 
 const NUMBERS = [-1, 0, 0.5, 1, 1.5, 2, Number.NaN, Infinity]
 
-const FIELDS: [name: string, field: z.ZodType, words: string, fits: unknown[], not: unknown[]][] = [
+const FIELDS: [name: string, field: Field<unknown>, words: string, fits: unknown[], not: unknown[]][] = [
   ['flag', flag, 'true or false', [true, false], [0, 'true']],
   ['finite', finite, 'a number', [-1, 0, 0.5, 1, 1.5, 2], [Number.NaN, Infinity]],
   ['positive', positive, 'a number above 0', [0.5, 1, 1.5, 2], [-1, 0, Number.NaN, Infinity]],
@@ -60,13 +65,11 @@ const FIELDS: [name: string, field: z.ZodType, words: string, fits: unknown[], n
 
 for (const [name, field, words, fits, not] of FIELDS) {
   test(`${name} takes what it says, and nothing else`, t => {
-    t.is(wordsOf(field), words)
+    t.is(field.what, words)
     for (const value of fits) t.deepEqual(checkValue(field, value, 'it'), value)
-    const odd = [undefined, null, 1n, Symbol('s'), 'text', [], {}, () => 1].filter(
-      value => !field.safeParse(value).success,
-    )
+    const odd = [undefined, null, 1n, Symbol('s'), 'text', [], {}, () => 1].filter(value => !field.takes(value))
     for (const value of [...not, ...odd]) t.throws(() => checkValue(field, value, 'it'), { code: 'ERR_INVALID_ARG' })
-    const refused = [...fits, ...not].filter(value => typeof value === 'number' && !field.safeParse(value).success)
+    const refused = [...fits, ...not].filter(value => typeof value === 'number' && !field.takes(value))
     t.deepEqual(
       refused,
       not.filter(value => typeof value === 'number'),
@@ -76,11 +79,11 @@ for (const [name, field, words, fits, not] of FIELDS) {
 }
 
 test('the named ranges differ in their ends only', t => {
-  const taken = (field: z.ZodType) => NUMBERS.filter(value => field.safeParse(value).success)
+  const taken = (field: Field<number>) => NUMBERS.filter(value => field.takes(value))
   t.deepEqual([share, fraction, probability, decayRate].map(taken), [[0.5, 1], [0.5], [0, 0.5, 1], [0, 0.5]])
 })
 
-const schema = z.strictObject({
+const schema = strictObject({
   bs: count.default(64),
   name: text('a name').optional(),
   names: list(text('a name'), 'names').default([]),
@@ -101,7 +104,7 @@ test('a wrong option is named, with whose it is', t => {
   refused(t, { bs: 0 }, /^Expected a whole number from 1 for Thing's bs but received 0 of type number$/)
   refused(t, { bs: null }, /for Thing's bs but received null/)
   refused(t, { names: ['a', ''] }, /^Expected a name for Thing's names\.1 but received "" of type string$/)
-  refused(t, { sb: 1 }, /^Expected only bs, name, names for Thing's options but received "sb"/)
+  refused(t, { bs: 0, sb: 1 }, /^Expected only bs, name, names for Thing's options but received "sb"/)
 })
 
 test('options of functions go by their names alone', t => {
@@ -146,11 +149,73 @@ test('an array of holes without end is refused at its first item', t => {
   refused(t, { names: new Array(2 ** 32 - 1) }, /^Expected a name for Thing's names\.0 but received undefined/)
 })
 
-test("a schema without words of its own doesn't show zod's", t => {
-  const own = z.strictObject({ a: z.number().min(3), b: z.tuple([z.string()]).optional() })
-  for (const given of [{ a: 1 }, { a: 'x' }, {}, { a: 3, b: [1] }]) {
-    t.throws(() => checkOptions(own, given, 'Own'), {
-      message: /^Expected another value for Own's (a|b\.0) but received/,
-    })
+test('fields are made of others', t => {
+  const read = (field: Field<unknown>, value: unknown) => checkValue(field, value, 'it')
+  const wrong = (field: Field<unknown>, value: unknown, message: RegExp) =>
+    t.throws(() => read(field, value), { code: 'ERR_INVALID_ARG', message })
+  const nullish = count.nullish()
+  t.deepEqual(
+    [1, null, undefined].map(value => read(nullish, value)),
+    [1, null, undefined],
+  )
+  wrong(nullish, 0, /^Expected a whole number from 1 for it but received 0/)
+  t.is(read(count.default(3).nullable(), undefined), 3)
+  const either = flag.or(count)
+  t.deepEqual(
+    [true, 2].map(value => read(either, value)),
+    [true, 2],
+  )
+  wrong(either, 'x', /^Expected true or false, or a whole number from 1 for it/)
+  const even = list(count).and('an even number of them', all => all.length % 2 === 0)
+  t.deepEqual(read(even, [1, 2]), [1, 2])
+  wrong(even, [1], /^Expected an even number of them for it but received \[1\]/)
+  wrong(even, [0], /^Expected a whole number from 1 for it\.0 but received 0/)
+  t.deepEqual(
+    read(
+      count.to(n => [n]),
+      4,
+    ),
+    [4],
+  )
+  t.deepEqual(read(two(finite), [1, 2]), [1, 2])
+  for (const value of [[1], [1, 2, 3], 1]) wrong(two(finite, 'a range'), value, /^Expected a range for it/)
+  wrong(two(finite, 'a range'), [1, 'a'], /^Expected a number for it\.1 but received "a"/)
+  t.deepEqual(read(record(count), { a: 1, __proto__: 2 }), { a: 1 })
+  wrong(record(count), { a: 1, b: 0 }, /for it\.b but received 0/)
+  t.is(read(only(Infinity), Infinity), Infinity)
+  wrong(only('a'), 'b', /^Expected a for it/)
+  t.is(read(anything, t), t)
+})
+
+test('a list is a copy that stays as it is', t => {
+  const given = [1, 2]
+  const taken = checkValue(list(count), given, 'it')
+  t.not(taken, given)
+  t.true(Object.isFrozen(taken))
+})
+
+test('objects: strict or not, with more fields or fewer, one in another', t => {
+  const loose = object({ a: count })
+  t.deepEqual(checkValue(loose, { a: 1, b: 2 }, 'it'), { a: 1 })
+  for (const value of [null, [], 1, undefined]) {
+    t.throws(() => checkValue(loose, value, 'it'), { message: /^Expected an object with a for it/ })
+  }
+  t.deepEqual(checkOptions(schema.pick('bs'), {}, 'Thing'), { bs: 64 })
+  t.throws(() => checkOptions(schema.omit('bs'), { bs: 1 }, 'Thing'), { message: /^Expected only name, names for/ })
+  t.deepEqual(checkOptions(schema.extend({ bs: flag.default(true) }), {}, 'Thing'), { bs: true, names: [] })
+  t.throws(() => schema.extend({ n: String as never }), { code: 'ERR_INVALID_ARG', message: /for the field n but/ })
+  const outer = strictObject({ inner: schema.optional() })
+  t.throws(() => checkOptions(outer, { inner: { sb: 1 } }, 'Thing'), {
+    message: /^Expected only bs, name, names for Thing's inner but received "sb"/,
+  })
+  t.throws(() => checkOptions(outer, { inner: { bs: 0 } }, 'Thing'), { message: /for Thing's inner\.bs but/ })
+  t.throws(() => checkOptions(outer, { inner: 1 }, 'Thing'), {
+    message: /^Expected an object with bs, name, names for Thing's inner but/,
+  })
+})
+
+test('names that every object inherits are unknown options like others', t => {
+  for (const name of ['toString', '__proto__', 'constructor']) {
+    refused(t, JSON.parse(`{ "${name}": 1 }`), new RegExp(`Thing's options but received "${name}"`))
   }
 })

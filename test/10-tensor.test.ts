@@ -174,7 +174,10 @@ test('what can not become a tensor is refused in one sentence', t => {
     [() => tensor([300], { dtype: 'uint8' }), /numbers from 0 to 255 \(uint8\) for data but received 300/],
     [() => tensor([Number.NaN], { dtype: 'int64' }), /for data but received NaN/],
     [() => tensor([1, 2, 3], { shape: [2, 2] }), /Expected 4 elements for shape \[2, 2\]/],
-    [() => tensor([1], { dtyp: 'int64' } as never), /Expected only the names .* but received "dtyp"/],
+    [
+      () => tensor([1], { dtyp: 'int64' } as never),
+      /Expected only dtype, .*, shape for the options of tensor but received "dtyp"/,
+    ],
     [() => zeros([-1]), /non-negative integers for shape/],
     [() => zeros([1.5]), /for shape/],
     [() => zeros(3 as never), /for shape/],

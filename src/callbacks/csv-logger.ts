@@ -1,7 +1,16 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { z } from 'zod'
-import { checkOptions, flag, TorchLearnerError, text } from '../check/index.js'
+import {
+  checkOptions,
+  flag,
+  list,
+  object,
+  strictObject,
+  string,
+  TorchLearnerError,
+  text,
+  whole,
+} from '../check/index.js'
 import { checkTarget, reading, writing } from '../files/index.js'
 import { Callback, type CallbackState, formatTime, readState, type SavedCallbackState } from '../learner/index.js'
 
@@ -13,14 +22,14 @@ export interface CSVLoggerOptions {
   append?: boolean
 }
 
-const schema = z.strictObject({ fname: text('the name of a file').optional(), append: flag.optional() })
+const schema = strictObject({ fname: text('the name of a file').optional(), append: flag.optional() })
 
 /** A row of the file by column: numbers as numbers, an empty cell as `null`. */
 export type CSVRow = Record<string, number | string | null>
 
-const stateSchema = z.object({
-  lines: z.array(z.string(), { error: 'lines of text' }),
-  begin: z.int().min(0).nullish(),
+const stateSchema = object({
+  lines: list(string('a line of text'), 'lines of text'),
+  begin: whole(0).nullish(),
 })
 
 /**
@@ -115,7 +124,7 @@ export class CSVLogger extends Callback {
 
   override loadState(state: SavedCallbackState): void {
     const { lines, begin = null } = readState(this.label, state, stateSchema).values
-    this.#lines = lines
+    this.#lines = [...lines]
     if (this.#open) return // in the middle of an epoch, once more
     this.#begin = begin
     this.#resumed = true

@@ -1,11 +1,8 @@
-import { count } from '../check/index.js'
 import { CancelFit } from '../learner/index.js'
-import { type PatientOptions, PatientTracker, trackerSchema } from './tracker.js'
+import { type PatientOptions, PatientTracker } from './tracker.js'
 
 /** Options of {@link EarlyStopping}. */
 export type EarlyStoppingOptions = PatientOptions
-
-const schema = trackerSchema.extend({ patience: count.optional() })
 
 /**
  * Ends the fit when a value of the table hasn't improved for `patience` epochs.
@@ -18,7 +15,7 @@ export class EarlyStopping extends PatientTracker {
   stoppedEpoch: number | null = null
 
   constructor(options: EarlyStoppingOptions = {}) {
-    super(options, schema)
+    super(options)
   }
 
   override beforeFit(): void {

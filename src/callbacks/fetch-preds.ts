@@ -5,7 +5,7 @@ import { scope, Tensor } from '../tensor/index.js'
 /** Options of {@link FetchPreds}: those of {@link Learner.getPreds}; `cbs` are callbacks to leave out meanwhile. */
 export type FetchPredsOptions = Omit<PredsOptions, 'inner' | 'signal' | 'withPreds'>
 
-const schema = predsSchema.omit({ inner: true, signal: true, withPreds: true })
+const schema = predsSchema.omit('inner', 'signal', 'withPreds')
 
 /**
  * Fetches predictions after each epoch's validation, in the middle of a fit: see {@link preds}. Callbacks marked

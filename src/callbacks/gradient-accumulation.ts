@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, whole } from '../check/index.js'
+import { checkOptions, finite, object, strictObject, whole } from '../check/index.js'
 import { Callback, type CallbackState, CancelBatch, readState, type SavedCallbackState } from '../learner/index.js'
 
 /** Options of {@link GradientAccumulation}. */
@@ -8,7 +7,7 @@ export interface GradientAccumulationOptions {
   nAcc?: number
 }
 
-const schema = z.strictObject({ nAcc: whole(1, Infinity, 'a whole number of at least 1').optional() })
+const schema = strictObject({ nAcc: whole(1, Infinity, 'a whole number of at least 1').optional() })
 
 /**
  * Steps only once `nAcc` samples have been seen: the gradients of large batches in the memory of small ones. Losses are
@@ -53,7 +52,7 @@ export class GradientAccumulation extends Callback {
   }
 
   override loadState(state: SavedCallbackState): void {
-    this.#seen = readState(this.label, state, z.object({ seen: z.number() })).values.seen
+    this.#seen = readState(this.label, state, object({ seen: finite })).values.seen
   }
 
   override cleanup(): void {

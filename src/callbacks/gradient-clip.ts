@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, positive } from '../check/index.js'
+import { checkOptions, field, positive, strictObject } from '../check/index.js'
 import { Callback } from '../learner/index.js'
 import { own } from '../tensor/index.js'
 
@@ -11,7 +10,10 @@ export interface GradientClipOptions {
   normType?: number
 }
 
-const schema = z.strictObject({ maxNorm: positive.optional(), normType: positive.or(z.literal(Infinity)).optional() })
+const schema = strictObject({
+  maxNorm: positive.optional(),
+  normType: field<number>(positive.what, value => value === Infinity || positive.takes(value)).optional(),
+})
 const clip = own.clipGradNorm_
 
 /**

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, oneOf, positive, whole } from '../check/index.js'
+import { checkOptions, object, oneOf, positive, strictObject, whole } from '../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../learner/index.js'
 import { full, own, type Tensor, zeros } from '../tensor/index.js'
 
@@ -17,7 +16,7 @@ export interface MixedPrecisionOptions {
   growthInterval?: number
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   dtype: oneOf('bfloat16', 'float16').optional(),
   initScale: positive.optional(),
   growthFactor: positive.optional(),
@@ -89,7 +88,7 @@ export class MixedPrecision extends Callback {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { scale, steps } = readState(this.label, state, z.object({})).tensors
+    const { scale, steps } = readState(this.label, state, object({})).tensors
     if (scale) this.#scale?.copy_(scale)
     if (steps) this.#steps?.copy_(steps)
   }

@@ -1,5 +1,5 @@
-import { count, nonNegative, positive } from '../check/index.js'
-import { type PatientOptions, PatientTracker, trackerSchema } from './tracker.js'
+import { nonNegative, positive } from '../check/index.js'
+import { type PatientOptions, PatientTracker } from './tracker.js'
 
 /** Options of {@link ReduceLROnPlateau}. */
 export interface ReduceLROnPlateauOptions extends PatientOptions {
@@ -9,11 +9,10 @@ export interface ReduceLROnPlateauOptions extends PatientOptions {
   minLr?: number
 }
 
-const schema = trackerSchema.extend({
-  patience: count.optional(),
+const fields = {
   factor: positive.optional(),
   minLr: nonNegative.optional(),
-})
+}
 
 /**
  * Divides the learning rates of all groups when a value of the table hasn't improved for `patience` epochs. For fits at a
@@ -27,7 +26,7 @@ export class ReduceLROnPlateau extends PatientTracker {
   readonly minLr: number
 
   constructor(options: ReduceLROnPlateauOptions = {}) {
-    super(options, schema)
+    super(options, fields)
     this.factor = options.factor ?? 10
     this.minLr = options.minLr ?? 0
   }

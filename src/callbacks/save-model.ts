@@ -1,14 +1,13 @@
 import { dirname } from 'node:path'
-import { z } from 'zod'
-import { count, flag, TorchLearnerError, text } from '../check/index.js'
+import { count, flag, object, string, TorchLearnerError, text } from '../check/index.js'
 import { clearAside, writing } from '../files/index.js'
 import { type CallbackState, readState, type SavedCallbackState, savedFile } from '../learner/index.js'
-import { Tracker, type TrackerOptions, trackerSchema } from './tracker.js'
+import { Tracker, type TrackerOptions } from './tracker.js'
 
-const savedSchema = z.object({
-  lastSavedPath: z.string().nullish(),
-  improved: z.boolean().optional(),
-  fitted: z.boolean().optional(),
+const savedSchema = object({
+  lastSavedPath: string().nullish(),
+  improved: flag.optional(),
+  fitted: flag.optional(),
 })
 
 /** Options of {@link SaveModel}. */
@@ -23,12 +22,12 @@ export interface SaveModelOptions extends TrackerOptions {
   withOpt?: boolean
 }
 
-const schema = trackerSchema.extend({
+const fields = {
   fname: text('the name of a file').optional(),
   everyEpoch: flag.or(count).optional(),
   atEnd: flag.optional(),
   withOpt: flag.optional(),
-})
+}
 
 /**
  * Saves the model when a value of the table improves, and loads the best one back when the fit ends (not when it fails:
@@ -54,7 +53,7 @@ export class SaveModel extends Tracker {
   #fitted = false
 
   constructor(options: SaveModelOptions = {}) {
-    super(options, schema)
+    super(options, fields)
     const { fname = 'model', everyEpoch = false, atEnd = false, withOpt = false } = options
     if (everyEpoch && atEnd) {
       throw new TorchLearnerError('ERR_INVALID_ARG', "SaveModel's everyEpoch and atEnd exclude each other: choose one")

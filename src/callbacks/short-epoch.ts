@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, flag, share } from '../check/index.js'
+import { checkOptions, flag, share, strictObject } from '../check/index.js'
 import { Callback, CancelTrain, CancelValid } from '../learner/index.js'
 
 /** Options of {@link ShortEpoch}. */
@@ -10,7 +9,7 @@ export interface ShortEpochOptions {
   shortValid?: boolean
 }
 
-const schema = z.strictObject({ pct: share.optional(), shortValid: flag.optional() })
+const schema = strictObject({ pct: share.optional(), shortValid: flag.optional() })
 
 /**
  * Runs a small part of each epoch: to see that a script works from end to end. A part that was cut short records no

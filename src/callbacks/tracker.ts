@@ -1,11 +1,13 @@
-import { z } from 'zod'
 import {
   checkOptions,
   count,
+  finite,
   flag,
-  invalidArgument,
   nonNegative,
+  object,
   oneOf,
+  type Shape,
+  strictObject,
   TorchLearnerError,
   text,
 } from '../check/index.js'
@@ -23,7 +25,7 @@ export interface TrackerOptions {
   resetOnFit?: boolean
 }
 
-export const trackerSchema = z.strictObject({
+const trackerSchema = strictObject({
   monitor: text('the name of a column of the table').optional(),
   comp: oneOf('less', 'greater').optional(),
   minDelta: nonNegative.optional(),
@@ -43,10 +45,10 @@ export abstract class Tracker extends Callback {
   #column = -1
   #trained = false
 
-  constructor(options: TrackerOptions = {}, schema: z.ZodObject = trackerSchema) {
+  /** @param own fields of a subclass's further options: `{ patience: field('a whole number', Number.isInteger).optional() }` */
+  constructor(options: TrackerOptions = {}, own: Shape = {}) {
     super()
-    if (!(schema instanceof z.ZodObject)) throw invalidArgument('schema', 'a zod schema of an object', schema)
-    checkOptions(schema, options, new.target.name)
+    checkOptions(trackerSchema.extend(own), options, new.target.name)
     const { monitor = 'valid_loss', comp, minDelta = 0, resetOnFit = true } = options
     this.monitor = monitor
     this.comp = comp ?? (/loss|error/.test(monitor) ? 'less' : 'greater')
@@ -96,7 +98,7 @@ export abstract class Tracker extends Callback {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { values } = readState(this.label, state, z.object({ best: z.number().nullish() }))
+    const { values } = readState(this.label, state, object({ best: finite.nullish() }))
     this.best = values.best ?? null
   }
 
@@ -132,16 +134,15 @@ export interface PatientOptions extends TrackerOptions {
   patience?: number
 }
 
-const patientSchema = trackerSchema.extend({ patience: count.optional() })
-
 /** Counts epochs without improvement. */
 export abstract class PatientTracker extends Tracker {
   readonly patience: number
   /** Epochs without improvement so far. */
   wait = 0
 
-  constructor(options: PatientOptions = {}, schema: z.ZodObject = patientSchema) {
-    super(options, schema)
+  /** @param own fields of a subclass's further options */
+  constructor(options: PatientOptions = {}, own: Shape = {}) {
+    super(options, { patience: count.optional(), ...own })
     this.patience = options.patience ?? 1
   }
 
@@ -155,7 +156,7 @@ export abstract class PatientTracker extends Tracker {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { values } = readState(this.label, state, z.object({ wait: z.number() }))
+    const { values } = readState(this.label, state, object({ wait: finite }))
     super.loadState(state)
     this.wait = values.wait
   }

@@ -1,15 +1,20 @@
-import { z } from 'zod'
 import { isAbortSignal } from './kinds.js'
+import { Field, list } from './schema.js'
 
 /*
- * What options and arguments may be, by name. Each field is a zod schema whose error is what would be right, as the sentence
- * of `invalidArgument` goes on with it: "Expected <what> for alpha but received ...". Make fields at the top of a module, not in
- * a function: they cost more to make than to use.
+ * What options and arguments may be, by name. Each field says what would be right, as the sentence of `invalidArgument` goes on
+ * with it: "Expected <what> for alpha but received ...".
  */
 
-/** A kind of value of one's own. @param what what would be right: `a splitter such as GrandparentSplitter()` */
-export function field<T>(what: string, fits: (value: unknown) => boolean): z.ZodCustom<T, T> {
-  return z.custom<T>(fits, { error: what })
+/**
+ * A kind of values of one's own, for the options of one's own callbacks: see {@link Tracker}, {@link MixHandler}.
+ *
+ * @param what what would be right, as messages say it: `a number above 0`
+ * @param fits whether a value is
+ * @example field('a number of at least 0', value => typeof value === 'number' && value >= 0).optional()
+ */
+export function field<T>(what: string, fits: (value: unknown) => boolean): Field<T> {
+  return new Field<T>(what, z => z.custom<T>(fits, what))
 }
 
 function number(what: string, fits: (value: number) => boolean) {
@@ -92,23 +97,12 @@ export function instance<T>(type: abstract new (...args: never[]) => T, what: st
   return field<T>(what, value => value instanceof type)
 }
 
-/**
- * An array of such items, copied; the message is about the first that is wrong.
- *
- * @param least how many there must be
- */
-export function list<T>(item: z.ZodType<T>, what: string, least = 0): z.ZodType<readonly T[], readonly T[]> {
-  return field<readonly T[]>(what, value => Array.isArray(value) && value.length >= least)
-    .superRefine((items, context) => {
-      // to the first wrong one only: an array of holes may be endless
-      for (let i = 0; i < items.length; i++) {
-        const issue = item.safeParse(items[i]).error?.issues[0]
-        if (!issue) continue
-        context.addIssue({ code: 'custom', message: issue.message, path: [i, ...issue.path] })
-        return
-      }
-    })
-    .transform(items => Object.freeze([...items]))
+/** Whatever it is: somebody else looks at it. */
+export const anything = new Field<unknown>('anything', z => z.unknown())
+
+/** This very value: `only(0, '0')`. */
+export function only<const T extends string | number | null>(value: T, what = String(value)) {
+  return field<T>(what, given => given === value)
 }
 
 /** Height and width: one whole number from 1 for both, or each. */

@@ -14,6 +14,7 @@ export {
   unreadable,
 } from './errors.js'
 export {
+  anything,
   between,
   classNames,
   count,
@@ -27,10 +28,10 @@ export {
   func,
   instance,
   integer,
-  list,
   nonNegative,
   oneOf,
   oneOfQuoted,
+  only,
   positive,
   probability,
   share,
@@ -59,5 +60,18 @@ export {
   isTyped,
   typedArrayName,
 } from './kinds.js'
-export { checkArguments, checkOptions, checkValue, wordsOf } from './options.js'
+export { checkArguments, checkOptions, checkValue } from './options.js'
 export { importPackage } from './packages.js'
+export {
+  Field,
+  list,
+  ObjectField,
+  type Output,
+  object,
+  record,
+  type Shape,
+  strictObject,
+  two,
+  type Values,
+  Wrong,
+} from './schema.js'

@@ -1,18 +1,26 @@
-import { z } from 'zod'
-import { checkOptions, count, figureFile, invalidArgument, list, oneOf, string, theme } from '../check/index.js'
+import {
+  checkOptions,
+  count,
+  field,
+  figureFile,
+  invalidArgument,
+  list,
+  oneOf,
+  strictObject,
+  string,
+  theme,
+} from '../check/index.js'
 import { gridShape, imageGrid, saveFigure, type Theme, type Tile } from '../plot/index.js'
 import { mark, noGrad, scope, Tensor } from '../tensor/index.js'
 
-const Options = z.strictObject({
-  b: z
-    .custom<readonly (Tensor | readonly Tensor[])[]>(isBatch, { error: 'an array of tensors: inputs, then targets,' })
-    .optional(),
+const Options = strictObject({
+  b: field<readonly (Tensor | readonly Tensor[])[]>('an array of tensors: inputs, then targets,', isBatch).optional(),
   rows: count.optional(),
   cols: count.optional(),
   maxN: count.default(9),
   file: figureFile.default('batch.png'),
   titles: list(string(), 'an array of strings').optional(),
-  tones: z.array(oneOf('good', 'bad'), { error: 'an array of good and bad' }).readonly().optional(),
+  tones: list(oneOf('good', 'bad'), 'an array of good and bad').optional(),
   title: string().optional(),
   theme: theme.default('auto'),
 })

@@ -1,13 +1,12 @@
 import { accessSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { z } from 'zod'
-import { checkArguments, string, TorchLearnerError } from '../check/index.js'
+import { checkArguments, strictObject, string, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { Tensor } from '../tensor/index.js'
 import { checkFile } from './files.js'
 
-const schema = z.strictObject({ device: string('a device').default('cpu'), key: string().default('') })
+const schema = strictObject({ device: string('a device').default('cpu'), key: string().default('') })
 
 /** Options of {@link loadPth}. */
 export interface LoadPthOptions {

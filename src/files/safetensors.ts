@@ -1,8 +1,15 @@
 import { constants } from 'node:buffer'
 import { createHash, webcrypto } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { z } from 'zod'
-import { checkArguments, device, field, invalidArgument, isPlainObject, TorchLearnerError } from '../check/index.js'
+import {
+  checkArguments,
+  device,
+  field,
+  invalidArgument,
+  isPlainObject,
+  strictObject,
+  TorchLearnerError,
+} from '../check/index.js'
 import { native } from '../native/index.js'
 import { context, type DType, Tensor } from '../tensor/index.js'
 import { checkFile, reading } from './files.js'
@@ -15,8 +22,8 @@ const strings = field<Readonly<Record<string, string>>>(
   'an object of strings',
   value => isPlainObject(value) && Object.values(value).every(item => typeof item === 'string'),
 )
-const saveSchema = z.strictObject({ metadata: strings.default({}) })
-const loadSchema = z.strictObject({ device: device.default('cpu') })
+const saveSchema = strictObject({ metadata: strings.default({}) })
+const loadSchema = strictObject({ device: device.default('cpu') })
 
 import { writeAside } from './write-aside.js'
 

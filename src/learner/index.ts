@@ -46,7 +46,7 @@ export type {
 export { checkEpochs, fields, fitSchema } from './options.js'
 export type { Prediction, TtaOptions, TtaPreds } from './predict/predict.js'
 export type { Preds, PredsOptions, PredsWithout, ValidateOptions } from './predict/preds.js'
-export { chosenLoader, predsSchema } from './predict/preds.js'
+export { chosenLoader, dsIdx, predsSchema } from './predict/preds.js'
 export type { ShowResultsOptions } from './predict/results.js'
 export { formatTime } from './report/format.js'
 export { ProgressCallback, type ProgressOptions } from './report/progress.js'

@@ -308,7 +308,7 @@ export class Learner extends LoopState {
   session<T>(body: (learn: this) => Awaitable<T>): Promise<T>
   session(): Promise<AsyncDisposable>
   async session<T>(body?: (learn: this) => Awaitable<T>): Promise<T | AsyncDisposable> {
-    if (body !== undefined && typeof body !== 'function') throw invalidArgument('body', 'a function', body)
+    if (body !== undefined) checkValue(functionField, body, 'body')
     if (!body) return openSession(open => this.session(open))
     return this.#run({ what: 'session', purpose: null }, [], () => this.#between(() => body(this)))
   }

@@ -1,7 +1,7 @@
-import { z } from 'zod'
 import {
   checkValue,
   count,
+  type Field,
   field,
   flag,
   fraction,
@@ -9,16 +9,15 @@ import {
   nonNegative,
   positive,
   signal,
+  strictObject,
   string,
   whole,
-  wordsOf,
 } from '../check/index.js'
 import type { Loss } from '../nn/index.js'
 import { type HyperValue, type OptFunc, Slice } from '../optim/index.js'
 import { Callback } from './loop/callback.js'
 import { Metric } from './metrics/metric.js'
 import type { MetricLike } from './metrics/to-metric.js'
-import type { Kind } from './state/guard.js'
 import type { Splitter } from './state/optimizer.js'
 
 /** A callback, or a class of callbacks that needs no arguments. */
@@ -126,7 +125,7 @@ function isShare(value: unknown): boolean {
   return typeof value === 'number' && value >= 0 && value <= 1
 }
 
-export const learnerSchema = z.strictObject({
+export const learnerSchema = strictObject({
   lossFunc: maybeFunc,
   optFunc: maybeFunc,
   lr: fields.lr,
@@ -143,7 +142,7 @@ export const learnerSchema = z.strictObject({
   channelsLast: fields.flag,
 })
 
-export const fitSchema = z.strictObject({
+export const fitSchema = strictObject({
   lr: fields.lr,
   wd: weightDecay,
   cbs: callbacks,
@@ -152,9 +151,9 @@ export const fitSchema = z.strictObject({
   signal: signal.optional(),
 })
 
-/** What a field of a schema may be, for {@link guard}. */
-export function kindOf(field: z.ZodType): Kind {
-  return [wordsOf(field), value => value !== undefined && field.safeParse(value).success]
+/** A field of a schema where a value is needed: for {@link guard}. */
+export function needed<T>(given: Field<T>): Field<T> {
+  return given.and(given.what, value => value !== undefined)
 }
 
 /** Complains of anything but a number of epochs. */

@@ -1,5 +1,13 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, field, invalidArgument, probability, whole } from '../check/index.js'
+import {
+  anything,
+  checkArguments,
+  checkValue,
+  field,
+  invalidArgument,
+  probability,
+  strictObject,
+  whole,
+} from '../check/index.js'
 import { defaultRandom, type MixRandom, randomField } from './random.js'
 
 /** Left, top, right and bottom of a box; right and bottom are the first pixels outside. */
@@ -23,8 +31,8 @@ const { fround } = Math
 const widths = whole(1, Infinity, 'a width in pixels')
 const heights = whole(1, Infinity, 'a height in pixels')
 // what they may be depends on the picture
-const side = z.unknown().optional()
-const schema = z.strictObject({ cx: side, cy: side, random: randomField.optional() })
+const side = anything.optional()
+const schema = strictObject({ cx: side, cy: side, random: randomField.optional() })
 
 /** To the nearest integer, halves to the even one, as `torch.round`. */
 function roundHalfEven(value: number): number {
@@ -75,8 +83,9 @@ export function randBbox(W: number, H: number, lam: number, options: BboxOptions
 export type MinMax = readonly [min: number, max: number]
 
 function isMinMax(value: unknown): boolean {
-  const share = (x: unknown) => typeof x === 'number' && x >= 0 && x <= 1
-  return Array.isArray(value) && value.length === 2 && share(value[0]) && share(value[1]) && value[0] <= value[1]
+  return (
+    Array.isArray(value) && value.length === 2 && value.every(one => probability.takes(one)) && value[0] <= value[1]
+  )
 }
 
 /** @internal Two shares in order, as a field of a schema. */

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag, invalidArgument } from '../check/index.js'
+import { checkArguments, flag, invalidArgument, strictObject } from '../check/index.js'
 import { own, Tensor } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, minMaxField, NO_BOX, randBbox, randBboxMinMax } from './bbox.js'
 import { outField, type Partners, partnersTensor } from './mixup.js'
@@ -39,7 +38,7 @@ export interface CutmixOutput {
   inPlace?: boolean
 }
 
-const schema = z.strictObject({ out: outField, inPlace: flag.default(false) })
+const schema = strictObject({ out: outField, inPlace: flag.default(false) })
 
 /**
  * Pastes a box of its partner into every sample of a batch (Yun et al. 2019, "CutMix: Regularization Strategy to Train
@@ -86,7 +85,7 @@ export interface CutmixDrawOptions extends DrawOptions {
   correctLam?: boolean
 }
 
-const drawSchema = z.strictObject({ ...drawFields, minmax: minMaxField.optional(), correctLam: flag.default(true) })
+const drawSchema = strictObject({ ...drawFields, minmax: minMaxField.optional(), correctLam: flag.default(true) })
 
 /**
  * Draws how CutMix mixes a batch, in fastai's order: the share `b` of Beta(alpha, alpha), the permutation, then the box

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { between, checkArguments, checkValue, invalidArgument, isTyped, whole } from '../check/index.js'
+import { between, checkArguments, checkValue, invalidArgument, isTyped, strictObject, whole } from '../check/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
 import { type Partners, partnersTensor } from './mixup.js'
 import {
@@ -63,7 +62,7 @@ export interface FmixDrawOptions extends DrawOptions {
 
 /** @internal How fast frequencies fade, as a field of a schema. */
 export const decayPowerField = between(Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0')
-const drawSchema = z.strictObject({ ...drawFields, decayPower: decayPowerField.default(3) })
+const drawSchema = strictObject({ ...drawFields, decayPower: decayPowerField.default(3) })
 const pixels = whole(1, Infinity, 'a number of pixels')
 
 /** By how much each frequency of a picture is weakened, `(H, W / 2 + 1)`. */

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, invalidArgument, probability } from '../check/index.js'
+import { checkArguments, checkValue, invalidArgument, probability, strictObject } from '../check/index.js'
 import {
   CrossEntropyLoss,
   CrossEntropyLossFlat,
@@ -48,7 +47,7 @@ export interface MixedLossOptions {
   labelSmoothing?: number
 }
 
-const schema = z.strictObject({ labelSmoothing: probability.default(0) })
+const schema = strictObject({ labelSmoothing: probability.default(0) })
 
 /**
  * The settings of a cross entropy, with smoothing added.

@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkArguments, instance, invalidArgument, isDetached, isTyped } from '../check/index.js'
+import {
+  checkArguments,
+  instance,
+  invalidArgument,
+  isDetached,
+  isTyped,
+  probability,
+  strictObject,
+} from '../check/index.js'
 import { own, PendingChannels, Tensor, tensor } from '../tensor/index.js'
 
 /** Who is mixed with whom: `(N)` sample numbers from 0 to N - 1. */
@@ -11,7 +18,7 @@ const mixupOperator = own.mixup
 
 /** @internal Where to write, as a field of a schema. */
 export const outField = instance<Tensor>(Tensor, 'a tensor').optional()
-const schema = z.strictObject({ out: outField })
+const schema = strictObject({ out: outField })
 
 const isSampleNumber = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31
 
@@ -32,7 +39,7 @@ export function weightsTensor(lam: MixWeights): Tensor {
   if (isTyped(values, 'Float32Array') ? isDetached(values) : !Array.isArray(values)) {
     throw invalidArgument('lam', 'a tensor, a Float32Array, an array of numbers or a number', lam)
   }
-  const wrong = values.findIndex(value => !(typeof value === 'number' && value >= 0 && value <= 1))
+  const wrong = values.findIndex(value => !probability.takes(value))
   if (wrong >= 0) throw invalidArgument('lam', 'weights from 0 to 1', values[wrong])
   return tensor(Float32Array.from(values))
 }

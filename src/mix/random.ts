@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import {
   between,
   checkArguments,
@@ -8,6 +7,7 @@ import {
   isTyped,
   oneOfQuoted,
   probability,
+  strictObject,
   whole,
 } from '../check/index.js'
 import { hostRandom } from '../tensor/index.js'
@@ -76,7 +76,7 @@ export const drawFields = {
   prob: probability.default(1),
   random: randomField.optional(),
 }
-const drawSchema = z.strictObject(drawFields)
+const drawSchema = strictObject(drawFields)
 const samples = whole(0, Infinity, 'a number of samples')
 
 /** What is drawn for a batch to be mixed. */

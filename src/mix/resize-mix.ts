@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, invalidArgument, oneOfQuoted, whole } from '../check/index.js'
+import { checkArguments, checkValue, invalidArgument, oneOfQuoted, strictObject, whole } from '../check/index.js'
 import { type DType, Tensor, tensorOperator } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, minMaxField, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
@@ -11,7 +10,7 @@ const upsample = tensorOperator('aten::_upsample_bilinear2d_aa')
 /** How a partner is made smaller: smoothly for pictures, by choosing pixels for masks of class numbers. */
 export type ResizeMethod = 'bilinear' | 'nearest'
 
-const schema = z.strictObject({ method: oneOfQuoted('bilinear', 'nearest').default('bilinear') })
+const schema = strictObject({ method: oneOfQuoted('bilinear', 'nearest').default('bilinear') })
 
 const isHalf = (dtype: DType) => dtype === 'float16' || dtype === 'bfloat16'
 
@@ -93,7 +92,7 @@ export interface ResizeMixDrawOptions extends DrawOptions {
 }
 
 const pixels = whole(1, Infinity, 'a number of pixels')
-const drawSchema = z.strictObject({ ...drawFields, scale: minMaxField.default([0.1, 0.8]) })
+const drawSchema = strictObject({ ...drawFields, scale: minMaxField.default([0.1, 0.8]) })
 
 /**
  * Draws how ResizeMix mixes a batch: the scale, uniform over `scale`, the permutation, then the position, any of them

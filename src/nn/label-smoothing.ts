@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, integer, probability } from '../check/index.js'
+import { checkArguments, integer, probability, strictObject } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { nllLoss } from './functional.js'
 import { reduction, setWeights, type Weights, weights } from './losses.js'
@@ -7,8 +6,8 @@ import { BaseLoss, type FlatOptions } from './losses-flat.js'
 import { isTensor } from './validate.js'
 
 const fields = { eps: probability.default(0.1), weight: weights, reduction }
-const flatSchema = z.strictObject({ axis: integer.default(-1), ...fields })
-const schema = z.strictObject(fields)
+const flatSchema = strictObject({ axis: integer.default(-1), ...fields })
+const schema = strictObject(fields)
 
 /** Options of {@link LabelSmoothingCrossEntropyFlat}. */
 export interface LabelSmoothingOptions extends FlatOptions {

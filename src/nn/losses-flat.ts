@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { between, checkArguments, flag, integer, probability } from '../check/index.js'
+import { between, checkArguments, flag, integer, object, probability, strictObject } from '../check/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, lossPair, mseLoss } from './functional.js'
 import {
@@ -18,13 +17,13 @@ import { isTensor } from './validate.js'
 
 const axis = integer.default(-1)
 const floatify = flag.default(true)
-const base = z.looseObject({ axis, reduction })
-const crossEntropySchema = z.strictObject({ axis, ...crossEntropyFields })
+const base = object({ axis, reduction })
+const crossEntropySchema = strictObject({ axis, ...crossEntropyFields })
 const focal = { gamma: between(0, Infinity).default(2), weight: weights, reduction }
-const focalFlatSchema = z.strictObject({ axis, ...focal })
-const focalSchema = z.strictObject(focal)
-const bceSchema = z.strictObject({ axis, floatify, thresh: probability.default(0.5), ...bceFields })
-const regressionSchema = z.strictObject({ axis, floatify, reduction })
+const focalFlatSchema = strictObject({ axis, ...focal })
+const focalSchema = strictObject(focal)
+const bceSchema = strictObject({ axis, floatify, thresh: probability.default(0.5), ...bceFields })
+const regressionSchema = strictObject({ axis, floatify, reduction })
 
 /** Options of every flattening loss. */
 export interface FlatOptions extends LossOptions {

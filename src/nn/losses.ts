@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, field, integer, oneOfQuoted, probability } from '../check/index.js'
+import { checkArguments, checkValue, field, integer, oneOfQuoted, probability, strictObject } from '../check/index.js'
 import { Tensor, tensor } from '../tensor/index.js'
 import { bceWithLogits, crossEntropy, l1Loss, mseLoss, type Reduction } from './functional.js'
 import { Module } from './module.js'
@@ -55,9 +54,9 @@ export const crossEntropyFields = {
 /** @internal */
 export const bceFields = { weight: weights, posWeight: weights, reduction }
 
-const crossEntropySchema = z.strictObject(crossEntropyFields)
-const bceSchema = z.strictObject(bceFields)
-const plainSchema = z.strictObject({ reduction })
+const crossEntropySchema = strictObject(crossEntropyFields)
+const bceSchema = strictObject(bceFields)
+const plainSchema = strictObject({ reduction })
 
 /** Options that all losses take. */
 export interface LossOptions {

@@ -1,6 +1,5 @@
 import { inspect } from 'node:util'
-import { z } from 'zod'
-import { checkArguments, checkValue, field, flag, invalidArgument, string } from '../check/index.js'
+import { checkArguments, checkValue, field, flag, invalidArgument, strictObject, string } from '../check/index.js'
 import {
   atOnce,
   inTurns,
@@ -29,12 +28,12 @@ export interface ModuleTarget {
 /** Any module, whatever it takes and gives. */
 export type AnyModule = Module<never[], unknown>
 
-const toSchema = z.strictObject({
+const toSchema = strictObject({
   device: string('a device such as cpu or cuda:0').optional(),
   dtype: field<DType>('a floating dtype', value => isDType(value) && isFloat(value)).optional(),
   memoryFormat: memoryFormat.optional(),
 })
-const loadSchema = z.strictObject({ strict: flag.default(true) })
+const loadSchema = strictObject({ strict: flag.default(true) })
 
 const BUFFERS = Symbol('buffers')
 

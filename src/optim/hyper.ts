@@ -1,5 +1,4 @@
-import type { z } from 'zod'
-import { field, invalidArgument, isTyped } from '../check/index.js'
+import { checkValue, type Field, field, invalidArgument, isTyped, nonNegative, probability } from '../check/index.js'
 
 /** Learning rates that rise from the first parameter group to the last: see {@link slice}. */
 export class Slice {
@@ -34,45 +33,30 @@ export function slice(first: number, second?: number): Slice {
 /** One value for all parameter groups, one for each, or a {@link slice}. */
 export type HyperValue = number | readonly number[] | Float32Array | Float64Array | Slice
 
-/** What a hyper-parameter may be. */
-export interface Range {
-  /** For the error: `a number of at least 0`. */
-  readonly what: string
-  fits(value: number): boolean
-}
-
-const notNegative: Range = { what: 'a number of at least 0', fits: value => value >= 0 }
-const share: Range = { what: 'a number from 0 to 1', fits: value => value >= 0 && value <= 1 }
-
-/** @internal Averages that are corrected for their start divide by 1 - share. */
-export const belowOne: Range = { what: 'a number from 0 to 1, 1 excluded', fits: value => value >= 0 && value < 1 }
-
 /** By name, for all optimizers; 0 fits everywhere: a schedule may begin and end there. */
-const RANGES: Readonly<Record<string, Range>> = {
-  lr: notNegative,
-  wd: notNegative,
-  eps: notNegative,
-  trustCoeff: notNegative,
-  beta: notNegative,
-  mom: share,
-  sqrMom: share,
+const RANGES: Readonly<Record<string, Field<number>>> = {
+  lr: nonNegative,
+  wd: nonNegative,
+  eps: nonNegative,
+  trustCoeff: nonNegative,
+  beta: nonNegative,
+  mom: probability,
+  sqrMom: probability,
 }
 
 /** @internal The range of a hyper-parameter: the optimizer's own, or that of its name; undefined for any finite number. */
-export function rangeOf(name: string, own: Readonly<Record<string, Range>> = {}): Range | undefined {
+export function rangeOf(name: string, own: Readonly<Record<string, Field<number>>> = {}): Field<number> | undefined {
   return own[name] ?? (Object.hasOwn(RANGES, name) ? RANGES[name] : undefined)
 }
 
-function checkNumber(name: string, value: unknown, range?: Range): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw invalidArgument(
-      name,
-      'a finite number, an array of one number for each parameter group, or slice(...)',
-      value,
-    )
-  }
-  if (range && !range.fits(value)) throw invalidArgument(name, range.what, value)
-  return value
+const one = field<number>(
+  'a finite number, an array of one number for each parameter group, or slice(...)',
+  Number.isFinite,
+)
+
+function checkNumber(name: string, value: unknown, range?: Field<number>): number {
+  const number = checkValue(one, value, name)
+  return range ? checkValue(range, number, name) : number
 }
 
 function fromSlice({ start, stop }: Slice, groups: number): number[] {
@@ -90,7 +74,7 @@ function fromSlice({ start, stop }: Slice, groups: number): number[] {
  * @throws TorchLearnerError `ERR_INVALID_ARG` when there are several values, and not as many as groups, or one that is
  * out of range
  */
-export function spread(name: string, value: HyperValue, groups: number, range?: Range): number[] {
+export function spread(name: string, value: HyperValue, groups: number, range?: Field<number>): number[] {
   if (typeof value === 'number') return new Array<number>(groups).fill(checkNumber(name, value, range))
   if (value instanceof Slice) return fromSlice(value, groups).map(item => checkNumber(name, item, range))
   if (!Array.isArray(value) && !isTyped(value, 'Float32Array', 'Float64Array')) {
@@ -103,9 +87,7 @@ export function spread(name: string, value: HyperValue, groups: number, range?: 
 }
 
 /** A hyper-parameter among the options of an optimizer, which looks at it with {@link spread}; without a default it is needed. */
-export function hyper(byDefault: number): z.ZodDefault<z.ZodCustom<HyperValue, HyperValue>>
-export function hyper(): z.ZodCustom<HyperValue, HyperValue>
-export function hyper(byDefault?: number): z.ZodType<HyperValue> {
+export function hyper(byDefault?: number): Field<HyperValue> {
   return byDefault === undefined ? values : values.default(byDefault)
 }
 

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import type { AdamOptions } from './adam.js'
 import { hyper } from './hyper.js'
@@ -9,7 +8,7 @@ import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } f
 export type LambOptions = AdamOptions
 
 const step = own.lambStep_
-const schema = z.strictObject({
+const schema = strictObject({
   lr: hyper(),
   mom: hyper(0.9),
   sqrMom: hyper(0.99),

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -23,7 +22,7 @@ export interface LarcOptions {
 }
 
 const step = own.larcStep_
-const schema = z.strictObject({
+const schema = strictObject({
   lr: hyper(),
   mom: hyper(0.9),
   trustCoeff: hyper(0.02),

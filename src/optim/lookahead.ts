@@ -1,5 +1,13 @@
-import { z } from 'zod'
-import { checkArguments, count, inspected, invalidArgument, probability } from '../check/index.js'
+import {
+  checkArguments,
+  checkValue,
+  count,
+  field,
+  inspected,
+  instance,
+  probability,
+  strictObject,
+} from '../check/index.js'
 import { isFloat, noGrad, own, Tensor } from '../tensor/index.js'
 import { Optimizer, type OptimizerState, type ParamsOrGroups } from './optimizer.js'
 import { RAdam, type RAdamOptions } from './radam.js'
@@ -14,7 +22,10 @@ export interface LookaheadOptions {
 }
 
 const pull = own.lookahead_
-const schema = z.strictObject({ k: count.default(6), alpha: probability.default(0.5) })
+const schema = strictObject({ k: count.default(6), alpha: probability.default(0.5) })
+
+const inner = instance<Optimizer>(Optimizer, 'an Optimizer')
+const rangerField = field<RangerOptions>('an object with lr', value => typeof value === 'object' && value !== null)
 
 /**
  * Slow weights that follow another optimizer's (Zhang et al. 2019): every `k` steps, slow += alpha · (p - slow) and
@@ -32,7 +43,7 @@ export class Lookahead extends Optimizer {
   #slow: Tensor[] | null = null
 
   constructor(opt: Optimizer, options: LookaheadOptions = {}) {
-    if (!(opt instanceof Optimizer)) throw invalidArgument('opt', 'an Optimizer', opt)
+    checkValue(inner, opt, 'opt')
     const { k, alpha } = checkArguments(schema, options, 'Lookahead')
     super(opt)
     this.opt = opt
@@ -115,7 +126,6 @@ export type RangerOptions = RAdamOptions & LookaheadOptions
  * @example const learn = new Learner(dls, model, { optFunc: ranger, lossFunc })
  */
 export function ranger(params: ParamsOrGroups, options: RangerOptions): Lookahead {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object with lr', options)
-  const { k = 6, alpha = 0.5, ...inner } = options
-  return new Lookahead(new RAdam(params, { mom: 0.95, wd: 0.01, eps: 1e-6, ...inner }), { k, alpha })
+  const { k = 6, alpha = 0.5, ...rest } = checkValue(rangerField, options, 'options')
+  return new Lookahead(new RAdam(params, { mom: 0.95, wd: 0.01, eps: 1e-6, ...rest }), { k, alpha })
 }

@@ -1,7 +1,14 @@
-import { z } from 'zod'
-import { checkArguments, flag, invalidArgument, isCollection } from '../check/index.js'
+import {
+  checkArguments,
+  decayRate,
+  type Field,
+  flag,
+  invalidArgument,
+  isCollection,
+  strictObject,
+} from '../check/index.js'
 import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
-import { belowOne, type HyperValue, type Range, rangeOf, spread } from './hyper.js'
+import { type HyperValue, rangeOf, spread } from './hyper.js'
 import { checkState } from './saved-state.js'
 
 /** Parameters that share their hyper-parameters; further ones (`sqrMom`, `eps`) depend on the optimizer. */
@@ -19,8 +26,8 @@ export interface ParamGroup {
 /** @internal A group of an optimizer that has these hyper-parameters, too. */
 export type GroupWith<Hyper extends string> = ParamGroup & Record<Hyper, number>
 
-const zeroSchema = z.strictObject({ setToNone: flag.default(true) })
-const flagsSchema = z.strictObject({ doWd: flag.optional(), forceTrain: flag.optional() })
+const zeroSchema = strictObject({ setToNone: flag.default(true) })
+const flagsSchema = strictObject({ doWd: flag.optional(), forceTrain: flag.optional() })
 
 /** What is noted for a single parameter. */
 export interface ParamFlags {
@@ -57,7 +64,7 @@ export abstract class Optimizer {
   readonly #flags: Map<Tensor, ParamFlags>
   /** Names of the hyper-parameters, in camelCase. */
   readonly #names: readonly string[]
-  readonly #ranges: Readonly<Record<string, Range>>
+  readonly #ranges: Readonly<Record<string, Field<number>>>
   /** For each group and name of state, the tensors in the order of the parameters. */
   #state: Record<string, Tensor[]>[] | null = null
 
@@ -72,7 +79,7 @@ export abstract class Optimizer {
   constructor(
     params: ParamsOrGroups | Optimizer,
     hypers: Record<string, HyperValue> = {},
-    ranges: Readonly<Record<string, Range>> = {},
+    ranges: Readonly<Record<string, Field<number>>> = {},
   ) {
     this.#ranges = params instanceof Optimizer ? params.#ranges : ranges
     if (params instanceof Optimizer) {
@@ -145,7 +152,7 @@ export abstract class Optimizer {
     })
   }
 
-  #rangeOf(name: string): Range | undefined {
+  #rangeOf(name: string): Field<number> | undefined {
     return rangeOf(name, this.#ranges)
   }
 
@@ -244,8 +251,8 @@ export function momentState(): Tensor {
   return empty([0])
 }
 
-/** Ranges of the optimizers with both of Adam's averages. */
-export const averages = { mom: belowOne, sqrMom: belowOne }
+/** Ranges of the optimizers with both of Adam's averages, which divide by 1 - mom to correct for their start. */
+export const averages = { mom: decayRate, sqrMom: decayRate }
 
 /** State of the optimizers with both of Adam's averages. */
 export const adamState = { gradAvg: momentState, sqrAvg: momentState, step: () => zeros([]) }

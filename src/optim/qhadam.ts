@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -25,7 +24,7 @@ export interface QHAdamOptions {
 }
 
 const step = own.qhadamStep_
-const schema = z.strictObject({
+const schema = strictObject({
   lr: hyper(),
   mom: hyper(0.999),
   sqrMom: hyper(0.999),

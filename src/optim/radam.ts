@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper } from './hyper.js'
 import { adamState, averages, type GroupWith, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -23,7 +22,7 @@ export interface RAdamOptions {
 }
 
 const step = own.radamStep_
-const schema = z.strictObject({
+const schema = strictObject({
   lr: hyper(),
   mom: hyper(0.9),
   sqrMom: hyper(0.99),

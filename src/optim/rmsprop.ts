@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { type GroupWith, momentState, Optimizer, type ParamsOrGroups } from './optimizer.js'
@@ -21,7 +20,7 @@ export interface RMSPropOptions {
 }
 
 const step = own.rmspropStep_
-const schema = z.strictObject({
+const schema = strictObject({
   lr: hyper(),
   mom: hyper(0),
   sqrMom: hyper(0.99),

@@ -1,6 +1,5 @@
-import { describe, inspected, isPlainObject, TorchLearnerError } from '../check/index.js'
+import { describe, type Field, inspected, isPlainObject, TorchLearnerError } from '../check/index.js'
 import { isFloat, Tensor } from '../tensor/index.js'
-import type { Range } from './hyper.js'
 import type { Optimizer, OptimizerState, ParamFlags } from './optimizer.js'
 
 /** Refuses a saved state, saying what is wrong with it. */
@@ -17,7 +16,7 @@ export interface StateForm {
   readonly params: readonly Tensor[]
   /** Names of the hyper-parameters, and what each may be. */
   readonly hypers: readonly string[]
-  readonly rangeOf: (name: string) => Range | undefined
+  readonly rangeOf: (name: string) => Field<number> | undefined
   /** Names of a parameter's tensors. */
   readonly tensors: readonly string[]
 }
@@ -60,7 +59,7 @@ function checkHypers(group: unknown, i: number, { opt, hypers, rangeOf }: StateF
   if (!isPlainObject(group)) refuseState(opt, `whose hypers[${i}] is ${describe(group)}`)
   const entries = Object.entries(group).map(([name, value]): [string, number] => {
     const isNumber = typeof value === 'number' && Number.isFinite(value)
-    if (!hypers.includes(name) || !isNumber || !(rangeOf(name)?.fits(value) ?? true)) {
+    if (!hypers.includes(name) || !isNumber || !(rangeOf(name)?.takes(value) ?? true)) {
       refuseState(opt, `with the hyper-parameter ${name} ${describe(value)}`)
     }
     return [name, value]

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, flag } from '../check/index.js'
+import { checkArguments, flag, strictObject } from '../check/index.js'
 import { own, type Tensor } from '../tensor/index.js'
 import { type HyperValue, hyper, isZero } from './hyper.js'
 import { momentState, Optimizer, type ParamGroup, type ParamsOrGroups } from './optimizer.js'
@@ -17,7 +16,7 @@ export interface SGDOptions {
 }
 
 const step = own.sgdStep_
-const schema = z.strictObject({ lr: hyper(), mom: hyper(0), wd: hyper(0), decoupleWd: flag.default(true) })
+const schema = strictObject({ lr: hyper(), mom: hyper(0), wd: hyper(0), decoupleWd: flag.default(true) })
 
 /**
  * Gradient descent with momentum: a = mom·a + g; p -= lr·a. Whether there is momentum is settled at construction: made

@@ -1,8 +1,8 @@
-import { invalidArgument } from '../check/index.js'
+import { checkArguments, checkValue, count, list, positive, strictObject, string, theme } from '../check/index.js'
 import { document, element, label } from './svg.js'
 import { textWidth, wrapText } from './text.js'
-import { checkTheme, styleSheet, type Theme } from './theme.js'
-import { checkTile, displayScale, imageElement, type Tile } from './tile.js'
+import { styleSheet, type Theme } from './theme.js'
+import { checkTiles, displayScale, imageElement, type Tile } from './tile.js'
 
 /** How {@link imageGrid} lays pictures out. */
 export interface GridOptions {
@@ -18,6 +18,16 @@ export interface GridOptions {
   /** Default `light`. */
   theme?: Theme
 }
+
+const rowsOrCols = count.optional()
+const schema = strictObject({
+  rows: rowsOrCols,
+  cols: rowsOrCols,
+  title: string('text').default(''),
+  rowTitles: list(string('text'), 'an array of text').default([]),
+  size: positive.optional(),
+  theme: theme.default('light'),
+})
 
 const GAP = 12
 const FONT = 13
@@ -49,28 +59,27 @@ interface Row {
  * @throws TorchLearnerError `ERR_INVALID_ARG` without pictures or when a picture's data doesn't fit its size
  */
 export async function imageGrid(tiles: readonly Tile[], options: GridOptions = {}): Promise<string> {
-  if (!Array.isArray(tiles) || tiles.length === 0) throw invalidArgument('tiles', 'one or more pictures', tiles)
-  checkOptions(options)
-  const { rows, cols } = gridShape(tiles.length, options.rows, options.cols)
-  const shown = tiles.slice(0, rows * cols)
-  for (const tile of shown) checkTile(tile)
-  const size = options.size ?? Math.max(SMALLEST, Math.min(150, PAGE / cols - GAP))
+  const all = checkTiles(tiles)
+  const { title, rowTitles, theme, ...given } = checkArguments(schema, options, 'imageGrid')
+  const { rows, cols } = gridShape(all.length, given.rows, given.cols)
+  const shown = all.slice(0, rows * cols)
+  const size = given.size ?? Math.max(SMALLEST, Math.min(150, PAGE / cols - GAP))
   const cell = cellWidth(shown, size)
   const width = Math.max(GAP + cols * (cell + GAP), NARROWEST)
   const left = Math.round((width - (cols * (cell + GAP) - GAP)) / 2)
-  const heading = options.title ? wrapText(options.title, width - 2 * left, 16, 3, true) : []
+  const heading = title === '' ? [] : wrapText(title, width - 2 * left, 16, 3, true)
   let y = heading.length > 0 ? GAP + heading.length * 20 + 6 : GAP
   const drawn: Promise<string>[] = []
   for (let r = 0; r < rows; r++) {
-    const row = layRow(shown.slice(r * cols, (r + 1) * cols), options.rowTitles?.[r] ?? '', cell, size)
+    const row = layRow(shown.slice(r * cols, (r + 1) * cols), rowTitles[r] ?? '', cell, size)
     drawn.push(drawRow(row, left, y, cell, size))
     y += row.head + row.titled + row.pictures + GAP
   }
   return document(
     width,
     y,
-    options.title || [...new Set(shown.map(({ title = '' }) => title))].join(', ') || 'Pictures',
-    styleSheet(options.theme ?? 'light'),
+    title || [...new Set(shown.map(({ title = '' }) => title))].join(', ') || 'Pictures',
+    styleSheet(theme),
     element('rect', { class: 'background', width, height: y }),
     ...(heading.length > 0 ? [label(heading.join('\n'), left, GAP + 15, HEAD)] : []),
     ...(await Promise.all(drawn)),
@@ -117,24 +126,11 @@ async function drawRow(row: Row, left: number, y: number, cell: number, size: nu
 
 /** fastai's grid: floor(sqrt(n)) rows. One given number decides the other. */
 export function gridShape(n: number, rows?: number, cols?: number): { rows: number; cols: number } {
-  for (const [name, value] of Object.entries({ rows, cols })) {
-    if (value !== undefined && !(Number.isInteger(value) && value > 0))
-      throw invalidArgument(name, 'a whole number from 1', value)
-  }
+  checkValue(rowsOrCols, rows, 'rows')
+  checkValue(rowsOrCols, cols, 'cols')
   if (rows !== undefined && cols !== undefined)
     return { rows: Math.min(rows, Math.ceil(n / cols)), cols: Math.min(cols, n) }
   if (cols !== undefined) return { rows: Math.ceil(n / cols), cols: Math.min(cols, n) }
   const height = Math.min(rows ?? Math.floor(Math.sqrt(n)), n)
   return { rows: height, cols: Math.ceil(n / height) }
-}
-
-function checkOptions(options: GridOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { title, rowTitles, size, theme } = options
-  if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
-  if (rowTitles !== undefined && !(Array.isArray(rowTitles) && rowTitles.every(text => typeof text === 'string')))
-    throw invalidArgument('rowTitles', 'an array of text', rowTitles)
-  if (size !== undefined && !(Number.isFinite(size) && size > 0))
-    throw invalidArgument('size', 'a number above 0', size)
-  checkTheme(theme)
 }

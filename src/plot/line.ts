@@ -1,9 +1,23 @@
-import { invalidArgument } from '../check/index.js'
+import {
+  checkArguments,
+  field,
+  finite,
+  flag,
+  invalidArgument,
+  list,
+  type Output,
+  object,
+  oneOf,
+  positive,
+  strictObject,
+  string,
+  theme,
+} from '../check/index.js'
 import { type Axis, linearAxis, logAxis } from './axis.js'
 import { curve, type Frame, grid, HEAD, legend, mark, NAME, type Scales, TICK } from './line-parts.js'
 import { document, element, fixed, label } from './svg.js'
 import { textWidth, wrapText } from './text.js'
-import { checkTheme, styleSheet, type Theme } from './theme.js'
+import { styleSheet, type Theme } from './theme.js'
 
 /** One line of a {@link lineChart}. */
 export interface Series {
@@ -59,14 +73,7 @@ export interface LineChartOptions {
  * @example await saveFigure('loss.svg', lineChart({ series: [{ name: 'loss', y: losses }] }))
  */
 export function lineChart(options: LineChartOptions): string {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument('options', 'an object with series', options)
-  const { series, marks = [], xScale = 'linear', yScale = 'linear', title = '', xLabel, yLabel, rightLabel } = options
-  const { width = 560, height = 350, theme = 'auto' } = options
-  check(series)
-  checkLook({ title, xLabel, yLabel, rightLabel }, { width, height }, { xScale, yScale })
-  checkTheme(theme)
-  if (!Array.isArray(marks) || !marks.every(isMark)) throw invalidArgument('marks', 'points with name, x and y', marks)
+  const { series, marks, xScale, yScale, title, xLabel, yLabel, rightLabel, width, height, theme } = check(options)
   const heading = title === '' ? [] : wrapText(title, width - 2 * SIDE, 16, 2, true)
   const named = heading.length === 0 ? 22 : 31 + heading.length * 20
   const names = legend([...series, ...marks], SIDE, named, width - 2 * SIDE)
@@ -125,40 +132,41 @@ function spread(values: readonly number[], scale: 'linear' | 'log', room: number
   return make(1)
 }
 
-function check(series: readonly Series[]): void {
-  if (!Array.isArray(series) || series.length === 0) throw invalidArgument('series', 'one or more series', series)
-  for (const one of series) {
-    if (typeof one !== 'object' || one === null) throw invalidArgument('series', 'objects with name and y', one)
-    const { name, x, y } = one
-    if (typeof name !== 'string') throw invalidArgument('name', "a series' name", name)
-    if (!isList(y)) throw invalidArgument(`series ${name}`, 'numbers as y', y)
-    if (x !== undefined && !isList(x)) throw invalidArgument(`series ${name}`, 'numbers as x', x)
+const text = string('text')
+const scale = oneOf('linear', 'log').default('linear')
+const numbersField = field<ArrayLike<number>>('numbers', value => {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+})
+const seriesField = strictObject({
+  name: text,
+  y: numbersField,
+  x: numbersField.optional(),
+  axis: oneOf('left', 'right').optional(),
+  dashed: flag.optional(),
+  dots: flag.optional(),
+})
+const schema = strictObject({
+  series: list(seriesField, 'one or more series', 1),
+  marks: list(object({ name: text, x: finite, y: finite }), 'points with name, x and y').default([]),
+  xScale: scale,
+  yScale: scale,
+  title: text.default(''),
+  xLabel: text.optional(),
+  yLabel: text.optional(),
+  rightLabel: text.optional(),
+  width: positive.default(560),
+  height: positive.default(350),
+  theme: theme.default('auto'),
+})
+
+function check(options: LineChartOptions): Output<typeof schema> {
+  const checked = checkArguments(schema, options, 'lineChart')
+  for (const { name, x, y } of checked.series) {
     if (x && x.length !== y.length) {
       throw invalidArgument(`series ${name}`, `as many x as y (${y.length})`, x.length)
     }
   }
-}
-
-const isList = (value: unknown): value is ArrayLike<number> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
-
-const isMark = (mark: unknown): mark is Mark =>
-  typeof mark === 'object' && mark !== null && 'name' in mark && typeof mark.name === 'string'
-
-function checkLook(
-  texts: Record<string, unknown>,
-  sizes: Record<string, unknown>,
-  scales: Record<string, unknown>,
-): void {
-  for (const [name, value] of Object.entries(texts)) {
-    if (value !== undefined && typeof value !== 'string') throw invalidArgument(name, 'text', value)
-  }
-  for (const [name, value] of Object.entries(sizes)) {
-    if (!(typeof value === 'number' && value > 0)) throw invalidArgument(name, 'a number of pixels above 0', value)
-  }
-  for (const [name, value] of Object.entries(scales)) {
-    if (value !== 'linear' && value !== 'log') throw invalidArgument(name, 'linear or log', value)
-  }
+  return checked
 }
 
 function xOf({ x, y }: Series): ArrayLike<number> {

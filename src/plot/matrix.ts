@@ -1,7 +1,17 @@
-import { invalidArgument } from '../check/index.js'
+import {
+  checkArguments,
+  field,
+  func,
+  invalidArgument,
+  list,
+  type Output,
+  strictObject,
+  string,
+  theme,
+} from '../check/index.js'
 import { document, element, fixed, label } from './svg.js'
 import { clipText, textWidth, wrapText } from './text.js'
-import { checkTheme, styleSheet, type Theme } from './theme.js'
+import { styleSheet, type Theme } from './theme.js'
 
 /** A {@link matrixChart}. */
 export interface MatrixChartOptions {
@@ -34,9 +44,7 @@ const NAME_ROOM = 170
  * @throws TorchLearnerError `ERR_INVALID_ARG` when the matrix isn't square or the labels are not as many
  */
 export function matrixChart(options: MatrixChartOptions): string {
-  check(options)
-  const { matrix, labels, title, xLabel, yLabel, theme = 'light' } = options
-  const text = options.text ?? (value => (value === 0 ? '' : String(value)))
+  const { matrix, labels, text, title, xLabel, yLabel, theme } = check(options)
   const n = labels.length
   const cell = Math.max(17, Math.min(n < 4 ? 84 : 60, Math.floor(430 / n)))
   const names = labels.map(name => clipText(name, NAME_ROOM, FONT))
@@ -120,21 +128,22 @@ function placing(longest: number, cell: number): { height: number; draw(name: st
   }
 }
 
-function check(options: MatrixChartOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument('options', 'an object with matrix', options)
-  const { matrix, labels, theme, text, ...texts } = options
-  if (!Array.isArray(labels) || !labels.every(label => typeof label === 'string')) {
-    throw invalidArgument('labels', 'an array of text', labels)
-  }
-  if (!Array.isArray(matrix) || !matrix.every(Array.isArray)) throw invalidArgument('matrix', 'rows of numbers', matrix)
-  checkTheme(theme)
-  if (text !== undefined && typeof text !== 'function') throw invalidArgument('text', 'a function', text)
-  for (const name of ['title', 'xLabel', 'yLabel'] as const) {
-    if (texts[name] !== undefined && typeof texts[name] !== 'string') throw invalidArgument(name, 'text', texts[name])
-  }
+const schema = strictObject({
+  matrix: list(field<readonly number[]>('rows of numbers', Array.isArray), 'rows of numbers'),
+  labels: list(string('text'), 'an array of text'),
+  text: func<(value: number) => string>().default(value => (value === 0 ? '' : String(value))),
+  title: string('text').default(''),
+  xLabel: string('text').default(''),
+  yLabel: string('text').default(''),
+  theme: theme.default('light'),
+})
+
+function check(options: MatrixChartOptions): Output<typeof schema> {
+  const checked = checkArguments(schema, options, 'matrixChart')
+  const { labels, matrix } = checked
   const n = labels.length
   if (n === 0 || matrix.length !== n || matrix.some(row => row.length !== n)) {
     throw invalidArgument('matrix', `${n} rows of ${n} numbers, one a label,`, matrix)
   }
+  return checked
 }

@@ -1,8 +1,8 @@
 import { extname } from 'node:path'
-import { invalidArgument } from '../check/index.js'
+import { checkArguments, checkValue, field, figureFile, flag, strictObject } from '../check/index.js'
 import { writeAside } from '../files/index.js'
 import { renderPng, ZOOM } from './png.js'
-import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink } from './terminal.js'
+import { inlineColumns, inlinePicture, inlineProtocol, type PictureSink, sinkField } from './terminal.js'
 
 /**
  * Writes a file so that nobody ever sees half of it: aside, then renamed. Its folder is made when it isn't there.
@@ -21,6 +21,10 @@ export interface SaveFigureOptions {
   sink?: PictureSink
 }
 
+const schema = strictObject({ inline: flag.default(true), sink: sinkField.optional() })
+const fileField = figureFile.and(figureFile.what, file => ['.svg', '.png'].includes(extname(file).toLowerCase()))
+const drawing = field<string>('the text of an SVG picture', svg => typeof svg === 'string' && /<svg[\s>]/.test(svg))
+
 /**
  * Writes a drawing as SVG or PNG, by the file's extension, and shows it in terminals that can: kitty, Ghostty, Konsole, iTerm2,
  * WezTerm (`TORCH_LEARNER_INLINE=0` keeps them from it).
@@ -30,11 +34,9 @@ export interface SaveFigureOptions {
  * @throws TorchLearnerError `ERR_INVALID_ARG` for another extension; `ERR_WRITE`
  */
 export async function saveFigure(file: string, svg: string, options: SaveFigureOptions = {}): Promise<string> {
-  const kind = typeof file === 'string' ? extname(file).toLowerCase() : ''
-  if (kind !== '.svg' && kind !== '.png') throw invalidArgument('file', 'a path that ends in .png or .svg', file)
-  if (typeof svg !== 'string' || !/<svg[\s>]/.test(svg)) throw invalidArgument('svg', 'the text of an SVG picture', svg)
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { inline = true, sink = process.stdout } = options
+  const kind = extname(checkValue(fileField, file, 'file')).toLowerCase()
+  checkValue(drawing, svg, 'svg')
+  const { inline, sink = process.stdout } = checkArguments(schema, options, 'saveFigure')
   const protocol = inline ? inlineProtocol(sink) : null
   const png = kind === '.png' || protocol !== null ? await renderPng(svg) : null
   await writeAtomically(file, kind === '.svg' || png === null ? svg : png)

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../check/index.js'
+import { checkValue, field, oneOf } from '../check/index.js'
 
 /** How a terminal takes pictures: kitty's graphics protocol, or iTerm2's inline images. */
 export type InlineProtocol = 'kitty' | 'iterm2'
@@ -16,6 +16,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** Konsole has kitty's protocol since 22.04. */
 const KONSOLE = 220400
 
+const isObject = (value: unknown) => typeof value === 'object' && value !== null
+/** @internal */
+export const sinkField = field<PictureSink>('a stream such as process.stdout', isObject)
+const envField = field<Environment>('environment variables', isObject)
+const wishField = oneOf('0', '1', 'kitty', 'iterm2').optional()
+
 /**
  * How pictures can be shown in the terminal that `sink` is, or null. Only the environment is looked at: asking the terminal
  * itself could hang, or leave its answer in the prompt.
@@ -28,12 +34,9 @@ const KONSOLE = 220400
  * @throws TorchLearnerError `ERR_INVALID_ARG` for another value of `TORCH_LEARNER_INLINE`
  */
 export function inlineProtocol(sink: PictureSink, env: Environment = process.env): InlineProtocol | null {
-  if (typeof sink !== 'object' || sink === null) throw invalidArgument('sink', 'a stream such as process.stdout', sink)
-  if (typeof env !== 'object' || env === null) throw invalidArgument('env', 'environment variables', env)
-  const wish = env.TORCH_LEARNER_INLINE?.toLowerCase() ?? ''
-  if (!['', '0', '1', 'kitty', 'iterm2'].includes(wish)) {
-    throw invalidArgument('TORCH_LEARNER_INLINE', '0, 1, kitty or iterm2', wish)
-  }
+  checkValue(sinkField, sink, 'sink')
+  checkValue(envField, env, 'env')
+  const wish = checkValue(wishField, env.TORCH_LEARNER_INLINE?.toLowerCase() || undefined, 'TORCH_LEARNER_INLINE')
   if (!sink.isTTY || wish === '0') return null
   if (wish === 'kitty' || wish === 'iterm2') return wish
   const found = byEnvironment(env)

@@ -1,4 +1,3 @@
-import { invalidArgument } from '../check/index.js'
 import { escapeText } from './svg.js'
 
 /** Colours of a drawing. `auto` follows the viewer's own setting, which only an SVG can: in a PNG it is light. */
@@ -43,12 +42,6 @@ function rules({ background, ink, faint, grid, good, bad, series }: Palette): st
 
 /** How many series have colours of their own. */
 export const seriesColors = PALETTES.light.series.length
-
-/** Complains of what isn't a theme. */
-export function checkTheme(theme: unknown): void {
-  if (theme === undefined || theme === 'auto' || (typeof theme === 'string' && Object.hasOwn(PALETTES, theme))) return
-  throw invalidArgument('theme', "'auto', 'light' or 'dark'", theme)
-}
 
 // browsers know this spelling; resvg, which doesn't, passes over it
 const CRISP = '@supports (image-rendering:pixelated){.crisp{image-rendering:pixelated}}'

@@ -1,4 +1,15 @@
-import { invalidArgument, isTyped } from '../check/index.js'
+import {
+  checkValue,
+  count,
+  field,
+  invalidArgument,
+  isTyped,
+  list,
+  object,
+  oneOf,
+  only,
+  string,
+} from '../check/index.js'
 import { encodePng, type Pixels, ZOOM } from './png.js'
 import { element } from './svg.js'
 
@@ -41,14 +52,23 @@ export async function imageElement(tile: Pixels, x: number, y: number, scale: nu
   })
 }
 
-/** Complains of what isn't a picture. */
-export function checkTile(tile: Tile): void {
-  if (typeof tile !== 'object' || tile === null) throw invalidArgument('tiles', 'pictures', tile)
-  const { data, width, height, channels, title } = tile
-  if (!isTyped(data, 'Uint8Array')) throw invalidArgument('data', 'a Uint8Array of pixels', data)
-  if (![1, 3, 4].includes(channels)) throw invalidArgument('channels', '1, 3 or 4', channels)
-  if (title !== undefined && typeof title !== 'string') throw invalidArgument('title', 'text', title)
-  if (!(width > 0 && height > 0) || data.length !== width * height * channels) {
-    throw invalidArgument('pixels', `${width} x ${height} x ${channels} bytes`, data)
+const tile = object({
+  data: field<Uint8Array>('a Uint8Array of pixels', value => isTyped(value, 'Uint8Array')),
+  width: count,
+  height: count,
+  channels: only(1).or(only(3)).or(only(4), '1, 3 or 4'),
+  title: string('text').optional(),
+  tone: oneOf('good', 'bad').optional(),
+})
+const tiles = list(tile, 'one or more pictures', 1)
+
+/** Complains of what aren't pictures. */
+export function checkTiles(given: readonly Tile[]): readonly Tile[] {
+  const checked = checkValue(tiles, given, 'tiles')
+  for (const { data, width, height, channels } of checked) {
+    if (data.length !== width * height * channels) {
+      throw invalidArgument('pixels', `${width} x ${height} x ${channels} bytes`, data)
+    }
   }
+  return checked
 }

@@ -33,7 +33,7 @@ declare module '../learner/learner.js' {
 }
 
 const schema = oneCycleSchema
-  .omit({ lrMax: true })
+  .omit('lrMax')
   .extend({ baseLr: fields.divisor, freezeEpochs: fields.epochs, lrMult: fields.divisor })
 
 Learner.prototype.fineTune = async function (this: Learner, epochs, options = {}) {

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, TorchLearnerError, theme, whole } from '../check/index.js'
+import { anything, checkOptions, figureFile, TorchLearnerError, theme, whole } from '../check/index.js'
 import {
   Callback,
   CancelFit,
@@ -99,17 +98,14 @@ declare module '../learner/learner.js' {
 
 const LEAST_STEPS = 6
 
-const schema = fitSchema.pick({ signal: true }).extend({
+const schema = fitSchema.pick('signal').extend({
   startLr: fields.divisor,
   endLr: fields.divisor,
   numIt: whole(LEAST_STEPS).optional(),
   stopDiv: fields.flag,
-  suggestFuncs: z.any().optional(), // checked by suggestFunctions, which knows what they mean
+  suggestFuncs: anything.optional(), // checked by suggestFunctions, which knows what they mean
   showPlot: fields.flag,
-  file: z
-    .string({ error: 'a path that ends in .png or .svg' })
-    .regex(/\.(png|svg)$/i, { error: 'a path that ends in .png or .svg' })
-    .optional(),
+  file: figureFile.and(figureFile.what, file => /\.(png|svg)$/i.test(file)).optional(),
   theme: theme.optional(),
 })
 

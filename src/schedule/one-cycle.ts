@@ -42,10 +42,10 @@ declare module '../learner/learner.js' {
 }
 
 /** What every entry point with schedules of its own takes. */
-export const schedulesSchema = fitSchema.omit({ lr: true })
+export const schedulesSchema = fitSchema.omit('lr')
 const flatCosSchema = fitSchema.extend({ divFinal: fields.divisor, pctStart: fields.fraction })
 export const oneCycleSchema = flatCosSchema
-  .omit({ lr: true })
+  .omit('lr')
   .extend({ lrMax: fields.lr, div: fields.divisor, moms: fields.moms })
 
 /** The learning rates of all groups, each passed through `fn`. */

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { invalidArgument } from '../check/index.js'
+import { checkValue, field, func, invalidArgument, list, object, probability, record } from '../check/index.js'
 import { Callback, type CallbackState, Recorder, readState, type SavedCallbackState } from '../learner/index.js'
 import { tensor } from '../tensor/index.js'
 
@@ -28,15 +27,15 @@ function between(curve: Curve): (start: Values, end: Values) => Schedule {
 }
 
 function checkEnds(start: unknown, end: unknown): void {
-  for (const [name, value] of Object.entries({ start, end })) {
-    const fits = Array.isArray(value) ? value.length > 0 && value.every(isNumber) : isNumber(value)
-    if (!fits) throw invalidArgument(name, 'a number, or an array of one for each parameter group', value)
-  }
+  checkValue(values, start, 'start')
+  checkValue(values, end, 'end')
   if (Array.isArray(start) && Array.isArray(end) && start.length !== end.length)
     throw invalidArgument('end', `as many numbers as start, ${start.length}`, end)
 }
 
-const isNumber = (value: unknown): boolean => typeof value === 'number'
+const number = field<number>('a number', value => typeof value === 'number')
+const values = number.or(list(number, 'numbers', 1), 'a number, or an array of one for each parameter group')
+const schedule = func<Schedule>('a schedule')
 
 function at(value: Values, i: number): number {
   return typeof value === 'number' ? value : (value[i] ?? Number.NaN)
@@ -56,12 +55,15 @@ export const schedExp = between((start, end, pos) => start * (end / start) ** po
 
 /** A power: `start + (end - start) pos^power`. */
 export function schedPoly(start: Values, end: Values, power: number): Schedule {
-  if (!isNumber(power)) throw invalidArgument('power', 'a number', power)
+  checkValue(number, power, 'power')
   return between((a, b, pos) => a + (b - a) * pos ** power)(start, end)
 }
 
 /** Shares such as 0.7, 0.2 and 0.1 add up to 1 but for rounding. */
 const SUM_TOLERANCE = 1e-6
+
+const shares = list(number, 'an array of shares')
+const schedules = list(schedule, 'an array of schedules')
 
 /**
  * Schedules one after the other, `pcts[i]` of the way each. Positions are computed in float32 as in fastai; a boundary
@@ -71,9 +73,8 @@ const SUM_TOLERANCE = 1e-6
  * @param scheds as many schedules
  */
 export function combineScheds<T extends Values>(pcts: readonly number[], scheds: readonly Schedule<T>[]): Schedule<T> {
-  if (!Array.isArray(pcts) || !pcts.every(isNumber)) throw invalidArgument('pcts', 'an array of shares', pcts)
-  if (!Array.isArray(scheds) || !scheds.every(sched => typeof sched === 'function'))
-    throw invalidArgument('scheds', 'an array of schedules', scheds)
+  checkValue(shares, pcts, 'pcts')
+  checkValue(schedules, scheds, 'scheds')
   const sum = pcts.reduce((total, pct) => total + pct, 0)
   if (!(Math.abs(sum - 1) < SUM_TOLERANCE) || pcts.some(pct => !(pct >= 0)))
     throw invalidArgument('pcts', 'shares of at least 0 with sum 1', pcts)
@@ -98,9 +99,11 @@ export function combineScheds<T extends Values>(pcts: readonly number[], scheds:
 
 /** Cosine from `start` to `middle` in the share `pct`, then on to `end`. */
 export function combinedCos(pct: number, start: Values, middle: Values, end: Values): Schedule {
-  if (!(isNumber(pct) && pct >= 0 && pct <= 1)) throw invalidArgument('pct', 'a number from 0 to 1', pct)
+  checkValue(probability, pct, 'pct')
   return combineScheds([pct, 1 - pct], [schedCos(start, middle), schedCos(middle, end)])
 }
+
+const byName = record(schedule, 'an object of schedules by hyper-parameter')
 
 /**
  * Sets hyper-parameters before each training batch, by how far the fit has come, and hands what it set to the Recorder
@@ -117,10 +120,7 @@ export class ParamScheduler extends Callback {
 
   constructor(scheds: Readonly<Record<string, Schedule>>) {
     super()
-    const isRecord = typeof scheds === 'object' && scheds !== null
-    if (!isRecord || !Object.values(scheds).every(sched => typeof sched === 'function'))
-      throw invalidArgument('scheds', 'an object of schedules by hyper-parameter', scheds)
-    this.scheds = scheds
+    this.scheds = checkValue(byName, scheds, 'scheds')
   }
 
   override beforeFit(): void {
@@ -149,7 +149,7 @@ export class ParamScheduler extends Callback {
   }
 
   override async loadState(state: SavedCallbackState): Promise<void> {
-    const { tensors } = readState(this.label, state, z.object({}))
+    const { tensors } = readState(this.label, state, object({}))
     for (const [name, list] of Object.entries(tensors)) this.hps[name] = Array.from(await list.data(), Number)
   }
 

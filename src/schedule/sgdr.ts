@@ -1,4 +1,4 @@
-import { checkOptions, invalidArgument } from '../check/index.js'
+import { checkOptions, checkValue, count } from '../check/index.js'
 import { type FitOptions, fields, Learner } from '../learner/index.js'
 import type { HyperValue } from '../optim/index.js'
 import { rates, scheduled, schedulesSchema } from './one-cycle.js'
@@ -31,8 +31,8 @@ declare module '../learner/learner.js' {
 const schema = schedulesSchema.extend({ lrMax: fields.lr, cycleMult: fields.count })
 
 Learner.prototype.fitSgdr = async function (this: Learner, nCycles, cycleLen, options = {}) {
-  checkCount('nCycles', nCycles)
-  checkCount('cycleLen', cycleLen)
+  checkValue(count, nCycles, 'nCycles')
+  checkValue(count, cycleLen, 'cycleLen')
   checkOptions(schema, options, 'fitSgdr')
   const { lrMax = this.lr, cycleMult = 2, ...fitOptions } = options
   const lengths = Array.from({ length: nCycles }, (_, i) => cycleLen * cycleMult ** i)
@@ -53,9 +53,4 @@ function shares(lengths: readonly number[], total: number): number[] {
   const all = lengths.slice(0, -1).map(length => length / total)
   const sum = all.reduce((before, share) => before + share, 0)
   return [...all, 1 - sum]
-}
-
-function checkCount(name: string, value: unknown): void {
-  if (!(typeof value === 'number' && Number.isInteger(value) && value >= 1))
-    throw invalidArgument(name, 'a whole number from 1', value)
 }

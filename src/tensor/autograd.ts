@@ -1,12 +1,11 @@
-import { z } from 'zod'
-import { checkArguments, field, flag, invalidArgument } from '../check/index.js'
+import { checkArguments, field, flag, invalidArgument, strictObject } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context } from './context.js'
 import { Tensor } from './tensor.js'
 
 const handles = (tensors: readonly Tensor[]) => Float64Array.from(tensors, tensor => tensor.handle)
 
-const gradSchema = z.strictObject({
+const gradSchema = strictObject({
   gradOutputs: field<readonly Tensor[]>('tensors', Array.isArray).optional(), // looked at one by one, as outputs are
   retainGraph: flag.optional(),
   createGraph: flag.default(false),

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { z } from 'zod'
-import { checkArguments, flag, invalidArgument, isThenable, oneOf } from '../check/index.js'
+import { checkArguments, checkValue, flag, func, isThenable, oneOf, strictObject } from '../check/index.js'
 import type { DType } from './dtype.js'
 import type { Place, Run } from './run.js'
 
@@ -91,9 +90,11 @@ export function context(): Context {
   return storage.getStore() ?? ROOT
 }
 
+const fnField = func()
+
 /** @internal Runs `fn`, which may be async, with something else in force. */
 export function within<T>(change: Partial<Omit<Context, 'flags'>>, fn: () => T): T {
-  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
+  checkValue(fnField, fn, 'fn')
   const next = { ...context(), ...change }
   next.flags = flagsOf(next)
   return storage.run(next, fn)
@@ -125,7 +126,7 @@ export function isGradEnabled(): boolean {
   return context().grad
 }
 
-const autocastSchema = z.strictObject({
+const autocastSchema = strictObject({
   dtype: oneOf('bfloat16', 'float16').default('bfloat16'),
   enabled: flag.default(true),
 })

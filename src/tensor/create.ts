@@ -1,8 +1,8 @@
-import { inspected, invalidArgument, isTyped } from '../check/index.js'
+import { checkArguments, field, flag, invalidArgument, isTyped, strictObject } from '../check/index.js'
 import {
-  checkDType,
   type Device,
   type DType,
+  dtypeField,
   dtypeOf,
   isTypedArray,
   type MemoryFormat,
@@ -47,20 +47,14 @@ function flatten(data: unknown): { items: Items; shape: number[] } {
   return { items, shape }
 }
 
-const COMMON = ['dtype', 'device', 'requiresGrad']
+/** What libtorch looks at itself. */
+const passed = <T>(what: string) => field<T>(what, () => true).optional()
 
-/** Wrong names of options are errors: an ignored one is a bug found late. */
-function checkOptions(given: TensorOptions, more: readonly string[] = []): void {
-  if (typeof given !== 'object' || given === null) throw invalidArgument('options', 'an object', given)
-  for (const name of inspected('options', given, () => Object.keys(given))) {
-    if (COMMON.includes(name) || more.includes(name)) continue
-    throw invalidArgument('options', `only the names ${[...COMMON, ...more].join(', ')}`, name)
-  }
-  if (given.dtype !== undefined) checkDType(given.dtype)
-  if (given.requiresGrad !== undefined && typeof given.requiresGrad !== 'boolean') {
-    throw invalidArgument('requiresGrad', 'a boolean', given.requiresGrad)
-  }
-}
+const common = { dtype: dtypeField.optional(), device: passed<Device>('a device'), requiresGrad: flag.optional() }
+const plain = strictObject(common)
+const shaped = plain.extend({ shape: passed<Shape>('an array of sizes') })
+const laidOut = plain.extend({ memoryFormat: passed<MemoryFormat>('a memory format') })
+const drawn = plain.extend({ generator: passed<Generator>('a Generator') })
 
 /** Puts a tensor that was made on the CPU where it is wanted. */
 function place(made: Tensor, given: TensorOptions): Tensor {
@@ -79,15 +73,15 @@ function finish(made: Tensor, { requiresGrad }: TensorOptions): Tensor {
  *
  * @param data a number, nested arrays of numbers or booleans, or a typed array (float16 and bfloat16: numbers, or a
  * `Uint16Array` of bits together with that dtype)
- * @param options `shape` for typed arrays (default: one dimension), and {@link TensorOptions}
+ * @param given `shape` for typed arrays (default: one dimension), and {@link TensorOptions}
  * @example tensor([[1, 2], [3, 4]])
  * @example tensor(new Float32Array(6), { shape: [2, 3] })
  */
 export function tensor(
   data: NestedArray | TypedInput | bigint[],
-  options: TensorOptions & { shape?: Shape } = {},
+  given: TensorOptions & { shape?: Shape } = {},
 ): Tensor {
-  checkOptions(options, ['shape'])
+  const options = checkArguments(shaped, given, 'tensor')
   if (isTypedArray(data)) return fromTyped(data, options, copied)
   const { items, shape: found } = flatten(data)
   const shape = options.shape === undefined ? found : checkShape(options.shape)
@@ -155,10 +149,10 @@ function fromTyped(data: TypedInput, options: TensorOptions & { shape?: Shape },
  *
  * To write into a tensor's memory without any copy, make it first: `await empty(shape).data({ copy: false })`.
  *
- * @param options `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
+ * @param given `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
  */
-export function asTensor(data: TypedInput, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
-  checkOptions(options, ['shape'])
+export function asTensor(data: TypedInput, given: { shape?: Shape; dtype?: DType } = {}): Tensor {
+  const options = checkArguments(shaped, given, 'asTensor')
   if (!isTypedArray(data))
     throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
   const { dtype } = options
@@ -174,68 +168,66 @@ export function ownTensor(data: TypedInput, options: { shape?: Shape; dtype?: DT
   return fromTyped(data, options, owned)
 }
 
-function options(given: TensorOptions, fallback: DType = 'float32', more: readonly string[] = []) {
-  checkOptions(given, more)
-  return { dtype: given.dtype ?? fallback, device: given.device }
+/** Has `make` make a tensor of checked options. */
+function made(where: string, given: TensorOptions, make: (options: Made) => Tensor, dtype: DType = 'float32'): Tensor {
+  const options = checkArguments(plain, given, where)
+  return finish(make({ dtype: options.dtype ?? dtype, device: options.device }), options)
+}
+
+interface Made {
+  dtype: DType
+  device?: Device
 }
 
 /** A tensor of zeros. */
 export function zeros(shape: Shape, given: TensorOptions = {}): Tensor {
-  return finish(ops.aten.zeros(checkShape(shape), options(given)), given)
+  return made('zeros', given, options => ops.aten.zeros(checkShape(shape), options))
 }
 
 /** A tensor of ones. */
 export function ones(shape: Shape, given: TensorOptions = {}): Tensor {
-  return finish(ops.aten.ones(checkShape(shape), options(given)), given)
+  return made('ones', given, options => ops.aten.ones(checkShape(shape), options))
 }
 
 /** A tensor with every element `value`. */
 export function full(shape: Shape, value: number, given: TensorOptions = {}): Tensor {
-  return finish(ops.aten.full(checkShape(shape), value, options(given)), given)
+  return made('full', given, options => ops.aten.full(checkShape(shape), value, options))
 }
 
 /** A tensor whose elements are whatever was in memory. */
 export function empty(shape: Shape, given: TensorOptions & { memoryFormat?: MemoryFormat } = {}): Tensor {
-  return finish(
-    ops.aten.empty(checkShape(shape), {
-      ...options(given, 'float32', ['memoryFormat']),
-      memoryFormat: given.memoryFormat,
-    }),
-    given,
-  )
+  const { dtype = 'float32', device, requiresGrad, memoryFormat } = checkArguments(laidOut, given, 'empty')
+  return finish(ops.aten.empty(checkShape(shape), { dtype, device, memoryFormat }), { requiresGrad })
+}
+
+/** Has `draw` draw a tensor of checked options. */
+function random(where: string, given: RandomOptions, draw: (options: Drawn) => Tensor, byDefault: DType = 'float32') {
+  const { dtype = byDefault, device, requiresGrad, generator } = checkArguments(drawn, given, where)
+  return finish(draw({ dtype, device, ...(generator !== undefined && { generator }) }), { requiresGrad })
+}
+
+interface Drawn extends Made {
+  generator?: Generator
 }
 
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(
-    ops.aten.rand(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }),
-    given,
-  )
+  return random('rand', given, options => ops.aten.rand(checkShape(shape), options))
 }
 
 /** Random numbers of the standard normal distribution. */
 export function randn(shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(
-    ops.aten.randn(checkShape(shape), { ...options(given, 'float32', ['generator']), ...generator(given) }),
-    given,
-  )
+  return random('randn', given, options => ops.aten.randn(checkShape(shape), options))
 }
 
 /** Random integers from `low` to `high` - 1, int64 by default. */
 export function randint(low: number, high: number, shape: Shape, given: RandomOptions = {}): Tensor {
-  return finish(
-    ops.aten.randint(low, high, checkShape(shape), { ...options(given, 'int64', ['generator']), ...generator(given) }),
-    given,
-  )
+  return random('randint', given, options => ops.aten.randint(low, high, checkShape(shape), options), 'int64')
 }
 
 /** The numbers 0..n-1 in random order, int64 by default. */
 export function randperm(n: number, given: RandomOptions = {}): Tensor {
-  return finish(ops.aten.randperm(n, { ...options(given, 'int64', ['generator']), ...generator(given) }), given)
-}
-
-function generator(given: RandomOptions): { generator?: Generator } {
-  return given.generator === undefined ? {} : { generator: given.generator }
+  return random('randperm', given, options => ops.aten.randperm(n, options), 'int64')
 }
 
 /** Numbers from `start` (default 0) to before `end` in steps of `step` (default 1); int64 when all are integers. */
@@ -245,17 +237,17 @@ export function arange(a: number, b?: number | TensorOptions, step = 1, last: Te
   const given = typeof b === 'object' ? b : last
   const [start, end] = typeof b === 'number' ? [a, b] : [0, a]
   const whole = [start, end, step].every(Number.isInteger)
-  return finish(ops.aten.arange(start, end, step, options(given, whole ? 'int64' : 'float32')), given)
+  return made('arange', given, options => ops.aten.arange(start, end, step, options), whole ? 'int64' : 'float32')
 }
 
 /** `steps` numbers from `start` to `end`, both included, at equal distances. */
 export function linspace(start: number, end: number, steps: number, given: TensorOptions = {}): Tensor {
-  return finish(ops.aten.linspace(start, end, steps, options(given)), given)
+  return made('linspace', given, options => ops.aten.linspace(start, end, steps, options))
 }
 
 /** The identity matrix of size n x m (default n x n). */
 export function eye(n: number, m: number = n, given: TensorOptions = {}): Tensor {
-  return finish(ops.aten.eye(n, m, options(given)), given)
+  return made('eye', given, options => ops.aten.eye(n, m, options))
 }
 
 /** Tensors of equal shapes, but for dimension `dim`, one behind the other. */

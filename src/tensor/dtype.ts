@@ -1,4 +1,14 @@
-import { type Float16ArrayLike, invalidArgument, TorchLearnerError, typedArrayName } from '../check/index.js'
+import {
+  checkArguments,
+  checkValue,
+  type Float16ArrayLike,
+  field,
+  flag,
+  invalidArgument,
+  strictObject,
+  TorchLearnerError,
+  typedArrayName,
+} from '../check/index.js'
 
 /** Element types, by PyTorch's names. */
 export type DType =
@@ -69,17 +79,15 @@ export function isFloat(dtype: DType): boolean {
   return KINDS[dtype].float
 }
 
-export function checkDType(value: unknown): DType {
-  if (isDType(value)) return value
-  throw invalidArgument('dtype', `one of ${dtypes.join(', ')}`, value)
-}
+/** @internal */
+export const dtypeField = field<DType>(`one of ${dtypes.join(', ')}`, isDType)
 
 /** Wraps memory in the typed array of its dtype. Complex numbers have none. */
 export function viewOf(buffer: ArrayBuffer, dtype: string): TypedArray
 export function viewOf(buffer: ArrayBuffer, dtype: string, float16Array: boolean): TypedInput
 export function viewOf(buffer: ArrayBuffer, dtype: string, float16Array = false): TypedInput {
   if (float16Array && dtype === 'float16') return new (halfArray())(buffer)
-  return new KINDS[checkDType(dtype)].array(buffer)
+  return new KINDS[checkValue(dtypeField, dtype, 'dtype')].array(buffer)
 }
 
 type HalfArrayClass = new (buffer: ArrayBuffer) => Float16ArrayLike
@@ -101,16 +109,13 @@ export interface DataOptions {
   float16Array?: boolean
 }
 
+const dataSchema = strictObject({ copy: flag.default(true), float16Array: flag.default(false) })
+
 /** @internal */
-export function checkDataOptions(options: DataOptions): Required<DataOptions> {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { copy = true, float16Array = false, ...rest } = options
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw invalidArgument('options', 'only the names copy and float16Array', unknown)
-  if (typeof copy !== 'boolean') throw invalidArgument('copy', 'true or false', copy)
-  if (typeof float16Array !== 'boolean') throw invalidArgument('float16Array', 'true or false', float16Array)
-  if (float16Array) halfArray()
-  return { copy, float16Array }
+export function checkDataOptions(given: DataOptions): Required<DataOptions> {
+  const options = checkArguments(dataSchema, given, 'data')
+  if (options.float16Array) halfArray()
+  return options
 }
 
 /** Arrays of other classes, those of Nodes to come included, stand for no dtype. */

@@ -1,11 +1,13 @@
-import { invalidArgument } from '../check/index.js'
+import { checkValue, field, integer } from '../check/index.js'
 import { native } from '../native/index.js'
+
+const seedField = field<number | bigint>('a whole number of at most 53 bits, or a bigint of 64', seed =>
+  typeof seed === 'bigint' ? seed >= 0n && seed < 2n ** 64n : Number.isSafeInteger(seed),
+)
 
 /** Seeds libtorch's generators, as `torch.manual_seed`: the same seed gives the numbers that PyTorch gives. */
 export function manualSeed(seed: number | bigint): void {
-  const valid = typeof seed === 'bigint' ? seed >= 0n && seed < 2n ** 64n : Number.isSafeInteger(seed)
-  if (!valid) throw invalidArgument('seed', 'an integer of at most 53 bits, or a bigint of 64', seed)
-  native.seed(seed)
+  native.seed(checkValue(seedField, seed, 'seed'))
 }
 
 /** A source of random numbers of its own for operators which take one: `x.normal_(0, 1, { generator })`. */
@@ -14,8 +16,7 @@ export class Generator {
   readonly native: object
 
   constructor(seed = 0) {
-    if (!Number.isSafeInteger(seed)) throw invalidArgument('seed', 'an integer', seed)
-    this.native = native.generator(seed)
+    this.native = native.generator(checkValue(integer, seed, 'seed'))
   }
 }
 

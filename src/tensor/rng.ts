@@ -1,9 +1,11 @@
-import { invalidArgument } from '../check/index.js'
+import { checkValue, instance } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context } from './context.js'
 import type { Device } from './dtype.js'
 import { own } from './ops.js'
 import { Tensor } from './tensor.js'
+
+const stateField = instance<Tensor>(Tensor, 'a tensor from getState()')
 
 /** libtorch's default generators: {@link manualSeed} seeds them. */
 export const rng = {
@@ -20,7 +22,7 @@ export const rng = {
   },
   /** Puts a state back, as `torch.set_rng_state` and `torch.cuda.set_rng_state`. */
   setState(state: Tensor, device: Device = 'cpu'): void {
-    if (!(state instanceof Tensor)) throw invalidArgument('state', 'a tensor from getState()', state)
+    checkValue(stateField, state, 'state')
     if (device === 'cpu') native.setRandomState(state.handle, context().origin)
     else own.setRngState(device, state)
   },

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../check/index.js'
+import { checkValue, whole } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context } from './context.js'
 
@@ -24,12 +24,11 @@ export function synchronizeSync(): void {
   native.sync(context().origin)
 }
 
+const threadCount = whole(1, 4096)
+
 /** Number of threads that operators compute with. */
 export function setNumThreads(threads: number): void {
-  if (!Number.isInteger(threads) || threads < 1 || threads > 4096) {
-    throw invalidArgument('threads', 'an integer from 1 to 4096', threads)
-  }
-  native.setThreads(threads)
+  native.setThreads(checkValue(threadCount, threads, 'threads'))
 }
 
 export function getNumThreads(): number {

@@ -1,4 +1,4 @@
-import { invalidArgument, isMap, isPlainObject } from '../check/index.js'
+import { checkOptions, invalidArgument, isMap, isPlainObject, strictObject, text } from '../check/index.js'
 import { context, inScope, type ScopeRecord } from './context.js'
 import { listOf, reading } from './nested.js'
 import { named } from './run.js'
@@ -13,6 +13,8 @@ export interface ScopeOptions {
   name?: string
 }
 
+const schema = strictObject({ name: text('text') })
+
 /**
  * Runs `fn` and frees every tensor made in it, except those it returns (alone, in arrays, maps or plain objects) and
  * those that were {@link Tensor.keep}t. `fn` may be async. Scopes nest: what an inner scope returns belongs to the outer
@@ -25,17 +27,8 @@ export interface ScopeOptions {
  * })
  */
 export function scope<T>(fn: () => T, options?: ScopeOptions): T {
-  if (options !== undefined) return named(nameOf(options), () => scope(fn))
+  if (options !== undefined) return named(checkOptions(schema, options, 'scope').name, () => scope(fn))
   return inScope(fn, (record, result) => close(record, result))
-}
-
-function nameOf(options: ScopeOptions): string {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-  const { name, ...unknown } = options
-  const [other] = Object.keys(unknown)
-  if (other !== undefined) throw invalidArgument("scope's options", 'name', other)
-  if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'text', name)
-  return name
 }
 
 function close(record: ScopeRecord, result: unknown): void {

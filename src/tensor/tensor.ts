@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkArguments, field, flag, invalidArgument, isTyped, TorchLearnerError } from '../check/index.js'
+import {
+  checkArguments,
+  field,
+  flag,
+  invalidArgument,
+  isTyped,
+  strictObject,
+  TorchLearnerError,
+} from '../check/index.js'
 import { native, type TensorInfo } from '../native/index.js'
 import { bound, context, type Scoped, type ScopeRecord } from './context.js'
 import {
@@ -360,7 +367,7 @@ function nest(data: ArrayLike<number>, shape: readonly number[], bool: boolean):
 }
 
 // made after the class, which it needs
-const backwardSchema = z.strictObject({
+const backwardSchema = strictObject({
   retainGraph: flag.optional(),
   createGraph: flag.default(false),
   inputs: field<readonly Tensor[]>(

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { invalidArgument, originText, TorchLearnerError } from '../check/index.js'
+import { checkValue, func, originText, TorchLearnerError } from '../check/index.js'
 import { native, type UnreadError } from '../native/index.js'
 import { belongs, originOf } from './run.js'
 
@@ -22,6 +22,7 @@ function toError(code: string, message: string, operator: string, origin: number
   return error
 }
 
+const handlerField = func()
 const handlers = new Set<{ handler: UnreadErrorHandler }>()
 
 /**
@@ -32,7 +33,7 @@ const handlers = new Set<{ handler: UnreadErrorHandler }>()
  * @example const stop = onUnreadError((error, count) => log.warn({ code: error.code, where: error.origin, count }, error.message))
  */
 export function onUnreadError(handler: UnreadErrorHandler): () => void {
-  if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+  checkValue(handlerField, handler, 'handler')
   const entry = { handler }
   handlers.add(entry)
   return () => void handlers.delete(entry)

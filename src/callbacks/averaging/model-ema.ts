@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, decayRate, flag, TorchLearnerError } from '../../check/index.js'
+import { checkOptions, decayRate, finite, flag, object, strictObject, TorchLearnerError } from '../../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../../learner/index.js'
 import { noGrad, own, type Tensor } from '../../tensor/index.js'
 
@@ -11,7 +10,7 @@ export interface ModelEMAOptions {
   warmup?: boolean
 }
 
-const schema = z.strictObject({ decay: decayRate.optional(), warmup: flag.optional() })
+const schema = strictObject({ decay: decayRate.optional(), warmup: flag.optional() })
 const update = own.emaUpdate_
 const swap = own.swap_
 
@@ -104,7 +103,7 @@ export class ModelEMA extends Callback {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { values, tensors } = readState(this.label, state, z.object({ steps: z.number() }))
+    const { values, tensors } = readState(this.label, state, object({ steps: finite }))
     if (!this.#started) this.#start()
     this.steps = values.steps
     noGrad(() => {

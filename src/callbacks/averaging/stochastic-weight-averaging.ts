@@ -1,5 +1,15 @@
-import { z } from 'zod'
-import { checkOptions, count, decayRate, flag, invalidArgument } from '../../check/index.js'
+import {
+  checkOptions,
+  count,
+  decayRate,
+  flag,
+  invalidArgument,
+  list,
+  object,
+  strictObject,
+  string,
+  whole,
+} from '../../check/index.js'
 import { Callback, type CallbackState, readState, type SavedCallbackState } from '../../learner/index.js'
 import { noGrad, own, type Tensor } from '../../tensor/index.js'
 import { followingNorms, recomputeNorms, statisticsOf } from './recompute-norms.js'
@@ -14,16 +24,16 @@ export interface StochasticWeightAveragingOptions {
   updateBn?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   start: decayRate.default(0.75),
   everyBatches: count.optional(),
   updateBn: flag.default(true),
 })
 
-const savedSchema = z.object({
-  nAveraged: z.int().min(0),
-  trained: z.boolean(),
-  norms: z.array(z.string()),
+const savedSchema = object({
+  nAveraged: whole(0),
+  trained: flag,
+  norms: list(string()),
 })
 
 const update = own.emaUpdate_
@@ -166,7 +176,7 @@ export class StochasticWeightAveraging extends Callback {
       this.#release()
       throw invalidArgument(`the state of ${this.label}`, `an average of ${lacking}`, Object.keys(tensors))
     }
-    this.#norms = values.norms
+    this.#norms = [...values.norms]
     noGrad(() => this.#names.forEach((name, i) => void this.#average[i].copy_(tensors[name])))
   }
 

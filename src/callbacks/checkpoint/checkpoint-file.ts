@@ -1,5 +1,17 @@
-import { z } from 'zod'
-import { TorchLearnerError } from '../../check/index.js'
+import {
+  anything,
+  checkValue,
+  finite,
+  flag,
+  list,
+  type Output,
+  only,
+  record,
+  strictObject,
+  string,
+  TorchLearnerError,
+  whole,
+} from '../../check/index.js'
 import { exists, reading, readSealed, saveSealed } from '../../files/index.js'
 import {
   describeOptimizer,
@@ -47,36 +59,38 @@ export interface Moment {
 /** Of the format; a file of a higher one is of a newer release. */
 const VERSION = 2
 
-const whole = z.int().min(0)
-const loaders = z.strictObject({ train: z.unknown(), valid: z.unknown() })
-const description = z.strictObject({
-  version: z.literal(VERSION),
-  run: z.string(),
-  plan: z.strictObject({
-    epochs: whole,
-    batches: whole,
-    validBatches: whole,
-    samples: whole.nullable(),
-    bs: whole.nullable(),
+const number = whole(0)
+const loaders = strictObject({ train: anything, valid: anything })
+const description = strictObject({
+  version: only(VERSION),
+  run: string(),
+  plan: strictObject({
+    epochs: number,
+    batches: number,
+    validBatches: number,
+    samples: number.nullable(),
+    bs: number.nullable(),
   }),
-  position: z.strictObject({ epoch: whole, batch: whole, done: z.boolean() }),
-  loop: z.strictObject({
-    epoch: whole.nullable(),
-    trainIter: whole,
-    pctTrain: z.number(),
-    smoothLoss: z.number().nullable(),
-    finalRecord: z.array(z.number().nullable()).nullable(),
-    training: z.boolean(),
+  position: strictObject({ epoch: number, batch: number, done: flag }),
+  loop: strictObject({
+    epoch: number.nullable(),
+    trainIter: number,
+    pctTrain: finite,
+    smoothLoss: finite.nullable(),
+    finalRecord: list(finite.nullable())
+      .to(row => [...row])
+      .nullable(),
+    training: flag,
   }),
   /** For each module, whether it is in training mode. */
-  modes: z.array(z.boolean()),
-  loaders: z.strictObject({ now: loaders, epoch: loaders.nullable() }),
-  batch: z.string().nullable(),
-  optimizer: z.strictObject({ kind: z.string(), state: z.string() }).nullable(),
-  callbacks: z.record(z.string(), z.record(z.string(), z.unknown())),
+  modes: list(flag),
+  loaders: strictObject({ now: loaders, epoch: loaders.nullable() }),
+  batch: string().nullable(),
+  optimizer: strictObject({ kind: string(), state: string() }).nullable(),
+  callbacks: record(record(anything)),
 })
 
-type Description = z.output<typeof description>
+type Description = Output<typeof description>
 
 /** A checkpoint that has been read; its tensors stay until {@link Restorable.dispose}. */
 export interface Restorable extends Moment {
@@ -183,9 +197,7 @@ function parse(file: string, text: string | undefined): Description {
     const json: unknown = JSON.parse(text ?? 'null')
     const version: unknown = typeof json === 'object' && json !== null ? Reflect.get(json, 'version') : undefined
     if (typeof version === 'number' && version !== VERSION) throw otherVersion(file, version)
-    const parsed = description.safeParse(json)
-    if (parsed.success) return parsed.data
-    cause = parsed.error
+    return checkValue(description, json, 'it')
   } catch (error) {
     if (error instanceof TorchLearnerError) throw error
     cause = error

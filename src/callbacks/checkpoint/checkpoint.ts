@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
-import { z } from 'zod'
-import { checkOptions, count, flag, invalidArgument, TorchLearnerError, text } from '../../check/index.js'
+import { checkOptions, count, flag, invalidArgument, strictObject, TorchLearnerError, text } from '../../check/index.js'
 import { type Batch, Callback, Recorder } from '../../learner/index.js'
 import { mark, scope } from '../../tensor/index.js'
 import { type Plan, type Position, type Restorable, readCheckpoint, saveCheckpoint } from './checkpoint-file.js'
@@ -29,7 +28,7 @@ export interface CheckpointOptions {
   resume?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   fname: text('the name of a file').optional(),
   everyBatches: count.optional(),
   resume: flag.optional(),

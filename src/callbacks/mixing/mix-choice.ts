@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkOptions, invalidArgument, list, probability, TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  invalidArgument,
+  list,
+  object,
+  probability,
+  strictObject,
+  TorchLearnerError,
+} from '../../check/index.js'
 import {
   type CallbackState,
   type Learner,
@@ -23,10 +30,10 @@ export interface MixChoiceOptions {
   random?: MixRandom
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   switchProb: probability.optional(),
   probs: list(probability, 'a probability for each callback')
-    .refine(probs => Math.abs(probs.reduce((sum, prob) => sum + prob, 0) - 1) < 1e-6, { error: 'numbers with sum 1' })
+    .and('numbers with sum 1', probs => Math.abs(probs.reduce((sum, prob) => sum + prob, 0) - 1) < 1e-6)
     .optional(),
   random: randomField.optional(),
 })
@@ -123,7 +130,7 @@ export class MixChoice extends WhileTraining {
   }
 
   override async loadState(state: SavedCallbackState): Promise<void> {
-    readState(this.label, state, z.looseObject({ 0: z.looseObject({}) }))
+    readState(this.label, state, object({ 0: object({}) }))
     const { random = null } = unnest(state, 0).values
     if (random !== null) this.random.setState?.(random)
     for (const [i, choice] of this.choices.entries()) await choice.loadState(unnest(state, i + 1))

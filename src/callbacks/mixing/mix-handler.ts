@@ -1,5 +1,15 @@
-import { z } from 'zod'
-import { checkOptions, field, invalidArgument, probability, TorchLearnerError, whole } from '../../check/index.js'
+import {
+  anything,
+  checkOptions,
+  field,
+  invalidArgument,
+  object,
+  probability,
+  type Shape,
+  strictObject,
+  TorchLearnerError,
+  whole,
+} from '../../check/index.js'
 import { type CallbackState, type Learner, readState, type SavedCallbackState } from '../../learner/index.js'
 import {
   checkAlpha,
@@ -41,7 +51,7 @@ export interface MixOptions {
   labelSmoothing?: number
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   // its range is checkAlpha's
   alpha: field<number | AlphaSchedule>(
     'a finite number above 0',
@@ -91,14 +101,10 @@ export abstract class MixHandler extends WhileTraining {
   /**
    * @param options alpha, or {@link MixOptions}
    * @param defaultAlpha alpha when the options have none
-   * @param own of a subclass: its default `mode`, and the zod `fields` that its options have besides
+   * @param own of a subclass: its default `mode`, and the `fields` that its options have besides
    * @throws TorchLearnerError `ERR_INVALID_ARG` for a wrong option, and unless alpha is a finite number above 0
    */
-  constructor(
-    options: number | MixOptions = {},
-    defaultAlpha = 0.5,
-    own: { mode?: MixMode; fields?: Record<string, z.ZodType> } = {},
-  ) {
+  constructor(options: number | MixOptions = {}, defaultAlpha = 0.5, own: { mode?: MixMode; fields?: Shape } = {}) {
     super()
     const isObject = typeof options === 'object' && options !== null
     if (isObject) checkOptions(schema.extend(own.fields ?? {}), options, new.target.name)
@@ -134,7 +140,7 @@ export abstract class MixHandler extends WhileTraining {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { random = null } = readState(this.label, state, z.object({ random: z.unknown() })).values
+    const { random = null } = readState(this.label, state, object({ random: anything })).values
     if (random !== null) this.random.setState?.(random)
   }
 

@@ -1,5 +1,4 @@
-import type { z } from 'zod'
-import { flag, invalidArgument } from '../../check/index.js'
+import { flag, invalidArgument, type Shape } from '../../check/index.js'
 import type { Awaitable } from '../../learner/index.js'
 import { type Tensor, tensor } from '../../tensor/index.js'
 import { MixHandler, type MixOptions } from './mix-handler.js'
@@ -33,8 +32,8 @@ const pictureLike = (dims: number) => dims === 4 || dims === 5
 export abstract class RegionMix extends MixHandler {
   readonly masks: boolean
 
-  /** @param own zod fields that a subclass adds to the options */
-  constructor(options: number | RegionMixOptions, defaultAlpha: number, own: Record<string, z.ZodType> = {}) {
+  /** @param own fields that a subclass adds to the options */
+  constructor(options: number | RegionMixOptions, defaultAlpha: number, own: Shape = {}) {
     super(options, defaultAlpha, { mode: 'batch', fields: { masks: flag.optional(), ...own } })
     this.masks = typeof options === 'object' && (options.masks ?? false)
   }

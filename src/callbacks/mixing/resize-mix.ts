@@ -1,8 +1,8 @@
-import { z } from 'zod'
+import { field } from '../../check/index.js'
 import { drawResizeMix, type MinMax, minMaxField, resizeMix } from '../../mix/index.js'
 import { type Region, RegionMix, type RegionMixOptions } from './region-mix.js'
 
-const NO_ALPHA = z.undefined({ error: 'no alpha (see scale)' }).optional()
+const NO_ALPHA = field<undefined>('no alpha (see scale)', () => false).optional()
 
 /** Options of {@link ResizeMix}. There is no alpha: the partner's size is drawn evenly. */
 export interface ResizeMixOptions extends Omit<RegionMixOptions, 'alpha'> {

@@ -1,10 +1,11 @@
-import { z } from 'zod'
 import {
   checkOptions,
   count,
+  field,
   figureFile,
   invalidArgument,
   probability,
+  strictObject,
   string,
   TorchLearnerError,
   theme,
@@ -25,13 +26,13 @@ export interface ShowMixedOptions extends Pick<ShowBatchOptions, 'file' | 'rows'
   pct?: number
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   file: figureFile.optional(),
   rows: count.optional(),
   cols: count.optional(),
   title: string().optional(),
   theme: theme.optional(),
-  b: z.array(z.any(), { error: 'an array of tensors: inputs, then targets,' }).readonly().optional(),
+  b: field<Batch>('an array of tensors: inputs, then targets,', Array.isArray).optional(),
   pct: probability.optional(),
 })
 

@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { z } from 'zod'
 import {
   checkOptions,
   count,
   field,
   flag,
+  func,
   invalidArgument,
   messageOf,
+  strictObject,
   TorchLearnerError,
   text,
 } from '../../check/index.js'
@@ -19,22 +20,18 @@ import { ENDING, Places } from './address.js'
 import { isDisk, unpack } from './unpack.js'
 import { checksums } from './urls.js'
 
-const SHA = 'a SHA-256 in hexadecimal, or 8 of its first digits or more,'
-const Options = z.strictObject({
+const Options = strictObject({
   home: text("a folder's path").optional(),
   force: flag.default(false),
-  sha256: z
-    .string({ error: SHA })
-    .regex(/^[0-9a-f]{8,64}$/i, { error: SHA })
-    .optional(),
+  sha256: field<string>(
+    'a SHA-256 in hexadecimal, or 8 of its first digits or more,',
+    value => typeof value === 'string' && /^[0-9a-f]{8,64}$/i.test(value),
+  ).optional(),
   connectTimeout: count.optional(),
   idleTimeout: count.optional(),
   maxBytes: count.optional(),
   maxEntries: count.optional(),
-  onProgress: field<(bytes: number, total: number | null) => void>(
-    'a function',
-    value => typeof value === 'function',
-  ).optional(),
+  onProgress: func<(bytes: number, total: number | null) => void>().optional(),
 })
 
 /** Where {@link untarData} puts what it fetches, and how long it waits. */

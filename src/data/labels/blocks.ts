@@ -1,5 +1,14 @@
-import { z } from 'zod'
-import { checkOptions, count, describe, flag, invalidArgument, TorchLearnerError, text } from '../../check/index.js'
+import {
+  checkOptions,
+  count,
+  describe,
+  flag,
+  invalidArgument,
+  list,
+  strictObject,
+  TorchLearnerError,
+  text,
+} from '../../check/index.js'
 import { atOnce, each, inSteps, mapped, type Steps, withSteps } from '../../files/index.js'
 import { BCEWithLogitsLossFlat, CrossEntropyLossFlat, type Loss, MSELossFlat } from '../../nn/index.js'
 import { type Targets, targetsOfClasses, targetsOfNumbers, targetsOfSeveralClasses } from './targets.js'
@@ -34,17 +43,12 @@ export abstract class TargetBlock {
   abstract setup(labels: readonly Label[], where: (index: number) => string): TargetEncoder
 }
 
-const names = z
-  .array(text("a class's name"), {
-    error: 'an array of class names',
-  })
-  .min(1, { error: 'an array of class names' })
-  .refine(list => new Set(list).size === list.length, { error: 'an array of different class names' })
-  .readonly()
+const names = list(text("a class's name"), 'an array of class names', 1)
+  .and('an array of different class names', names => new Set(names).size === names.length)
   .optional()
-const CategoryOptions = z.strictObject({ vocab: names })
-const MultiOptions = z.strictObject({ vocab: names, encoded: flag.default(false) })
-const RegressionOptions = z.strictObject({ nOut: count.optional() })
+const CategoryOptions = strictObject({ vocab: names })
+const MultiOptions = strictObject({ vocab: names, encoded: flag.default(false) })
+const RegressionOptions = strictObject({ nOut: count.optional() })
 
 /** Options of {@link CategoryBlock}. */
 export interface CategoryBlockOptions {

@@ -1,6 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { z } from 'zod'
-import { checkArguments, checkValue, integer, invalidArgument, probability } from '../../check/index.js'
+import { checkArguments, checkValue, integer, invalidArgument, probability, strictObject } from '../../check/index.js'
 import { each, inSteps } from '../../files/index.js'
 import { hostRandom } from '../../tensor/index.js'
 import { Mt19937 } from '../loader/random.js'
@@ -10,7 +9,7 @@ export type ItemSplitter<T> = (items: readonly T[]) => readonly [train: ArrayLik
 
 type IndexSplit<T> = (items: readonly T[]) => [train: Int32Array, valid: Int32Array]
 
-const schema = z.strictObject({ seed: integer.optional() })
+const schema = strictObject({ seed: integer.optional() })
 
 /**
  * A random part for validation. With a seed the division is PyTorch's for that seed, and fastai's when the items come in the same

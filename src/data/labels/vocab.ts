@@ -1,7 +1,14 @@
-import { z } from 'zod'
-import { checkOptions, describe, flag, invalidArgument, isCollection, TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  describe,
+  flag,
+  invalidArgument,
+  isCollection,
+  strictObject,
+  TorchLearnerError,
+} from '../../check/index.js'
 
-const Options = z.strictObject({ sort: flag.default(true) })
+const Options = strictObject({ sort: flag.default(true) })
 
 /**
  * The classes, each once, in code point order (capitals first, `10` before `9`): fastai's order, so that class numbers agree.

@@ -1,13 +1,10 @@
-import { z } from 'zod'
-import { device, field, flag, instance, integer, whole } from '../../check/index.js'
+import { device, field, flag, instance, integer, list, strictObject, whole } from '../../check/index.js'
 import type { Label } from '../labels/blocks.js'
 import { BatchTransform } from './transform.js'
 
-const transforms = z.array(instance(BatchTransform, 'a BatchTransform'), {
-  error: 'an array of transforms',
-})
+const transforms = list(instance(BatchTransform, 'a BatchTransform'), 'an array of transforms')
 
-export const Options = z.strictObject({
+export const Options = strictObject({
   bs: whole(1).optional(),
   shuffle: flag.optional(),
   weights: field<ArrayLike<number> | 'balanced'>(
@@ -65,7 +62,7 @@ export interface DataLoaderOptions {
   device?: string
 }
 
-export const TestOptions = z.strictObject({
+export const TestOptions = strictObject({
   withLabels: field<boolean | readonly Label[]>(
     'true, false or an array of labels',
     value => typeof value === 'boolean' || Array.isArray(value),

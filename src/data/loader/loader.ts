@@ -1,5 +1,4 @@
-import type { z } from 'zod'
-import { checkOptions, invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { checkOptions, invalidArgument, type Output, TorchLearnerError } from '../../check/index.js'
 import { Generator, hostRandom, rng, scope, Tensor } from '../../tensor/index.js'
 import { type BatchPass, type BatchSource, type Dataset, samplesOf } from '../source/source.js'
 import type { SampleStream } from '../source/stream.js'
@@ -36,7 +35,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   readonly device: string
   #batchTfms: readonly BatchTransform[]
   #steps: readonly BatchTransform[]
-  #options: z.output<typeof Options>
+  #options: Output<typeof Options>
   readonly #generator?: Mt19937
   readonly #order: SampleOrder
 

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, count, flag, invalidArgument } from '../../check/index.js'
+import { checkOptions, count, flag, invalidArgument, strictObject } from '../../check/index.js'
 import { IterableDataset, isStream } from '../source/iterable.js'
 import type { BatchSource, Dataset } from '../source/source.js'
 import type { SampleStream } from '../source/stream.js'
@@ -12,7 +11,7 @@ import { Options as AboutOptions } from './loaders-options.js'
 /** Where samples come from: see `DataLoaders.from`. */
 export type DataSource = readonly Sample[] | Dataset | BatchSource | SampleStream
 
-const Own = z.strictObject({
+const Own = strictObject({
   bs: count.optional(),
   valBs: count.optional(),
   n: count.optional(),

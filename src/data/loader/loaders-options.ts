@@ -1,8 +1,7 @@
-import { z } from 'zod'
-import { classNames, count, device, field, string } from '../../check/index.js'
+import { classNames, count, device, field, strictObject, string } from '../../check/index.js'
 import type { Loss } from '../../nn/index.js'
 
-export const Options = z.strictObject({
+export const Options = strictObject({
   path: string("a folder's path").default('.'),
   device: device.default('cpu'),
   vocab: classNames.optional(),

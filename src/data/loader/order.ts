@@ -1,5 +1,4 @@
-import type { z } from 'zod'
-import { invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { invalidArgument, type Output, TorchLearnerError } from '../../check/index.js'
 import { inTurns } from '../../files/index.js'
 import { hostRandom, rng } from '../../tensor/index.js'
 import type { BatchSource } from '../source/source.js'
@@ -12,11 +11,11 @@ export class SampleOrder {
   /** A new order for every pass. */
   readonly shuffle: boolean
   readonly #dataset: BatchSource
-  readonly #options: z.output<typeof Options>
+  readonly #options: Output<typeof Options>
   #weights?: Float64Array
 
   /** @throws TorchLearnerError `ERR_INVALID_ARG` for options that don't go together, or with this dataset */
-  constructor(dataset: BatchSource, options: z.output<typeof Options>) {
+  constructor(dataset: BatchSource, options: Output<typeof Options>) {
     const { shuffle, weights } = options
     const weighted = weights !== undefined
     if (dataset.batched && shuffle) throw invalidArgument('shuffle', 'nothing where batches come ready', true)

@@ -1,13 +1,20 @@
 import type { Dirent } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { checkOptions, flag, invalidArgument, list as listOf, string, TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  flag,
+  invalidArgument,
+  list as listOf,
+  strictObject,
+  string,
+  TorchLearnerError,
+} from '../../check/index.js'
 import { inTurns, sorted, takeTurns } from '../../files/index.js'
 import { compareCodePoints } from '../labels/vocab.js'
 import { PassedOver } from './picture-formats.js'
 
-const schema = z.strictObject({
+const schema = strictObject({
   recurse: flag.default(true),
   folders: listOf(string("a folder's name"), 'an array of names').optional(),
 })

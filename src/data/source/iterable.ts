@@ -1,11 +1,10 @@
-import { z } from 'zod'
-import { checkOptions, count, flag, invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { checkOptions, count, flag, invalidArgument, strictObject, TorchLearnerError } from '../../check/index.js'
 import { Collator } from '../loader/collate.js'
 import { IterablePass } from './iterable-pass.js'
 import type { BatchPass, BatchSource } from './source.js'
 import { type SampleStream, StreamOpener } from './stream.js'
 
-const Options = z.strictObject({
+const Options = strictObject({
   n: count.optional(),
   batched: flag.default(false),
   window: count.optional(),

@@ -1,5 +1,4 @@
-import type { z } from 'zod'
-import { invalidArgument } from '../../check/index.js'
+import { invalidArgument, type ObjectField, type Shape, type Values, Wrong } from '../../check/index.js'
 import { Tensor } from '../../tensor/index.js'
 
 /** What a callback or a metric needs to go on in another process: see {@link Callback.saveState}. */
@@ -46,15 +45,15 @@ export function unnest({ values, tensors }: SavedCallbackState, i: number): Save
  * @param schema what there must be among the values
  * @throws TorchLearnerError `ERR_INVALID_ARG`
  */
-export function readState<Schema extends z.ZodObject>(
+export function readState<S extends Shape>(
   whose: string,
   state: unknown,
-  schema: Schema,
-): { values: z.output<Schema>; tensors: Record<string, Tensor> } {
+  schema: ObjectField<S>,
+): { values: Values<S>; tensors: Record<string, Tensor> } {
   const { values = {}, tensors = {} } = isRecord(state) ? state : { values: null }
   if (isRecord(values) && isRecord(tensors) && Object.values(tensors).every(value => value instanceof Tensor)) {
-    const parsed = schema.safeParse(values)
-    if (parsed.success) return { values: parsed.data, tensors: tensors as Record<string, Tensor> }
+    const read = schema.read(values)
+    if (!(read instanceof Wrong)) return { values: read, tensors: tensors as Record<string, Tensor> }
   }
   throw invalidArgument(`the state of ${whose}`, 'what its saveState gave, { values, tensors },', state)
 }

@@ -1,16 +1,21 @@
 import {
+  checkArguments,
   type ErrorOrigin,
-  invalidArgument,
+  finite,
+  flag,
+  func,
   isThenable,
   messageOf,
   originText,
+  strictObject,
   TorchLearnerError,
+  text,
 } from '../../check/index.js'
 import { at, context, type Place, refuseAbandoned } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { callbackName } from '../report/naming.js'
 import type { CallbackState, SavedCallbackState } from './callback-state.js'
-import { type Awaitable, EVENTS, type EventName, INNER_EVENTS, isEventName } from './events.js'
+import { type Awaitable, EVENTS, type EventName, INNER_EVENTS } from './events.js'
 import { partOf } from './parts-at-work.js'
 import { CancelSignal, noteSource } from './signals.js'
 
@@ -31,7 +36,15 @@ export interface CallbackFlags {
 /** Functions for the events; each receives the callback itself. */
 export type CallbackHandlers = { [E in EventName]?: (callback: Callback) => Awaitable<void> } & CallbackFlags
 
-const FLAGS = ['name', 'order', 'run', 'runTrain', 'runValid'] as const
+const handler = func<(callback: Callback) => Awaitable<void>>().optional()
+const schema = strictObject({
+  name: text('text').optional(),
+  order: finite.optional(),
+  run: flag.optional(),
+  runTrain: flag.optional(),
+  runValid: flag.optional(),
+  ...(Object.fromEntries(EVENTS.map(event => [event, handler])) as Record<EventName, typeof handler>),
+})
 
 /**
  * Something that acts at chosen events of the training loop ({@link EVENTS} shows where). Override the methods you need
@@ -67,30 +80,16 @@ export class Callback {
 
   /**
    * @param handlers functions by event name, and flags
-   * @throws TorchLearnerError `ERR_INVALID_ARG` for a name that is neither
+   * @throws TorchLearnerError `ERR_INVALID_ARG` for a name that is neither, and for flags of the wrong kind
    */
   constructor(handlers: CallbackHandlers = {}) {
-    if (handlers === null || typeof handlers !== 'object') {
-      throw invalidArgument('handlers', 'an object of functions by event name', handlers)
-    }
-    const { name, order, run, runTrain, runValid, ...events } = handlers
+    const { name = null, ...all } = checkArguments(schema, handlers, 'Callback')
     const given: Partial<Callback> = {}
-    for (const [key, handler] of Object.entries(events)) {
-      if (!isEventName(key)) {
-        throw invalidArgument('handlers', `names of events (${EVENTS.join(', ')}) or flags (${FLAGS.join(', ')})`, key)
-      }
-      if (typeof handler !== 'function') throw invalidArgument(key, 'a function', handler)
-      given[key] = () => handler(this)
+    for (const [key, value] of Object.entries(all)) {
+      if (typeof value === 'function') Object.assign(given, { [key]: () => value(this) })
+      else if (value !== undefined) Object.assign(given, { [key]: value })
     }
-    if (name !== undefined && (typeof name !== 'string' || name === '')) throw invalidArgument('name', 'text', name)
-    if (order !== undefined && !Number.isFinite(order)) throw invalidArgument('order', 'a number', order)
-    for (const [key, value] of Object.entries({ run, runTrain, runValid })) {
-      if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(key, 'true or false', value)
-    }
-    this.#name = name ?? null
-    for (const [key, value] of Object.entries({ order, run, runTrain, runValid })) {
-      if (value !== undefined) Object.assign(given, { [key]: value })
-    }
+    this.#name = name
     Object.assign(this, given)
     if (new.target !== Callback) this.#given = given // fields of the subclass are set after this, and would win
   }

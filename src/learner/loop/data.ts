@@ -1,9 +1,8 @@
-import { TorchLearnerError } from '../../check/index.js'
+import { field, TorchLearnerError } from '../../check/index.js'
 import type { BatchTransform } from '../../data/index.js'
 import type { Loss } from '../../nn/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { warnLoaderClose } from '../report/warnings.js'
-import type { Kind } from '../state/guard.js'
 import type { Awaitable } from './events.js'
 
 /** Inputs, then targets: `(N, ...)` each. */
@@ -82,10 +81,10 @@ export function isLoader(value: unknown): value is BatchLoader {
 }
 
 /** What a Learner takes as its data. */
-export const DATA: Kind = [
+export const learnerData = field<LearnerData>(
   'DataLoaders, or an object with iterable train (and valid) of known length',
   value => typeof value === 'object' && value !== null && 'train' in value && isLoader(value.train),
-]
+)
 
 /** A loader of the same data, unshuffled and complete; the loader itself if it can't make one. */
 export function inOrder(loader: BatchLoader): BatchLoader {

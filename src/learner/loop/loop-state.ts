@@ -1,9 +1,9 @@
-import { invalidArgument } from '../../check/index.js'
+import { checkValue, field } from '../../check/index.js'
 import { inputCount } from '../../data/index.js'
 import { Tensor } from '../../tensor/index.js'
 import type { RecordRow } from '../report/recorder.js'
-import { guard, kinds, orNull, readOnly } from '../state/guard.js'
-import { type Batch, type BatchLoader, DATA, isLoader, type LearnerData, type PassStart } from './data.js'
+import { guard, kinds, readOnly } from '../state/guard.js'
+import { type Batch, type BatchLoader, isLoader, type LearnerData, learnerData, type PassStart } from './data.js'
 
 /** Takes each finished row of the table: epoch, values, time. */
 export type Logger = (row: readonly (number | string | null)[]) => void
@@ -119,8 +119,7 @@ export class LoopState {
   }
 
   set pred(pred: Tensor | null) {
-    const [what, fits] = orNull(kinds.tensor)
-    if (!fits(pred)) throw invalidArgument('learn.pred', what, pred)
+    checkValue(prediction, pred, 'learn.pred')
     const { output } = this
     this.output = pred === null || output === null || output instanceof Tensor ? pred : [pred, ...output.slice(1)]
   }
@@ -133,15 +132,14 @@ export class LoopState {
   }
 
   set preds(preds: readonly Tensor[]) {
-    if (!kinds.tensors[1](preds)) throw invalidArgument('learn.preds', kinds.tensors[0], preds)
+    checkValue(kinds.tensors, preds, 'learn.preds')
     const sole = preds.length <= 1 && (this.output === null || this.output instanceof Tensor)
     this.output = sole ? (preds[0] ?? null) : [...preds]
   }
 
   /** Makes a batch the current one: `xb` are its inputs, `yb` its targets. */
   split(batch: Batch): void {
-    const isBatch = Array.isArray(batch) && batch.length > 0 && batch.every(item => item instanceof Tensor)
-    if (!isBatch) throw invalidArgument('batch', 'an array of tensors', batch)
+    checkValue(batchField, batch, 'batch')
     this.given = batch
     const isHere = (tensor: Tensor) => this.device === 'cpu' || tensor.deferral?.device === this.device
     const here = batch.map(tensor => (isHere(tensor) ? tensor : tensor.to({ device: this.device })))
@@ -189,27 +187,30 @@ export class LoopState {
   }
 }
 
+const prediction = kinds.tensor.nullable()
+const batchField = kinds.tensors.and('an array of tensors', batch => batch.length > 0)
+
 guard(LoopState, 'learn', {
-  dls: DATA,
-  epoch: orNull(kinds.count),
+  dls: learnerData,
+  epoch: kinds.count.nullable(),
   nEpoch: kinds.count,
-  iter: orNull(kinds.count),
+  iter: kinds.count.nullable(),
   nIter: kinds.number,
   trainIter: kinds.count,
   pctTrain: kinds.number,
   training: kinds.flag,
-  dl: orNull(['a loader', isLoader]),
+  dl: field('a loader', isLoader).nullable(),
   xb: kinds.tensors,
   yb: kinds.tensors,
   bs: kinds.count,
-  output: orNull(kinds.output),
-  lossGrad: orNull(kinds.tensor),
-  loss: orNull(kinds.tensor),
-  mixed: orNull(['{ yb1, lam }: the targets of the partners and the weights', isMixed]),
+  output: kinds.output.nullable(),
+  lossGrad: kinds.tensor.nullable(),
+  loss: kinds.tensor.nullable(),
+  mixed: field('{ yb1, lam }: the targets of the partners and the weights', isMixed).nullable(),
   softTargets: kinds.flag,
-  autocast: orNull(["'bfloat16', 'float16'", value => value === 'bfloat16' || value === 'float16']),
-  smoothLoss: orNull(kinds.number),
-  finalRecord: orNull(kinds.row),
+  autocast: field("'bfloat16', 'float16'", value => value === 'bfloat16' || value === 'float16').nullable(),
+  smoothLoss: kinds.number.nullable(),
+  finalRecord: kinds.row.nullable(),
   logger: kinds.func,
   silent: kinds.flag,
 })
@@ -217,7 +218,7 @@ readOnly(LoopState, 'learn', { x: 'set learn.xb', y: 'set learn.yb' })
 
 function isMixed(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('yb1' in value && 'lam' in value)) return false
-  return kinds.tensors[1](value.yb1) && kinds.tensor[1](value.lam)
+  return kinds.tensors.takes(value.yb1) && kinds.tensor.takes(value.lam)
 }
 
 function soleOrAll(tensors: Tensor[]): Tensor | Tensor[] | null {

@@ -1,9 +1,9 @@
-import { checkOptions, invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { checkOptions, checkValue, invalidArgument, TorchLearnerError } from '../../check/index.js'
 import { Conv2d, type Loss, Module, type OutputsLoss } from '../../nn/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import type { Metric } from '../metrics/metric.js'
 import { type LearnerOptions, learnerSchema } from '../options.js'
-import { DATA, type LearnerData } from './data.js'
+import { type LearnerData, learnerData } from './data.js'
 import type { ModelOutput } from './loop-state.js'
 
 /** A model that returns several tensors in an array. */
@@ -35,8 +35,7 @@ export function checkParts(
   model: Module<Tensor[], ModelOutput>,
   options: LearnerOptions | OutputsLearnerOptions,
 ): Parts {
-  const [data, fits] = DATA
-  if (!fits(dls)) throw invalidArgument('dls', data, dls)
+  checkValue(learnerData, dls, 'dls')
   if (!isModule(model)) throw invalidArgument('model', 'a Module', model)
   checkOptions(learnerSchema, options, 'Learner')
   if (!isForOne(options)) throw invalidArgument('options', 'options of a Learner', options)

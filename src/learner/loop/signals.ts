@@ -1,4 +1,6 @@
-import { invalidArgument } from '../../check/index.js'
+import { checkValue, string } from '../../check/index.js'
+
+const messageField = string('text')
 
 /**
  * Thrown by callbacks to skip a part of the loop; not errors. Each is caught at its own level, where the matching
@@ -9,7 +11,7 @@ import { invalidArgument } from '../../check/index.js'
 export abstract class CancelSignal extends Error {
   /** @param message why, for people who meet it uncaught */
   constructor(message = '', options?: ErrorOptions) {
-    if (typeof message !== 'string') throw invalidArgument('message', 'text', message)
+    checkValue(messageField, message, 'message')
     super(message, options)
   }
 

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { between, checkArguments, checkValue, flag, whole } from '../../check/index.js'
+import { between, checkArguments, checkValue, flag, strictObject, whole } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { type Tensor, where } from '../../tensor/index.js'
 import { flatPair, targetsLike } from './pairs.js'
@@ -59,7 +58,7 @@ function topHits(pred: Tensor, targ: Tensor, k: number): Tensor {
 }
 
 const ranks = whole(1, Infinity, 'a whole number of at least 1')
-const multiSchema = z.strictObject({
+const multiSchema = strictObject({
   thresh: between(-Infinity, Infinity).default(0.5),
   sigmoid: flag.default(true),
   shares: flag.default(false),

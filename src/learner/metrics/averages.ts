@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { invalidArgument, oneOf } from '../../check/index.js'
+import { checkValue, invalidArgument, oneOf, positive, strictObject, whole } from '../../check/index.js'
 
 /** What is known of one class, or one label. */
 export interface ClassCounts {
@@ -22,9 +21,9 @@ export interface AverageOptions {
   posLabel?: number
 }
 
-export const averageSchema = z.strictObject({
+export const averageSchema = strictObject({
   average: oneOf('binary', 'macro', 'micro', 'weighted').optional(),
-  posLabel: z.int({ error: 'the number of a class' }).min(0, { error: 'the number of a class' }).optional(),
+  posLabel: whole(0, Infinity, 'the number of a class').optional(),
 })
 
 /** A number between 0 and 1 from one class's counts; 0 where it isn't defined, as scikit-learn has it. */
@@ -34,9 +33,7 @@ export const precision: Score = ({ right, predicted }) => ratio(right, predicted
 export const recall: Score = ({ right, actual }) => ratio(right, actual)
 
 export function fBeta(beta: number): Score {
-  if (!(typeof beta === 'number' && beta > 0 && Number.isFinite(beta))) {
-    throw invalidArgument('beta', 'a number above 0', beta)
-  }
+  checkValue(positive, beta, 'beta')
   const weight = beta * beta
   return ({ right, predicted, actual }) => ratio((1 + weight) * right, weight * actual + predicted)
 }

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkOptions, integer, invalidArgument } from '../../check/index.js'
+import { checkOptions, integer, invalidArgument, object } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { noGrad, scope, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
@@ -105,7 +104,7 @@ export abstract class ConfusionMetric extends Metric {
   }
 
   override loadState(state: SavedCallbackState): void {
-    const { counts } = readState(this.name, state, z.object({})).tensors
+    const { counts } = readState(this.name, state, object({})).tensors
     this.reset()
     this.#counts = counts ? counts.clone().keep() : null
   }

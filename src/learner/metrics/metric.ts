@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { invalidArgument } from '../../check/index.js'
+import { finite, invalidArgument, object } from '../../check/index.js'
 import { isTensor } from '../../nn/index.js'
 import { scope, Tensor, tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
@@ -59,7 +58,7 @@ export function checkMetricName(name: unknown): string {
   throw invalidArgument('name', "a metric's name", name)
 }
 
-const meanState = z.object({ count: z.number() })
+const meanState = object({ count: finite })
 
 /** A mean over samples: `sum(value * rows) / sum(rows)`, summed natively so that nobody waits for it. */
 class SampleMean {

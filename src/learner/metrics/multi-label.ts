@@ -15,7 +15,7 @@ export interface MultiLabelOptions extends Omit<AverageOptions, 'average' | 'pos
   sigmoid?: boolean
 }
 
-const schema = averageSchema.omit({ posLabel: true }).extend({
+const schema = averageSchema.omit('posLabel').extend({
   average: oneOf('macro', 'micro', 'weighted').optional(),
   thresh: finite.optional(),
   sigmoid: flag.optional(),

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { invalidArgument } from '../../check/index.js'
+import { anything, flag, invalidArgument, object, record, whole } from '../../check/index.js'
 import { cat, mark, noGrad, ones, scope, Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../loop/callback-state.js'
@@ -160,13 +159,13 @@ function alias({ outputs, targets, mixed }: Part): Part {
 }
 
 /** The way back from {@link tensorsOf}. */
-const savedSchema = z.object({
-  parts: z.record(z.string(), z.unknown()),
-  count: z.int().min(0),
-  soft: z.boolean(),
-  several: z.boolean(),
+const savedSchema = object({
+  parts: record(anything),
+  count: whole(0),
+  soft: flag,
+  several: flag,
 })
-const partSchema = z.object({ outputs: z.int().min(0), targets: z.int().min(0), mixed: z.boolean() })
+const partSchema = object({ outputs: whole(0), targets: whole(0), mixed: flag })
 
 function toPart(name: string, state: SavedCallbackState): Part {
   const { values, tensors } = readState(name, state, partSchema)

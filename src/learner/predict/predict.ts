@@ -1,5 +1,13 @@
-import { z } from 'zod'
-import { checkOptions, instance, invalidArgument, list, TorchLearnerError } from '../../check/index.js'
+import {
+  anything,
+  between,
+  checkOptions,
+  instance,
+  invalidArgument,
+  list,
+  strictObject,
+  TorchLearnerError,
+} from '../../check/index.js'
 import { BatchTransform } from '../../data/index.js'
 import { withReduction } from '../../mix/index.js'
 import { isFloat, noGrad, scope, Tensor } from '../../tensor/index.js'
@@ -91,7 +99,7 @@ Learner.prototype.lossNotReduced = function (this: Learner, body) {
   return withReduction(this, 'none', body)
 }
 
-const predictSchema = z.strictObject({ withInput: fields.flag })
+const predictSchema = strictObject({ withInput: fields.flag })
 
 Learner.prototype.predict = async function (this: Learner, item, options = {}) {
   const { withInput } = checkOptions(predictSchema, options, 'predict')
@@ -135,12 +143,8 @@ async function labelOf(decoded: Tensor, vocab?: readonly string[]): Promise<Pred
 
 const ttaSchema = validateSchema.extend({
   n: fields.count,
-  beta: z
-    .number({ error: 'a number from 0 to 1, or null' })
-    .min(0, { error: 'a number from 0 to 1, or null' })
-    .max(1, { error: 'a number from 0 to 1, or null' })
-    .nullish(),
-  itemTfms: z.unknown().optional(), // the loader knows what it can use
+  beta: between(0, 1, 'a number from 0 to 1, or null').nullish(),
+  itemTfms: anything.optional(), // the loader knows what it can use
   batchTfms: list(instance(BatchTransform, 'a BatchTransform'), 'an array of transforms').optional(),
   useMax: fields.flag,
 })

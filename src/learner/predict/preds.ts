@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { field, invalidArgument, isOperators, TorchLearnerError, text } from '../../check/index.js'
+import { field, func, invalidArgument, isOperators, only, TorchLearnerError, text, whole } from '../../check/index.js'
 import { keepModes } from '../../nn/index.js'
 import { cat, noGrad, scope, type Tensor } from '../../tensor/index.js'
 import type { Learner } from '../learner.js'
@@ -87,8 +86,11 @@ export type PredsWithout = Omit<Preds, 'preds' | 'otherPreds' | 'decoded' | 'oth
 
 const folder = text('a folder').optional()
 
-export const validateSchema = fitSchema.pick({ cbs: true, signal: true }).extend({
-  dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).optional(),
+/** Of the training set or the validation set. */
+export const dsIdx = only(0).or(only(1), '0 or 1')
+
+export const validateSchema = fitSchema.pick('cbs', 'signal').extend({
+  dsIdx: dsIdx.optional(),
   dl: field<BatchLoader>('a loader: something to iterate over batches, with a length,', isLoader).optional(),
 })
 
@@ -96,14 +98,14 @@ export const predsSchema = validateSchema.extend({
   withInput: fields.flag,
   withDecoded: fields.flag,
   withLoss: fields.flag,
-  act: field('a function', value => typeof value === 'function').optional(),
+  act: func<(pred: Tensor) => Tensor>().optional(),
   inner: fields.flag,
   reorder: fields.flag,
   withPreds: fields.flag,
   withTargs: fields.flag,
   savePreds: folder,
   saveTargs: folder,
-  concatDim: z.int({ error: 'the number of a dimension' }).optional(),
+  concatDim: whole(-Infinity, Infinity, 'the number of a dimension').optional(),
 })
 
 /**

@@ -33,7 +33,7 @@ declare module '../learner.js' {
   }
 }
 
-const schema = validateSchema.pick({ dsIdx: true, dl: true }).extend({
+const schema = validateSchema.pick('dsIdx', 'dl').extend({
   maxN: fields.count,
   shuffle: fields.flag,
   file: figureFile.optional(),

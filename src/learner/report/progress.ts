@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../check/index.js'
+import { checkValue, field } from '../../check/index.js'
 import { Callback, type CallbackFlags } from '../loop/callback.js'
 import type { Logger } from '../loop/loop-state.js'
 import { formatCell } from './format.js'
@@ -10,6 +10,9 @@ export interface ProgressOptions extends CallbackFlags {
   /** Default: a live bar when stdout is a terminal, else plain lines. */
   renderer?: Renderer
 }
+
+const rendererField = field<Renderer>('an object with begin, progress, row and end', isRenderer).optional()
+const optionsField = field<ProgressOptions>('an object', value => typeof value === 'object' && value !== null)
 
 /**
  * Shows how a fit goes: smoothed loss, samples per second and time left while it runs, and a row of the table for each
@@ -26,12 +29,9 @@ export class ProgressCallback extends Callback {
   #rows = 0
 
   constructor(options: ProgressOptions = {}) {
-    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
-    const { renderer, ...flags } = options
+    const { renderer, ...flags } = checkValue(optionsField, options, 'options')
     super(flags)
-    if (renderer !== undefined && !isRenderer(renderer)) {
-      throw invalidArgument('renderer', 'an object with begin, progress, row and end', renderer)
-    }
+    checkValue(rendererField, renderer, 'renderer')
     this.#renderer = renderer ?? rendererFor(process.stdout)
   }
 

@@ -1,5 +1,14 @@
-import { z } from 'zod'
-import { checkOptions, figureFile, flag, string, TorchLearnerError, theme } from '../../check/index.js'
+import {
+  checkOptions,
+  figureFile,
+  flag,
+  list,
+  strictObject,
+  string,
+  TorchLearnerError,
+  theme,
+  whole,
+} from '../../check/index.js'
 import { lineChart, type Series, saveFigure, type Theme } from '../../plot/index.js'
 import { Recorder } from './recorder.js'
 
@@ -57,19 +66,17 @@ declare module './recorder.js' {
   }
 }
 
-const plain = z.strictObject({
+const plain = strictObject({
   file: figureFile.optional(),
   title: string().optional(),
   theme: theme.optional(),
 })
-const START = { error: 'a whole number from 0' }
 const lossSchema = plain.extend({
-  skipStart: z.int(START).min(0, START).optional(),
+  skipStart: whole(0).optional(),
   withValid: flag.optional(),
   log: flag.optional(),
 })
-const NAMES = { error: 'an array of names' }
-const schedSchema = plain.extend({ keys: z.array(z.string(NAMES), NAMES).min(1, NAMES).readonly().optional() })
+const schedSchema = plain.extend({ keys: list(string('a name'), 'an array of names', 1).optional() })
 
 Recorder.prototype.plotLoss = async function (this: Recorder, options = {}) {
   checkOptions(lossSchema, options, 'plotLoss')

@@ -1,5 +1,16 @@
-import { z } from 'zod'
-import { checkOptions, field, flag, invalidArgument } from '../../check/index.js'
+import {
+  anything,
+  checkOptions,
+  decayRate,
+  finite,
+  flag,
+  invalidArgument,
+  list,
+  object,
+  record,
+  strictObject,
+  string,
+} from '../../check/index.js'
 import { type Tensor, tensor } from '../../tensor/index.js'
 import { Callback, type CallbackFlags } from '../loop/callback.js'
 import { type CallbackState, nest, readState, type SavedCallbackState, unnest } from '../loop/callback-state.js'
@@ -10,13 +21,11 @@ import { formatTime } from './format.js'
 import { SmoothLoss } from './smooth-loss.js'
 import { warnNanLoss } from './warnings.js'
 
-const schema = z.strictObject({
+const schema = strictObject({
   addTime: flag.default(true),
   trainMetrics: flag.default(false),
   validMetrics: flag.default(true),
-  beta: field<number>('a number from 0 to 1', value => typeof value === 'number' && value >= 0 && value < 1).default(
-    0.98,
-  ),
+  beta: decayRate.default(0.98),
 })
 
 /** Options of the {@link Recorder}. */
@@ -240,7 +249,7 @@ export class Recorder extends Callback {
     const numbers: Record<string, number[]> = {}
     for (const [name, list] of Object.entries(lists)) numbers[name] = Array.from(await list.data(), Number)
     const { lrs = [], losses = [], ...hps } = numbers
-    Object.assign(this, { lrs, losses, iters: values.iters })
+    Object.assign(this, { lrs, losses, iters: [...values.iters] })
     this.values = values.values.map(unspell)
     this.hps = Object.fromEntries(Object.entries(hps).map(([name, list]) => [name.replace(/^hps\./, ''), list]))
     this.#smooth.load(sum, values.count)
@@ -278,11 +287,11 @@ export class Recorder extends Callback {
 /** Where a state keeps what the metrics have counted. */
 const METRICS = 'metrics/'
 
-const savedSchema = z.object({
-  iters: z.array(z.number()),
-  values: z.array(z.array(z.union([z.number(), z.string(), z.null()]))),
-  count: z.number(),
-  metrics: z.record(z.string(), z.unknown()),
+const savedSchema = object({
+  iters: list(finite),
+  values: list(list(finite.or(string()).nullable())),
+  count: finite,
+  metrics: record(anything),
 })
 
 function savedMetric(metric: Metric): CallbackState {
@@ -315,7 +324,7 @@ function spell(row: RecordRow): (number | string | null)[] {
   return row.map(value => (value === null || Number.isFinite(value) ? value : String(value)))
 }
 
-function unspell(row: (number | string | null)[]): RecordRow {
+function unspell(row: readonly (number | string | null)[]): RecordRow {
   return row.map(value => (typeof value === 'string' ? Number(value) : value))
 }
 

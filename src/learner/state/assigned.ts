@@ -1,23 +1,24 @@
+import { field, instance } from '../../check/index.js'
 import { Module } from '../../nn/index.js'
 import { Optimizer } from '../../optim/index.js'
 import { Learner } from '../learner.js'
-import { kindOf, learnerSchema } from '../options.js'
-import { guard, kinds, orNull, readOnly } from './guard.js'
+import { learnerSchema, needed } from '../options.js'
+import { guard, kinds, readOnly } from './guard.js'
 
 // What a Learner's constructor takes may be set later too, and is checked alike.
 const { lr, wd, moms, path, modelDir } = learnerSchema.shape
 
 guard(Learner, 'learn', {
-  model: ['a Module', value => value instanceof Module],
+  model: instance<unknown>(Module, 'a Module'),
   lossFunc: kinds.func,
   optFunc: kinds.func,
-  opt: orNull(['an Optimizer', value => value instanceof Optimizer]),
-  lr: kindOf(lr),
-  wd: orNull(kindOf(wd)),
-  moms: kindOf(moms),
+  opt: field('an Optimizer', value => value instanceof Optimizer).nullable(),
+  lr: needed(lr),
+  wd: needed(wd).nullable(),
+  moms: needed(moms),
   splitter: kinds.func,
-  path: kindOf(path),
-  modelDir: kindOf(modelDir),
+  path: needed(path),
+  modelDir: needed(modelDir),
 })
 readOnly(Learner, 'learn', {
   cbs: 'call learn.addCb and learn.removeCb',

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../check/index.js'
+import { checkValue, integer } from '../../check/index.js'
 import { Learner } from '../learner.js'
 import { warnAllFrozen } from '../report/warnings.js'
 
@@ -21,7 +21,7 @@ declare module '../learner.js' {
 }
 
 Learner.prototype.freezeTo = function (this: Learner, n) {
-  if (!Number.isInteger(n)) throw invalidArgument('n', 'an integer', n)
+  checkValue(integer, n, 'n')
   const opt = this.opt ?? this.createOpt()
   const first = n < 0 ? opt.paramGroups.length + n : n
   if (first >= opt.paramGroups.length) warnAllFrozen(n, opt.paramGroups.length)

@@ -1,34 +1,26 @@
-import { invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { checkValue, type Field, field, flag, func, instance, TorchLearnerError, whole } from '../../check/index.js'
 import { refuseAbandoned, Tensor } from '../../tensor/index.js'
-
-/** What a field may hold: said, and tested. */
-export type Kind = readonly [what: string, fits: (value: unknown) => boolean]
 
 const isTensor = (value: unknown): boolean => value instanceof Tensor
 const isTensors = (value: unknown): boolean => Array.isArray(value) && value.every(isTensor)
 
-/** The same, or `null`. */
-export function orNull([what, fits]: Kind): Kind {
-  return [`${what} or null`, value => value === null || fits(value)]
-}
-
 /** What fields of a Learner hold. */
 export const kinds = {
-  flag: ['true or false', value => typeof value === 'boolean'],
-  number: ['a number', value => typeof value === 'number'],
-  count: ['a whole number of at least 0', value => Number.isSafeInteger(value) && Number(value) >= 0],
-  func: ['a function', value => typeof value === 'function'],
-  tensor: ['a Tensor', isTensor],
-  tensors: ['an array of Tensors', isTensors],
-  output: [
+  flag,
+  number: field<number>('a number', value => typeof value === 'number'),
+  count: whole(0, Infinity, 'a whole number of at least 0'),
+  func: func(),
+  tensor: instance<Tensor>(Tensor, 'a Tensor'),
+  tensors: field<readonly Tensor[]>('an array of Tensors', isTensors),
+  output: field<Tensor | readonly Tensor[]>(
     'a Tensor, an array of Tensors',
     value => isTensor(value) || (Array.isArray(value) && value.length > 0 && isTensors(value)),
-  ],
-  row: [
+  ),
+  row: field<(number | null)[]>(
     'an array of numbers and null',
     value => Array.isArray(value) && value.every(cell => cell === null || typeof cell === 'number'),
-  ],
-} as const satisfies Record<string, Kind>
+  ),
+}
 
 /**
  * Has fields of a class refuse what they can't hold, at the moment it is assigned: later on it would fail somewhere in the
@@ -39,11 +31,10 @@ export const kinds = {
 export function guard<T extends object>(
   type: { readonly prototype: T },
   owner: string,
-  fields: { readonly [K in keyof T & string]?: Kind },
+  fields: { readonly [K in keyof T & string]?: Field<unknown> },
 ): void {
-  for (const [name, kind] of Object.entries<Kind | undefined>(fields)) {
+  for (const [name, kind] of Object.entries<Field<unknown> | undefined>(fields)) {
     if (!kind) continue
-    const [what, fits] = kind
     const values = new WeakMap<object, unknown>()
     Object.defineProperty(type.prototype, name, {
       configurable: true,
@@ -53,7 +44,7 @@ export function guard<T extends object>(
       },
       set(this: object, value: unknown) {
         refuseAbandoned(`${owner}.${name}`)
-        if (!fits(value)) throw invalidArgument(`${owner}.${name}`, what, value)
+        checkValue(kind, value, `${owner}.${name}`)
         values.set(this, value)
       },
     })

@@ -1,6 +1,17 @@
 import { extname, resolve } from 'node:path'
-import { z } from 'zod'
-import { checkOptions, flag, invalidArgument, string, TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  checkValue,
+  finite,
+  flag,
+  invalidArgument,
+  list,
+  type Output,
+  record,
+  strictObject,
+  string,
+  TorchLearnerError,
+} from '../../check/index.js'
 import { exists, loadPth, reading, readSafetensors, saveSafetensors } from '../../files/index.js'
 import { loadInTurns } from '../../nn/index.js'
 import type { Optimizer, OptimizerState } from '../../optim/index.js'
@@ -26,8 +37,8 @@ export interface LoadOptions {
   key?: string
 }
 
-const saveSchema = z.strictObject({ withOpt: flag.optional() })
-const loadSchema = z.strictObject({
+const saveSchema = strictObject({ withOpt: flag.optional() })
+const loadSchema = strictObject({
   withOpt: flag.optional(),
   strict: flag.optional(),
   device: string('a device').optional(),
@@ -39,10 +50,10 @@ const OPTIMIZER = 'optimizer'
 const EXTENSION = '.safetensors'
 
 /** What a file says of the optimizer beside its tensors. */
-const optimizerSchema = z.strictObject({
-  hypers: z.array(z.record(z.string(), z.number())),
-  flags: z.array(z.strictObject({ doWd: z.boolean(), forceTrain: z.boolean() })),
-  count: z.number().optional(),
+const optimizerSchema = strictObject({
+  hypers: list(record(finite)),
+  flags: list(strictObject({ doWd: flag, forceTrain: flag })),
+  count: finite.optional(),
 })
 
 function modelPath(learn: Learner, name: string): string {
@@ -115,12 +126,10 @@ async function readSaved(file: string, key: string | undefined): Promise<Saved> 
   return { model, opt: optimizerState(file, description, moments) }
 }
 
-function parseDescription(file: string, description: string): z.infer<typeof optimizerSchema> {
+function parseDescription(file: string, description: string): Output<typeof optimizerSchema> {
   let cause: unknown
   try {
-    const parsed = optimizerSchema.safeParse(JSON.parse(description))
-    if (parsed.success) return parsed.data
-    cause = parsed.error
+    return checkValue(optimizerSchema, JSON.parse(description), 'it')
   } catch (error) {
     cause = error
   }
@@ -135,7 +144,7 @@ export function optimizerState(
   moments: ReadonlyMap<string, Tensor>,
 ): OptimizerState {
   const { hypers, flags, count } = parseDescription(file, description)
-  const state: OptimizerState = { hypers, state: flags.map(item => ({ ...item, tensors: {} })) }
+  const state: OptimizerState = { hypers: [...hypers], state: flags.map(item => ({ ...item, tensors: {} })) }
   const slowWeights: Tensor[] = []
   for (const [key, tensor] of moments) {
     const [, first, second] = key.split('/')

@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, finite, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
+import {
+  checkArguments,
+  checkValue,
+  finite,
+  flag,
+  invalidArgument,
+  oneOfQuoted,
+  strictObject,
+} from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
@@ -10,8 +17,8 @@ export interface InplaceOptions {
   inplace?: boolean
 }
 
-const schema = z.strictObject({ inplace: flag.default(false) })
-const geluSchema = z.strictObject({ approximate: oneOfQuoted('none', 'tanh').default('none') })
+const schema = strictObject({ inplace: flag.default(false) })
+const geluSchema = strictObject({ approximate: oneOfQuoted('none', 'tanh').default('none') })
 
 /** What the activations with `inplace` share. */
 abstract class InplaceActivation extends Module<[Tensor], Tensor> {

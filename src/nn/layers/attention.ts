@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, count, flag, invalidArgument, probability } from '../../check/index.js'
+import {
+  checkArguments,
+  checkValue,
+  count,
+  flag,
+  invalidArgument,
+  probability,
+  strictObject,
+} from '../../check/index.js'
 import { empty, type Tensor, zeros } from '../../tensor/index.js'
 import { multiHeadAttention } from '../functional-layers.js'
 import { xavierUniform_, zeros_ } from '../init.js'
@@ -36,14 +43,14 @@ export interface AttentionOptions {
   averageAttnWeights?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   dropout: probability.default(0),
   bias: flag.default(true),
   kdim: count.nullish(), // PyTorch says None for the size of the queries
   vdim: count.nullish(),
   batchFirst: flag.default(false),
 })
-const callSchema = z.strictObject({
+const callSchema = strictObject({
   keyPaddingMask: maybeTensor,
   attnMask: maybeTensor,
   isCausal: flag.default(false),

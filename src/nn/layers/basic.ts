@@ -1,11 +1,10 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, flag, integer, probability } from '../../check/index.js'
+import { checkArguments, checkValue, flag, integer, probability, strictObject } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { dropout } from '../functional.js'
 import { Module } from '../module.js'
 import { python } from '../repr.js'
 
-const schema = z.strictObject({ inplace: flag.default(false) })
+const schema = strictObject({ inplace: flag.default(false) })
 
 /** `max(x, 0)`. */
 export class ReLU extends Module<[Tensor], Tensor> {

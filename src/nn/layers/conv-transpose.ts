@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, count, flag, invalidArgument } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument, strictObject } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { convTranspose2d } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -24,7 +23,7 @@ export interface ConvTranspose2dOptions {
   dilation?: Pair
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   stride: steps,
   padding: paddings,
   outputPadding: paddings,

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, count, flag, invalidArgument, wordsOf } from '../../check/index.js'
+import { checkArguments, checkValue, count, flag, invalidArgument, oneOf, strictObject } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { conv2d } from '../functional.js'
 import { Module } from '../module.js'
@@ -22,9 +21,9 @@ export interface Conv2dOptions {
   bias?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   stride: steps,
-  padding: z.union([z.literal(['same', 'valid']), paddings], { error: wordsOf(paddings) }).default(0),
+  padding: oneOf('same', 'valid').or(paddings, paddings.what),
   dilation: steps,
   groups: count.default(1),
   bias: flag.default(true),

@@ -1,12 +1,11 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, count, flag, whole } from '../../check/index.js'
+import { anything, checkArguments, checkValue, count, flag, strictObject, whole } from '../../check/index.js'
 import { empty, noGrad, type Tensor } from '../../tensor/index.js'
 import { embedding } from '../functional-layers.js'
 import { normal_ } from '../init.js'
 import { Module } from '../module.js'
 import { Parameter } from '../parameter.js'
 
-const schema = z.strictObject({ paddingIdx: z.unknown().optional(), scaleGradByFreq: flag.default(false) })
+const schema = strictObject({ paddingIdx: anything.optional(), scaleGradByFreq: flag.default(false) })
 
 /** Options of {@link Embedding}. */
 export interface EmbeddingOptions {

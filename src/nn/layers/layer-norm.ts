@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { between, checkArguments, checkValue, count, flag, invalidArgument } from '../../check/index.js'
+import { between, checkArguments, checkValue, count, flag, invalidArgument, strictObject } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { groupNorm, layerNorm } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -7,8 +6,8 @@ import { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
 
 const eps = between(0, Infinity).default(1e-5)
-const layerSchema = z.strictObject({ eps, elementwiseAffine: flag.default(true), bias: flag.default(true) })
-const groupSchema = z.strictObject({ eps, affine: flag.default(true) })
+const layerSchema = strictObject({ eps, elementwiseAffine: flag.default(true), bias: flag.default(true) })
+const groupSchema = strictObject({ eps, affine: flag.default(true) })
 
 /** Options of {@link LayerNorm}. */
 export interface LayerNormOptions {

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, flag, whole } from '../../check/index.js'
+import { checkArguments, checkValue, flag, strictObject, whole } from '../../check/index.js'
 import { empty, type Tensor } from '../../tensor/index.js'
 import { linear } from '../functional.js'
 import { kaimingStd, uniform_ } from '../init.js'
@@ -8,7 +7,7 @@ import { Parameter } from '../parameter.js'
 import { python } from '../repr.js'
 
 const features = whole(0)
-const schema = z.strictObject({ bias: flag.default(true) })
+const schema = strictObject({ bias: flag.default(true) })
 
 /** @internal A weight and perhaps a bias with PyTorch's initial values, drawn in its order. */
 export function learntWeights(

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { between, checkArguments, checkValue, count, flag, probability } from '../../check/index.js'
+import { between, checkArguments, checkValue, count, flag, probability, strictObject } from '../../check/index.js'
 import { ones, type Tensor, zeros } from '../../tensor/index.js'
 import { type BatchNormArguments, batchNorm } from '../functional.js'
 import { Module } from '../module.js'
@@ -18,7 +17,7 @@ export interface BatchNormOptions {
   trackRunningStats?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   eps: between(0, Infinity).default(1e-5),
   momentum: probability.nullable().default(0.1),
   affine: flag.default(true),

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, flag, invalidArgument } from '../../check/index.js'
+import { checkArguments, checkValue, flag, invalidArgument, strictObject } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool2d, maxPool2d } from '../functional.js'
 import { Module } from '../module.js'
@@ -16,8 +15,8 @@ const checkSize = (name: string, value: unknown): Pair => ownPair(checkValue(siz
 
 // PyTorch says None for the window's own size
 const window = { stride: sizes.nullish(), padding: paddings, ceilMode: flag.default(false) }
-const maxSchema = z.strictObject({ ...window, dilation: steps })
-const avgSchema = z.strictObject({ ...window, countIncludePad: flag.default(true) })
+const maxSchema = strictObject({ ...window, dilation: steps })
+const avgSchema = strictObject({ ...window, countIncludePad: flag.default(true) })
 
 /** Options of {@link MaxPool2d}. */
 export interface MaxPool2dOptions {

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkArguments, field, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
+import { checkArguments, field, flag, invalidArgument, oneOfQuoted, strictObject } from '../../check/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { type InterpolateMode, interpolate } from '../functional-layers.js'
 import { Module } from '../module.js'
@@ -17,7 +16,7 @@ export interface UpsampleOptions {
   alignCorners?: boolean
 }
 
-const schema = z.strictObject({
+const schema = strictObject({
   size: upTo3(Number.isSafeInteger, 'a whole number above 0'),
   scaleFactor: upTo3(Number.isFinite, 'a number above 0'),
   mode: oneOfQuoted('nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear').default('nearest'),

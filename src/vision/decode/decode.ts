@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { z } from 'zod'
-import { checkOptions, invalidArgument, TorchLearnerError } from '../../check/index.js'
+import { checkOptions, invalidArgument, strictObject, TorchLearnerError } from '../../check/index.js'
 import { type Handle, native, type PictureFailure, type PictureRequest } from '../../native/index.js'
 import {
   checkSize,
@@ -15,8 +14,8 @@ import { decodeBySharp, sizeBySharp } from './sharp.js'
 
 export type { Orientation, RgbPicture } from './picture.js'
 
-const schema = z.strictObject({ maxPixels: maxPixelsSchema, orientation: orientationSchema })
-const sizeSchema = schema.omit({ maxPixels: true })
+const schema = strictObject({ maxPixels: maxPixelsSchema, orientation: orientationSchema })
+const sizeSchema = schema.omit('maxPixels')
 
 /** How {@link decodeInto} goes about it. */
 export interface DecodeOptions {

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { oneOfQuoted, TorchLearnerError } from '../../check/index.js'
+import { oneOfQuoted, positive, TorchLearnerError } from '../../check/index.js'
 import type { PictureFailure, PictureRequest } from '../../native/index.js'
 
 /** Pictures with more pixels than this are refused by default: 100 million. */
@@ -24,8 +23,7 @@ export interface RgbPicture {
 /** How files are read, whatever becomes of the pictures. */
 export type ReadOptions = Omit<PictureRequest, 'steps'>
 
-const aboveZero = { error: 'a number above 0' }
-export const maxPixelsSchema = z.number(aboveZero).positive(aboveZero).optional()
+export const maxPixelsSchema = positive.optional()
 export const orientationSchema = oneOfQuoted('ignore', 'exif').default('ignore')
 
 /** What was asked for, with the default limits. */

@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkOptions, invalidArgument, signal, type TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  func,
+  invalidArgument,
+  signal,
+  strictObject,
+  type TorchLearnerError,
+  whole,
+} from '../../check/index.js'
 import type { PictureStep } from '../../native/index.js'
 import { decodeInto, defaultWorkers } from './decode.js'
 import { maxPixelsSchema, readOptions } from './picture.js'
@@ -23,13 +30,10 @@ export interface VerifyImagesOptions {
   signal?: AbortSignal
 }
 
-const workers = 'a whole number from 1 to 128'
-const Options = z.strictObject({
+const Options = strictObject({
   maxPixels: maxPixelsSchema,
-  numWorkers: z.int({ error: workers }).min(1, { error: workers }).max(128, { error: workers }).optional(),
-  onProgress: z
-    .custom<VerifyImagesOptions['onProgress']>(value => typeof value === 'function', 'a function')
-    .optional(),
+  numWorkers: whole(1, 128).optional(),
+  onProgress: func<NonNullable<VerifyImagesOptions['onProgress']>>().optional(),
   signal: signal.optional(),
 })
 

@@ -1,14 +1,17 @@
-import { z } from 'zod'
 import {
   classNames,
   device,
   field,
   flag,
+  fraction,
+  func,
   instance,
   integer,
   invalidArgument,
   list,
+  type Output,
   oneOf,
+  strictObject,
   string,
   whole,
 } from '../../check/index.js'
@@ -18,26 +21,18 @@ import { ItemTransform } from '../transforms/item-transform.js'
 
 const itemTransform = instance(ItemTransform, 'an ItemTransform')
 
-export const Options = z.strictObject({
-  validPct: z
-    .number({ error: 'a number above 0 and below 1' })
-    .gt(0, { error: 'a number above 0 and below 1' })
-    .lt(1, { error: 'a number above 0 and below 1' })
-    .optional(),
-  splitter: field<ItemSplitter<string>>(
-    'a splitter such as GrandparentSplitter()',
-    value => typeof value === 'function',
-  ).optional(),
+export const Options = strictObject({
+  validPct: fraction.optional(),
+  splitter: func<ItemSplitter<string>>('a splitter such as GrandparentSplitter()').optional(),
   seed: integer.optional(),
   yBlock: field<YBlock>(
     'CategoryBlock, MultiCategoryBlock, RegressionBlock or another TargetBlock',
     value => value instanceof TargetBlock || isBlockClass(value),
   ).optional(),
   vocab: classNames.optional(),
-  itemTfms: z
-    .union([itemTransform.transform(one => [one]), z.array(itemTransform)], {
-      error: 'an ItemTransform such as Resize, or an array of them',
-    })
+  itemTfms: itemTransform
+    .to((one): readonly ItemTransform[] => [one])
+    .or(list(itemTransform), 'an ItemTransform such as Resize, or an array of them')
     .default([]),
   batchTfms: list(instance(BatchTransform, 'a BatchTransform'), 'an array of batch transforms').default([]),
   bs: whole(1).default(64),
@@ -57,7 +52,7 @@ export const Options = z.strictObject({
   onBadFile: oneOf('error', 'skip').default('error'),
 })
 
-export type Checked = z.output<typeof Options>
+export type Checked = Output<typeof Options>
 
 const subfolder = string("a subfolder's name").optional()
 export const FolderOptions = Options.extend({ train: subfolder, valid: subfolder })

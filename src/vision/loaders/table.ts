@@ -1,6 +1,16 @@
 import { join, sep } from 'node:path'
-import { z } from 'zod'
-import { describe, flag, string, TorchLearnerError, text } from '../../check/index.js'
+import {
+  describe,
+  field,
+  flag,
+  list,
+  type Output,
+  strictObject,
+  string,
+  TorchLearnerError,
+  text,
+  whole,
+} from '../../check/index.js'
 import { columnValues, isBlank, isMissing, type Label, readCsv } from '../../data/index.js'
 import { inTurns, mapped } from '../../files/index.js'
 
@@ -10,20 +20,16 @@ export interface Item {
   readonly label: Label
 }
 
-const column = z.union([z.int().min(0), z.string()], { error: "a column's number or name" })
+const column = whole(0).or(string(), "a column's number or name")
 
-export const CsvOptions = z.strictObject({
+export const CsvOptions = strictObject({
   csvFname: string("a file's name").default('labels.csv'),
-  delimiter: z
-    .string({ error: 'one character' })
-    .length(1, { error: 'one character' })
-    .regex(/[^"\r\n]/, { error: 'a character other than a quote or a line end' })
+  delimiter: field<string>('one character', value => typeof value === 'string' && value.length === 1)
+    .and('a character other than a quote or a line end', value => !/["\r\n]/.test(value))
     .default(','),
   header: flag.default(true),
   fnCol: column.default(0),
-  labelCol: z
-    .union([column, z.array(column).min(1).readonly()], { error: "a column's number or name, or an array" })
-    .default(1),
+  labelCol: column.or(list(column, 'an array', 1), "a column's number or name, or an array").default(1),
   labelDelim: text('a string').optional(),
   validCol: column.optional(),
   folder: string("a folder's name").default(''),
@@ -79,7 +85,7 @@ export interface LabelRules {
 /** The pictures of a table. */
 export async function readTable(
   path: string,
-  table: z.output<typeof CsvOptions>,
+  table: Output<typeof CsvOptions>,
   rules: LabelRules,
 ): Promise<TableItem[]> {
   const file = join(path, table.csvFname)
@@ -109,7 +115,7 @@ class TableReader {
   readonly #file: string
   readonly #folder: string
   readonly #prefix: string
-  readonly #table: z.output<typeof CsvOptions>
+  readonly #table: Output<typeof CsvOptions>
   readonly #rules: LabelRules
   readonly #files: string[] = []
   readonly #isValid = new Map<string, boolean>()
@@ -118,7 +124,7 @@ class TableReader {
   #width = 0
   #columns?: { readonly file: number; readonly labels: readonly LabelColumn[]; readonly valid?: number }
 
-  constructor(file: string, folder: string, table: z.output<typeof CsvOptions>, rules: LabelRules) {
+  constructor(file: string, folder: string, table: Output<typeof CsvOptions>, rules: LabelRules) {
     this.#file = file
     this.#folder = folder
     this.#prefix = folder === '.' ? '' : folder.replace(/\/*$/, '/')

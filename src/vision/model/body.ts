@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import {
   checkArguments,
   checkValue,
@@ -6,6 +5,7 @@ import {
   field,
   flag,
   invalidArgument,
+  strictObject,
   TorchLearnerError,
 } from '../../check/index.js'
 import { type AnyModule, Conv2d, keepModes, type Layer, Module, type Parameter, Sequential } from '../../nn/index.js'
@@ -33,7 +33,7 @@ export const cutField = field<Cut>(
   'a whole number or a function',
   value => Number.isInteger(value) || typeof value === 'function',
 ).optional()
-const schema = z.strictObject({ nIn: count.default(3), pretrained: flag.default(false), cut: cutField })
+const schema = strictObject({ nIn: count.default(3), pretrained: flag.default(false), cut: cutField })
 
 /** As fastai: one channel gets the sum of the three, two get theirs times 1.5, further ones start at 0. */
 function takeOver(target: Tensor, old: Tensor, nIn: number): void {

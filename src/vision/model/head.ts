@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import {
   checkArguments,
   checkValue,
@@ -9,6 +8,7 @@ import {
   invalidArgument,
   list,
   probability,
+  strictObject,
 } from '../../check/index.js'
 import {
   AdaptiveAvgPool2d,
@@ -82,11 +82,9 @@ export interface HeadOptions {
 const isRange = (value: unknown) =>
   Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] < value[1]
 
-const schema = z.strictObject({
+const schema = strictObject({
   linFtrs: list(count, 'an array of whole numbers').nullish(),
-  ps: z
-    .union([probability, list(probability, 'numbers')], { error: 'a number from 0 to 1, or one for each linear layer' })
-    .default(0.5),
+  ps: probability.or(list(probability), 'a number from 0 to 1, or one for each linear layer').default(0.5),
   pool: flag.default(true),
   concatPool: flag.default(true),
   firstBn: flag.default(true),

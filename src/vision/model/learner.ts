@@ -1,5 +1,13 @@
-import { z } from 'zod'
-import { checkOptions, count, field, flag, invalidArgument, TorchLearnerError } from '../../check/index.js'
+import {
+  checkOptions,
+  count,
+  field,
+  flag,
+  invalidArgument,
+  type Output,
+  strictObject,
+  TorchLearnerError,
+} from '../../check/index.js'
 import { DataLoader } from '../../data/index.js'
 import { type StateDict, StateDictError, stateEntries } from '../../files/index.js'
 import { Learner, type LearnerData, type LearnerOptions } from '../../learner/index.js'
@@ -54,7 +62,7 @@ export interface VisionLearnerOptions extends LearnerOptions, HeadOptions {
 }
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null
-const ownSchema = z.strictObject({
+const ownSchema = strictObject({
   nOut: count.optional(),
   nIn: count.default(3),
   pretrained: flag.optional(),
@@ -73,7 +81,7 @@ const ownSchema = z.strictObject({
   customHead: field<AnyModule>('a Module', value => value instanceof Module).optional(),
 })
 
-type Own = z.output<typeof ownSchema>
+type Own = Output<typeof ownSchema>
 
 const OWN = Object.keys(ownSchema.shape)
 

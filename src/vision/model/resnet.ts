@@ -1,5 +1,12 @@
-import { z } from 'zod'
-import { checkArguments, checkValue, count, flag, invalidArgument, oneOfQuoted } from '../../check/index.js'
+import {
+  checkArguments,
+  checkValue,
+  count,
+  flag,
+  invalidArgument,
+  oneOfQuoted,
+  strictObject,
+} from '../../check/index.js'
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -16,13 +23,13 @@ import {
 import { scope, type Tensor } from '../../tensor/index.js'
 import { pretrainedState, type WeightsName, type WeightsVersion } from './weights.js'
 
-const schema = z.strictObject({
+const schema = strictObject({
   numClasses: count.default(1000),
   memoryFormat: memoryFormat.default('channels_last'),
   pretrained: flag.optional(),
   weights: oneOfQuoted('IMAGENET1K_V1', 'IMAGENET1K_V2').optional(),
 })
-const shapeSchema = z.strictObject({ groups: count.default(1), widthPerGroup: count.default(64) })
+const shapeSchema = strictObject({ groups: count.default(1), widthPerGroup: count.default(64) })
 
 function conv3x3(from: number, to: number, stride = 1, groups = 1): Conv2d {
   return new Conv2d(from, to, 3, { stride, padding: 1, groups, bias: false })

@@ -1,16 +1,19 @@
-import { z } from 'zod'
 import {
+  checkArguments,
   checkOptions,
+  classNames,
+  field,
   figureFile,
   flag,
   invalidArgument,
+  strictObject,
   string,
   TorchLearnerError,
   theme,
   whole,
 } from '../../check/index.js'
 import { DataLoader, showBatch } from '../../data/index.js'
-import { type BatchLoader, chosenLoader, type Learner } from '../../learner/index.js'
+import { type BatchLoader, chosenLoader, dsIdx, type Learner } from '../../learner/index.js'
 import { matrixChart, saveFigure, type Theme } from '../../plot/index.js'
 import { mark, scope, type Tensor } from '../../tensor/index.js'
 import { type ClassScores, classScores, ratio, reportTable, sum } from './report.js'
@@ -27,20 +30,20 @@ export interface InterpretationOptions {
   vocab?: readonly string[]
 }
 
-const NAMES = { error: 'an array of class names' }
-const Options = z.strictObject({
-  dsIdx: z.union([z.literal(0), z.literal(1)], { error: '0 or 1' }).default(1),
-  dl: z.custom<BatchLoader>().optional(), // getPreds looks at it
+const Options = strictObject({
+  dsIdx: dsIdx.default(1),
+  dl: field<BatchLoader>('a loader', () => true).optional(), // getPreds looks at it
   output: whole(0).default(0),
-  vocab: z.array(z.string(NAMES), NAMES).readonly().optional(),
+  vocab: classNames.optional(),
 })
+const TableOptions = strictObject({ digits: whole(0, 6).default(2) })
 const figure = {
   file: figureFile.optional(),
   title: string().optional(),
   theme: theme.optional(),
 }
-const MatrixOptions = z.strictObject({ ...figure, normalize: flag.optional() })
-const LossesOptions = z.strictObject({ ...figure, largest: flag.optional() })
+const MatrixOptions = strictObject({ ...figure, normalize: flag.optional() })
+const LossesOptions = strictObject({ ...figure, largest: flag.optional() })
 
 /** Where and how a picture is drawn. */
 export interface FigureOptions {
@@ -176,10 +179,7 @@ export class ClassificationInterpretation {
    * @param options `digits` behind the point; default 2
    */
   perClass(options: { digits?: number } = {}): string {
-    const { digits = 2 } = options
-    if (!(Number.isInteger(digits) && digits >= 0 && digits <= 6)) {
-      throw invalidArgument('digits', 'a whole number from 0 to 6', digits)
-    }
+    const { digits } = checkArguments(TableOptions, options, 'perClass')
     const { actual, predicted } = this.#results
     const right = actual.reduce((count, value, i) => count + Number(value === predicted[i]), 0)
     return reportTable(this.scores(), ratio(right, actual.length), digits)

@@ -1,39 +1,43 @@
-import { z } from 'zod'
-import { checkOptions, checkValue, count, field, finite, flag, oneOf } from '../../check/index.js'
+import {
+  checkOptions,
+  checkValue,
+  finite,
+  flag,
+  oneOf,
+  positive,
+  probability,
+  size,
+  strictObject,
+  two,
+} from '../../check/index.js'
 import { BatchTransform } from '../../data/index.js'
 import { pair } from '../../nn/index.js'
 import { type Generator, own, scope, type Tensor } from '../../tensor/index.js'
 import { type Draw, type DrawSpec, drawFor, drawSchema, from } from './draw.js'
 
 const number = finite.optional()
-const share = field<number>('a number from 0 to 1', value => typeof value === 'number' && value >= 0 && value <= 1)
-const zoom = z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' })
-const side = count
+const zoom = positive.optional()
 const mode = oneOf('bilinear', 'nearest', 'bicubic').optional()
-const p = share.optional()
+const p = probability.optional()
 const draw = drawSchema.optional()
 
-/** A part of {@link AffineAugmentOptions}, strict like the whole. */
-const part = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, { error: `an object with ${Object.keys(shape).join(', ')} only` }).optional()
-
-const AffineOptions = z.strictObject({
-  flip: part({ p, draw }),
-  dihedral: part({ p, draw }),
-  rotate: part({ maxDeg: number, p, draw }),
-  zoom: part({ minZoom: zoom.optional(), maxZoom: zoom.optional(), p, draw, drawX: draw, drawY: draw }),
-  warp: part({ magnitude: number, p, drawX: draw, drawY: draw }),
-  size: z.union([side, z.tuple([side, side])], { error: 'a whole number from 1 or [height, width]' }).optional(),
+const AffineOptions = strictObject({
+  flip: strictObject({ p, draw }).optional(),
+  dihedral: strictObject({ p, draw }).optional(),
+  rotate: strictObject({ maxDeg: number, p, draw }).optional(),
+  zoom: strictObject({ minZoom: zoom, maxZoom: zoom, p, draw, drawX: draw, drawY: draw }).optional(),
+  warp: strictObject({ magnitude: number, p, drawX: draw, drawY: draw }).optional(),
+  size: size.optional(),
   mode,
   padMode: oneOf('zeros', 'border', 'reflection').optional(),
   alignCorners: flag.optional(),
   batch: flag.optional(),
 })
 
-const CropOptions = z.strictObject({
+const CropOptions = strictObject({
   minScale: p,
   maxScale: p,
-  ratio: z.tuple([zoom, zoom], { error: 'two numbers above 0, from and to' }).optional(),
+  ratio: two(positive, 'two numbers above 0, from and to').optional(),
   validScale: p,
   mode,
 })

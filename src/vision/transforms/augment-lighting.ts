@@ -1,25 +1,15 @@
-import { z } from 'zod'
-import { checkOptions, field, flag, whole } from '../../check/index.js'
+import { checkOptions, decayRate, flag, probability, share, strictObject, whole } from '../../check/index.js'
 import { BatchTransform, type SplitIdx } from '../../data/index.js'
 import { type Generator, own, scope, type Tensor } from '../../tensor/index.js'
 import { type Draw, drawFor, drawSchema, from } from './draw.js'
 
-const change = field<number>(
-  'a number from 0 to 1, 1 excluded',
-  value => typeof value === 'number' && value >= 0 && value < 1,
-)
-const probability = field<number>(
-  'a number from 0 to 1',
-  value => typeof value === 'number' && value >= 0 && value <= 1,
-)
-const part = z
-  .strictObject(
-    { maxLighting: change.optional(), p: probability.optional(), draw: drawSchema.optional() },
-    { error: 'an object with maxLighting, p, draw only' },
-  )
-  .optional()
+const part = strictObject({
+  maxLighting: decayRate.optional(),
+  p: probability.optional(),
+  draw: drawSchema.optional(),
+}).optional()
 
-const LightingOptions = z.strictObject({
+const LightingOptions = strictObject({
   brightness: part,
   contrast: part,
   batch: flag.optional(),
@@ -77,19 +67,11 @@ export class LightingAugment extends BatchTransform {
   }
 }
 
-const share = z.number({ error: 'a number from 0 to 1' }).min(0, { error: 'a number from 0 to 1' }).max(1, {
-  error: 'a number from 0 to 1',
-})
-
-const ErasingOptions = z.strictObject({
-  p: share.default(0.5),
-  minArea: share.default(0),
-  maxArea: share.default(0.3),
-  minAspect: z
-    .number({ error: 'a number above 0 and at most 1' })
-    .gt(0, { error: 'a number above 0 and at most 1' })
-    .max(1, { error: 'a number above 0 and at most 1' })
-    .default(0.3),
+const ErasingOptions = strictObject({
+  p: probability.default(0.5),
+  minArea: probability.default(0),
+  maxArea: probability.default(0.3),
+  minAspect: share.default(0.3),
   maxCount: whole(1, 10_000).default(1),
 })
 

@@ -1,37 +1,37 @@
-import { z } from 'zod'
-import { checkOptions, count, finite, flag, invalidArgument, oneOf } from '../../check/index.js'
+import {
+  checkOptions,
+  finite,
+  flag,
+  invalidArgument,
+  nonNegative,
+  oneOf,
+  positive,
+  probability,
+  share,
+  size,
+  strictObject,
+} from '../../check/index.js'
 import type { BatchTransform } from '../../data/index.js'
 import { AffineAugment, BatchResizedCrop, type SamplingOptions } from './augment-affine.js'
 import { LightingAugment } from './augment-lighting.js'
 
-const number = finite
-const ranged = (min: number, max: number, error: string) => z.number({ error }).min(min, { error }).max(max, { error })
-const share = ranged(0, 1, 'a number from 0 to 1')
-const notNegative = ranged(0, Number.MAX_VALUE, 'a number from 0')
-const aboveZero = z.number({ error: 'a number above 0' }).gt(0, { error: 'a number above 0' })
-const side = count
-
-const Options = z.strictObject({
-  mult: notNegative.default(1),
+const Options = strictObject({
+  mult: nonNegative.default(1),
   doFlip: flag.default(true),
   flipVert: flag.default(false),
-  maxRotate: number.default(10),
-  minZoom: aboveZero.default(1),
-  maxZoom: aboveZero.default(1.1),
-  maxLighting: notNegative.default(0.2),
-  maxWarp: notNegative.default(0.2),
-  pAffine: share.default(0.75),
-  pLighting: share.default(0.75),
-  size: z.union([side, z.tuple([side, side])], { error: 'a whole number from 1 or [height, width]' }).optional(),
+  maxRotate: finite.default(10),
+  minZoom: positive.default(1),
+  maxZoom: positive.default(1.1),
+  maxLighting: nonNegative.default(0.2),
+  maxWarp: nonNegative.default(0.2),
+  pAffine: probability.default(0.75),
+  pLighting: probability.default(0.75),
+  size: size.optional(),
   mode: oneOf('bilinear', 'nearest', 'bicubic').default('bilinear'),
   padMode: oneOf('zeros', 'border', 'reflection').default('reflection'),
   alignCorners: flag.default(true),
   batch: flag.default(false),
-  minScale: z
-    .number({ error: 'a number above 0 and at most 1' })
-    .gt(0, { error: 'a number above 0 and at most 1' })
-    .max(1, { error: 'a number above 0 and at most 1' })
-    .default(1),
+  minScale: share.default(1),
 })
 
 /** How strongly {@link augTransforms} change pictures. The defaults are fastai's. */

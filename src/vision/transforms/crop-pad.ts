@@ -1,10 +1,9 @@
-import { z } from 'zod'
-import { checkOptions } from '../../check/index.js'
+import { checkOptions, strictObject } from '../../check/index.js'
 import type { PictureStep } from '../../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 import { padModes } from './resize.js'
 
-const Options = z.strictObject({ padMode: padModes.default('zeros') })
+const Options = strictObject({ padMode: padModes.default('zeros') })
 
 /** Options of {@link CropPad}. */
 export interface CropPadOptions {

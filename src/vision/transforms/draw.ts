@@ -1,16 +1,16 @@
-import { z } from 'zod'
+import { field } from '../../check/index.js'
 import { type Generator, own, type Tensor, tensor } from '../../tensor/index.js'
 
 /** Numbers instead of random ones: one for all samples, one for each, or a function that gives them for every batch. */
 export type Draw = number | readonly number[] | (() => number | readonly number[])
 
 /** A {@link Draw}, in options. */
-export const drawSchema = z.custom<Draw>(
+export const drawSchema = field<Draw>(
+  'a number, one for each sample, or a function that gives them',
   value =>
     typeof value === 'number' ||
     typeof value === 'function' ||
     (Array.isArray(value) && value.every(item => typeof item === 'number')),
-  { error: 'a number, one for each sample, or a function that gives them' },
 )
 
 /** What is drawn for each sample: a number from `low` to `high` with probability `p` (default 1), else `neutral` (default 0). */

@@ -1,27 +1,15 @@
-import { z } from 'zod'
-import { checkOptions, invalidArgument } from '../../check/index.js'
+import { between, checkOptions, invalidArgument, positive, share, strictObject, two } from '../../check/index.js'
 import type { PictureStep } from '../../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 import { boxOf, type PictureBox } from './resize.js'
 
-const share = z
-  .number({ error: 'a number above 0 and at most 1' })
-  .gt(0, { error: 'a number above 0 and at most 1' })
-  .max(1, { error: 'a number above 0 and at most 1' })
-const shape = z.number().gt(0).max(1e6)
+const shape = positive.and('a number above 0, and at most 1,000,000', value => value <= 1e6)
 
-const Options = z.strictObject({
+const Options = strictObject({
   minScale: share.default(0.08),
   maxScale: share.default(1),
-  ratio: z
-    .tuple([shape, shape], { error: '[lowest, highest] width / height, numbers above 0' })
-    .readonly()
-    .default([3 / 4, 4 / 3]),
-  valXtra: z
-    .number({ error: 'a number from 0 to 4' })
-    .min(0, { error: 'a number from 0 to 4' })
-    .max(4, { error: 'a number from 0 to 4' })
-    .default(0.14),
+  ratio: two(shape, '[lowest, highest] width / height, numbers above 0').default([3 / 4, 4 / 3]),
+  valXtra: between(0, 4).default(0.14),
 })
 
 /** Options of {@link RandomResizedCrop}. */

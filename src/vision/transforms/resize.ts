@@ -1,11 +1,10 @@
-import { z } from 'zod'
-import { checkOptions, oneOf } from '../../check/index.js'
+import { checkOptions, oneOf, strictObject } from '../../check/index.js'
 import { native, type PictureStep } from '../../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 
 export const padModes = oneOf('zeros', 'border', 'reflection')
 
-const Options = z.strictObject({
+const Options = strictObject({
   method: oneOf('crop', 'pad', 'squish').default('crop'),
   padMode: padModes.default('reflection'),
 })
