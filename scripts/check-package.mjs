@@ -15,7 +15,7 @@ const run = (command, args) =>
 const folder = mkdtempSync(join(tmpdir(), 'torch-learner-pack-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 try {
-  const tarball = pack(stageMain({}), folder)
+  const tarball = pack(await stageMain({}), folder)
   run('publint', ['run', tarball, '--strict'])
   run('attw', [tarball, '--profile', 'esm-only'])
 } catch (error) {

@@ -38,7 +38,7 @@ test('the manifests of binaries say for whom they are, and keep out of zip files
 })
 
 test.serial('the main package has no source maps, no binaries, and nothing that makes npm compile', t => {
-  const folder = stageMain({})
+  const folder = await stageMain({})
   const files = filesIn(folder)
   t.deepEqual(
     files.filter(name => /\.(map|gyp|node|so)$/.test(name)),

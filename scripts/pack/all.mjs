@@ -11,7 +11,7 @@ try {
   const { folder, libtorch } = await stageBinary()
   await packLibtorch()
   pack(folder)
-  pack(stageMain({ [ADDON_PACKAGE]: CHECKOUT.version, [LIBTORCH_PACKAGE]: libtorchVersion(libtorch) }))
+  pack(await stageMain({ [ADDON_PACKAGE]: CHECKOUT.version, [LIBTORCH_PACKAGE]: libtorchVersion(libtorch) }))
 } catch (error) {
   fail(error)
 }

@@ -1,8 +1,10 @@
 // @ts-check
-// The main package: JavaScript, types, documents, and the sources of the addon for `torch-learner build`. No source maps, which
-// would be half of it, and no scripts.
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+// The main package: JavaScript as a few files, types, documents, and the sources of the addon for `torch-learner build`. No source
+// maps, which would be half of it, and no scripts.
+import { cpSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { programs } from '../../dist/provision/programs.js'
+import { bundle } from './bundle.mjs'
 import { filesIn, ROOT, stage, writeJson } from './files.mjs'
 import { CHECKOUT, mainManifest } from './manifests.mjs'
 
@@ -10,7 +12,7 @@ import { CHECKOUT, mainManifest } from './manifests.mjs'
 const ALWAYS = ['README.md', 'LICENSE']
 
 /** Puts the package together; returns its folder. @param {Record<string, string>} optionalDependencies */
-export function stageMain(optionalDependencies) {
+export async function stageMain(optionalDependencies) {
   const folder = stage('main')
   const manifest = mainManifest(optionalDependencies)
   const left = manifest.files
@@ -23,20 +25,10 @@ export function stageMain(optionalDependencies) {
       filter: source => !source.endsWith('.map') && !left.includes(source.slice(ROOT.length)),
     })
   }
-  withoutMaps(join(folder, 'dist'))
+  await bundle(join(folder, 'dist'), programs)
   writeJson(join(folder, 'package.json'), manifest)
   refuse(filesIn(folder))
   return folder
-}
-
-/** A comment that names a source map makes debuggers look for it. @param {string} dist */
-function withoutMaps(dist) {
-  for (const name of filesIn(dist)) {
-    const file = join(dist, name)
-    const text = readFileSync(file, 'utf8')
-    const without = text.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n')
-    if (without !== text) writeFileSync(file, without)
-  }
 }
 
 /** What would make an install compile or run something, or is too much. @param {string[]} files */

@@ -13,6 +13,9 @@ const FILES = {
   cli: 'cli/main.js',
 } as const
 
+/** All of them, as paths from dist/: a bundle of the package has each as a file of its own. */
+export const programs: readonly string[] = Object.values(FILES)
+
 /** Runs a program and waits for it by blocking. What the user has set for Node itself doesn't count for it. */
 export function runProgram(
   name: keyof typeof FILES,

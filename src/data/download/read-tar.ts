@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import * as tar from 'tar'
+import type { Parser, ReadEntry } from 'tar'
 import { codeOf } from '../../check/index.js'
 import { ArchiveError, type Extraction, type FileWriter } from './extraction.js'
 import { fileKind, isTarHeader } from './file-kind.js'
@@ -17,8 +17,9 @@ const FILES = ['File', 'OldFile', 'ContiguousFile']
  * @throws ArchiveError for what is damaged or can't be unpacked rightly: links, devices, sparse files, unknown kinds of entries
  */
 export async function readTar(archive: string, isGzip: boolean, into: Extraction): Promise<void> {
+  const tar = await import('tar') // here: few programs unpack anything, and every one would wait for it
+  const reader = new TarReader(new tar.Parser({ strict: true, zstd: false }), into)
   const source = createReadStream(archive, { highWaterMark: SLICE })
-  const reader = new TarReader(into)
   let failure: unknown
   const take = async (chunks: Readable | AsyncIterable<Buffer>) => {
     try {
@@ -38,10 +39,10 @@ export async function readTar(archive: string, isGzip: boolean, into: Extraction
 }
 
 /** What the parser says of a piece of the archive, in order. */
-type Part = { entry: tar.ReadEntry } | { chunk: Buffer } | 'end'
+type Part = { entry: ReadEntry } | { chunk: Buffer } | 'end'
 
 class TarReader {
-  readonly #parser = new tar.Parser({ strict: true, zstd: false })
+  readonly #parser: Parser
   readonly #into: Extraction
   /** The start of the bytes, until there is a block. */
   #head: Buffer | null = Buffer.alloc(0)
@@ -50,17 +51,18 @@ class TarReader {
   #isOver = false
   #failure?: Error
 
-  constructor(into: Extraction) {
+  constructor(parser: Parser, into: Extraction) {
+    this.#parser = parser
     this.#into = into
     const fail = (what: string) => {
       this.#failure ??= new ArchiveError(what)
     }
-    this.#parser.on('entry', (entry: tar.ReadEntry) => {
+    this.#parser.on('entry', (entry: ReadEntry) => {
       this.#parts.push({ entry })
       entry.on('end', () => this.#parts.push('end'))
       entry.on('data', chunk => this.#parts.push({ chunk }))
     })
-    this.#parser.on('ignoredEntry', ({ path, type }: tar.ReadEntry) =>
+    this.#parser.on('ignoredEntry', ({ path, type }: ReadEntry) =>
       fail(`it holds ${path}, which is ${kindName(type)}: such entries can't be unpacked`),
     )
     this.#parser.on('meta', (text: string) => {
@@ -106,7 +108,7 @@ class TarReader {
     }
   }
 
-  async #begin({ path, type, size, mode }: tar.ReadEntry): Promise<void> {
+  async #begin({ path, type, size, mode }: ReadEntry): Promise<void> {
     const isFile = FILES.includes(type)
     const isFolder = type === 'Directory' || (isFile && path.endsWith('/'))
     this.#into.admit(path, isFolder ? 'Directory' : isFile ? 'File' : type)
