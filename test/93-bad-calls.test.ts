@@ -108,7 +108,7 @@ const FUNCTIONS: Row[] = [
     'nothing to draw',
     () => lineChart(wrong(undefined)),
     'ERR_INVALID_ARG',
-    /^Expected an object with series for options/,
+    /^Expected one or more series for series but received undefined/,
   ],
 ]
 

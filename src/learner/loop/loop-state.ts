@@ -188,7 +188,10 @@ export class LoopState {
 }
 
 const prediction = kinds.tensor.nullable()
-const batchField = kinds.tensors.and('an array of tensors', batch => batch.length > 0)
+const batchField = field<Batch>(
+  'an array of tensors',
+  batch => kinds.tensors.takes(batch) && (batch as Batch).length > 0,
+)
 
 guard(LoopState, 'learn', {
   dls: learnerData,
