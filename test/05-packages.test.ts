@@ -37,7 +37,7 @@ test('the manifests of binaries say for whom they are, and keep out of zip files
   t.regex(libtorchManifest('2.13.0', []).version, /^2\.13\.0-\d+$/)
 })
 
-test.serial('the main package has no source maps, no binaries, and nothing that makes npm compile', t => {
+test.serial('the main package has no source maps, no binaries, and nothing that makes npm compile', async t => {
   const folder = await stageMain({})
   const files = filesIn(folder)
   t.deepEqual(
