@@ -2,8 +2,8 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { cpuOf } from '../dist/native/machine.js'
 import { processLibc, refuseMusl } from '../dist/native/loaded.js'
+import { cpuOf } from '../dist/native/machine.js'
 import { addonCopy, built, flipByte, libtorch, libtorchCopy, overwriteFunction } from './helpers/binaries.js'
 import { runNode } from './helpers/child.js'
 import { folderFor } from './helpers/package-copy.js'
@@ -32,9 +32,15 @@ test.serial('a cut-off addon, and one that the stamp says nothing of', async t =
   truncateSync(copy.addon, statSync(copy.addon).size >> 1)
   const error = await load(t, { TORCH_LEARNER_PREBUILD: copy.root })
   t.is(error.code, 'ERR_ADDON_LOAD')
-  t.regex(error.message ?? '', /^The addon is damaged: \S+torch_learner\.node has \d+ bytes instead of \d+\. Set TORCH_LEARNER_PREBUILD/)
+  t.regex(
+    error.message ?? '',
+    /^The addon is damaged: \S+torch_learner\.node has \d+ bytes instead of \d+\. Set TORCH_LEARNER_PREBUILD/,
+  )
   copy.restamp({ files: {} })
-  t.regex((await load(t, { TORCH_LEARNER_PREBUILD: copy.root })).message ?? '', /torch_learner\.node is cut off: \d+ bytes of at least \d+/)
+  t.regex(
+    (await load(t, { TORCH_LEARNER_PREBUILD: copy.root })).message ?? '',
+    /torch_learner\.node is cut off: \d+ bytes of at least \d+/,
+  )
 })
 
 test.serial('a cut-off preload module', async t => {
@@ -52,7 +58,10 @@ test.serial('a library whose end was never written to the disk', async t => {
   writeFileSync(file, bytes.fill(0, bytes.length - 8192))
   const error = await load(t, { LIBTORCH: root })
   t.is(error.code, 'ERR_ADDON_LOAD')
-  t.regex(error.message ?? '', /libc10\.so is damaged: its table of sections is overwritten\. .*Set LIBTORCH to a libtorch .* that is whole/)
+  t.regex(
+    error.message ?? '',
+    /libc10\.so is damaged: its table of sections is overwritten\. .*Set LIBTORCH to a libtorch .* that is whole/,
+  )
 })
 
 test.serial('a library of another size than the download recorded', async t => {
@@ -69,7 +78,11 @@ const raise = (signal: number) => [
   ...[0xb8, 62, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe],
 ]
 const DEATHS: readonly [signal: string, code: readonly number[], remedy: RegExp][] = [
-  ['SIGILL', [0x0f, 0x0b], /: an instruction that this processor \(.*\) lacks\. (Use a machine with AVX2|Build the addon on this machine)/],
+  [
+    'SIGILL',
+    [0x0f, 0x0b],
+    /: an instruction that this processor \(.*\) lacks\. (Use a machine with AVX2|Build the addon on this machine)/,
+  ],
   ['SIGBUS', raise(7), /: a part of a file is missing, or the disk fails\. Run `npx torch-learner doctor`/],
   ['SIGSEGV', raise(11), /\. Run `npx torch-learner doctor`, which compares every byte/],
   ['SIGABRT', raise(6), /\. Run `npx torch-learner doctor`/],
@@ -83,7 +96,10 @@ for (const [signal, code, remedy] of DEATHS) {
     copy.restamp()
     const error = await load(t, { TORCH_LEARNER_PREBUILD: copy.root })
     t.is(error.code, 'ERR_ADDON_LOAD')
-    t.regex(error.message ?? '', new RegExp(`^A child process that tries the addon ended with ${signal}, opening \\S+torch_learner.node`))
+    t.regex(
+      error.message ?? '',
+      new RegExp(`^A child process that tries the addon ended with ${signal}, opening \\S+torch_learner.node`),
+    )
     t.regex(error.message ?? '', remedy)
   })
 }
@@ -153,7 +169,8 @@ test('musl is told by what is mapped', t => {
 })
 
 test('what a processor can do is read from its flags', t => {
-  const text = (flags: string) => `processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu ${flags} sse\n\nprocessor\t: 1\n`
+  const text = (flags: string) =>
+    `processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu ${flags} sse\n\nprocessor\t: 1\n`
   t.deepEqual(cpuOf(text('avx avx2')).features, { avx2: true, avx512: false, bf16: false, amx: false })
   t.deepEqual(cpuOf(text('avx2 avx512f avx512_bf16 amx_tile amx_bf16')), {
     model: 'Some CPU',

@@ -22,7 +22,9 @@ const print = value => console.log(JSON.stringify(value))
 `
 
 async function run(source: string, ...copies: { index: string }[]): Promise<Outcome> {
-  const paths = copies.map(({ index }, i) => `const ${'ab'[i]} = ${JSON.stringify(pathToFileURL(index).href)}\n`).join('')
+  const paths = copies
+    .map(({ index }, i) => `const ${'ab'[i]} = ${JSON.stringify(pathToFileURL(index).href)}\n`)
+    .join('')
   return await runNode(['--input-type=module', '-e', HELPERS + paths + source], { env })
 }
 
@@ -107,7 +109,10 @@ test.serial('an addon that was rebuilt since the process loaded it is refused in
   t.is(code, 0, stderr)
   const [first, worker, again] = JSON.parse(stdout)
   t.deepEqual([first, again], [5, 5])
-  t.regex(worker, /^ERR_ADDON_LOAD: \S+torch_learner\.node has been replaced while this process had it loaded.*Restart the process$/)
+  t.regex(
+    worker,
+    /^ERR_ADDON_LOAD: \S+torch_learner\.node has been replaced while this process had it loaded.*Restart the process$/,
+  )
 })
 
 test.serial('a copy whose own libtorch is gone still shares the addon that is loaded', async t => {

@@ -26,7 +26,11 @@ export interface AddonCopy {
 export function addonCopy(t: ExecutionContext, root: string = folderFor(t)): AddonCopy {
   const release = join(root, 'build', 'Release')
   mkdirSync(release, { recursive: true })
-  const [addon, preload, stamp] = [...NAMES, 'torch_learner.json'].map(name => join(release, name)) as [string, string, string]
+  const [addon, preload, stamp] = [...NAMES, 'torch_learner.json'].map(name => join(release, name)) as [
+    string,
+    string,
+    string,
+  ]
   copyFileSync(built.addon, addon)
   copyFileSync(built.preload, preload)
   const restamp = (changes: Partial<AddonStamp> = {}) => {
