@@ -188,7 +188,7 @@ export {
   reduceLoss,
   resizeMix,
 } from './mix/index.js'
-export { doctor, type PictureStep } from './native/index.js'
+export { type DoctorReport, doctor, doctorReport, type PictureStep } from './native/index.js'
 export {
   BaseLoss,
   type BCEWithLogitsFlatOptions,

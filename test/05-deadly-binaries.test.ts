@@ -1,14 +1,16 @@
 // Damaged files and binaries that the machine can't run: a coded error with what to do, never the end of the process.
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { processLibc, refuseMusl } from '../dist/native/loaded.js'
 import { cpuOf } from '../dist/native/machine.js'
+import { processLibc, refuseMusl } from '../dist/provision/index.js'
 import { addonCopy, built, flipByte, libtorch, libtorchCopy, overwriteFunction } from './helpers/binaries.js'
 import { runNode } from './helpers/child.js'
 import { folderFor } from './helpers/package-copy.js'
 
 const index = new URL('../dist/native/index.js', import.meta.url).href
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 
 const LOAD = `import(process.argv[1]).then(
   ({ native }) => console.log(JSON.stringify({ torch: native.version().torch })),
@@ -166,6 +168,27 @@ test('musl is told by what is mapped', t => {
   t.like(error, { code: 'ERR_LIBC' })
   t.regex(error?.message ?? '', /runs on musl, .* libtorch is made for glibc\. Use an image .*`node:22-bookworm-slim`/)
   t.notThrows(() => refuseMusl('glibc'))
+})
+
+test.serial('on musl nothing is loaded, fetched or compiled', async t => {
+  // what Alpine's Node has in memory
+  const before = `const fs = require('node:fs')
+    const { readFileSync } = fs
+    fs.readFileSync = (path, ...rest) => path === '/proc/self/maps' ? '0 /lib/ld-musl-x86_64.so.1' : readFileSync(path, ...rest)
+    require('node:module').syncBuiltinESMExports()\n`
+  t.is((await load(t, {}, before)).code, 'ERR_LIBC')
+  const file = join(folderFor(t), 'musl.cjs')
+  writeFileSync(file, before)
+  for (const command of ['setup', 'build']) {
+    const cache = folderFor(t)
+    const ended = await runNode(['--require', file, cli, command], { env: { TORCH_LEARNER_CACHE: cache } })
+    t.is(ended.code, 1)
+    t.regex(ended.stderr, /torch-learner: This Node runs on musl/)
+    t.deepEqual(readdirSync(cache), [])
+  }
+  const ready = `import(${JSON.stringify(new URL('../dist/provision/index.js', import.meta.url).href)}).then(
+    ({ provision, checkTools }) => provision().catch(error => { console.log(error.code); checkTools() })).catch(error => console.log(error.code))`
+  t.is((await runNode(['--require', file, '-e', ready])).stdout, 'ERR_LIBC\nERR_LIBC\n')
 })
 
 test('what a processor can do is read from its flags', t => {

@@ -62,6 +62,7 @@ export {
 } from './kinds.js'
 export { checkArguments, checkOptions, checkValue } from './options.js'
 export { importPackage } from './packages.js'
+export { failure, type Problem, problemOf } from './problem.js'
 export {
   Field,
   list,

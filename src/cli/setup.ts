@@ -15,10 +15,10 @@ import {
   packageVersion,
   placeOf,
   provision,
+  refuseMusl,
   SIZES,
   type Source,
   sourceOf,
-  usesGlibc,
   VERSION,
 } from '../provision/index.js'
 import { parse, sizeText, UsageError } from './arguments.js'
@@ -62,13 +62,6 @@ const NO_CUDA =
   'there is no CUDA build of the addon yet, so that the CUDA build of libtorch would be of no use: take --backend cpu. To try it ' +
   `with a compiler and nvcc, unpack libtorch ${VERSION} for CUDA 13.0, set LIBTORCH to its folder and TORCH_LEARNER_CUDA=1, and run ` +
   '`npx torch-learner build`'
-
-function refuseMusl(): void {
-  if (process.platform !== 'linux' || usesGlibc()) return
-  throw new Error(
-    'Node runs on musl (Alpine) here, and libtorch is made for glibc: use an image with glibc, such as node:22-slim',
-  )
-}
 
 /** What is needed to compile, or to be told of. */
 async function withoutAddon(source: Source | undefined, yes: boolean): Promise<number> {

@@ -1,5 +1,5 @@
 import { threadId } from 'node:worker_threads'
-import { loadedLibraries } from './loaded.js'
+import { ADDON_NAMES, loadedLibraries } from './loaded.js'
 
 /** The part of the preload module that threads meet in: the process's real environment, which they share. */
 export interface Claims {
@@ -21,7 +21,7 @@ export function withClaim<T>(claims: Claims, addon: string, load: () => T): T {
   const deadline = performance.now() + PATIENCE
   const clock = new Int32Array(new SharedArrayBuffer(4))
   while (!claims.setDefaultEnv(name, `${threadId} ${addon}`)) {
-    if (loadedLibraries('torch_learner.node', 'torch-learner.node').length > 0) return load()
+    if (loadedLibraries(...ADDON_NAMES).length > 0) return load()
     if (performance.now() > deadline) claims.unsetEnv(name)
     Atomics.wait(clock, 0, 0, PAUSE)
   }

@@ -1,12 +1,9 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { failure } from '../check/index.js'
 import { packageRoot } from '../provision/index.js'
-import { loadedLibraries } from './loaded.js'
+import { ADDON_NAMES, loadedLibraries } from './loaded.js'
 import { type AddonFiles, filesBeside } from './locate.js'
-import { failure } from './problem.js'
-
-/** What the addon is called: by a build, and in prebuilds/. */
-const ADDON_NAMES = ['torch_learner.node', 'torch-learner.node']
 
 const RESTART = 'Restart the process'
 

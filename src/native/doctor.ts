@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
-import { packageRoot, packageVersion } from '../provision/index.js'
+import { type Problem, problemOf } from '../check/index.js'
+import { packageRoot, packageVersion, refuseMusl } from '../provision/index.js'
 import { type AddonFacts, type Binaries, examineBinaries, type LibtorchFacts } from './doctor/binaries.js'
 import { type CacheFacts, cacheFacts, problemsOfCache } from './doctor/cache.js'
 import { type GpuFacts, gpuFacts, problemsOfGpu } from './doctor/gpu.js'
@@ -7,9 +8,7 @@ import { copiesFor, type Layout, layoutOf, problemOfCopies } from './doctor/layo
 import { isSupportedNode, supportedNode } from './doctor/node-version.js'
 import { machine, type Probe } from './doctor/probe.js'
 import { reportText } from './doctor/text.js'
-import { refuseMusl } from './loaded.js'
 import type { Cpu } from './machine.js'
-import { type Problem, problemOf } from './problem.js'
 import type { TrialResult } from './trial.js'
 
 /** Environment variables that change what is found or how it runs. */

@@ -1,13 +1,13 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { messageOf } from '../check/index.js'
-import { baseVersion, type Libtorch } from '../provision/index.js'
+import { failure, messageOf } from '../check/index.js'
+import { baseVersion, type Libtorch, refuseMusl } from '../provision/index.js'
 import type { NativeAddon } from './addon.js'
 import { type Claims, withClaim } from './claim.js'
 import { addonInProcess } from './copies.js'
 import { damageOf } from './elf.js'
-import { loadedLibraries, refuseMusl } from './loaded.js'
+import { loadedLibraries } from './loaded.js'
 import {
   type AddonFiles,
   again,
@@ -18,7 +18,6 @@ import {
   refuseDamagedAddon,
 } from './locate.js'
 import { type Environment, openMpDefaults, withOpenMpDefaults } from './openmp.js'
-import { failure } from './problem.js'
 import { build } from './remedies.js'
 import type { TrialPlan } from './trial.js'
 import { refuseDeadly } from './tried.js'

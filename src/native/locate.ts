@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { codeOf, hasCode, messageOf } from '../check/index.js'
+import { codeOf, failure, hasCode, messageOf } from '../check/index.js'
 import {
   ABSENT,
   ADDON_PACKAGE,
@@ -18,7 +18,6 @@ import {
   wrongSize,
 } from '../provision/index.js'
 import { damageOf } from './elf.js'
-import { failure } from './problem.js'
 import { build, installOptional, reinstall, setup } from './remedies.js'
 
 /**

@@ -12,7 +12,7 @@ export {
   isUpToDate,
 } from './addon/build.js'
 export { anyAddon } from './addon/installed.js'
-export { ADDON_PACKAGE, prebuiltAddon, usesGlibc } from './addon/prebuilt.js'
+export { ADDON_PACKAGE, prebuiltAddon } from './addon/prebuilt.js'
 export { makeReady } from './addon/ready.js'
 export { type BuildStamp, sourcesHash } from './addon/stamp.js'
 export { codecAdvice, which } from './addon/toolchain.js'
@@ -22,6 +22,7 @@ export { buildCommand, isCheckout, setupCommand } from './commands.js'
 export { fetchFile } from './fetch/fetch-file.js'
 export { freeBytes } from './fetch/room.js'
 export { datasetsFolder, weightsFolder } from './folders.js'
+export { mappedFiles, processLibc, refuseMusl } from './libc.js'
 export {
   cachedLibtorch,
   cacheFolder,

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { type Problem, problemOf } from '../../check/index.js'
 import {
   codecAdvice,
   type FileRecords,
@@ -17,7 +18,6 @@ import {
   mendLibtorch,
   refuseDamagedAddon,
 } from '../locate.js'
-import { type Problem, problemOf } from '../problem.js'
 import { build } from '../remedies.js'
 import { runTrial, type TrialResult } from '../trial.js'
 import { deathOf, keepVerdict } from '../tried.js'

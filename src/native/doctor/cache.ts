@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Problem } from '../../check/index.js'
 import { ABSENT, cacheFolder, obstacle, obstacleToWriting } from '../../provision/index.js'
-import type { Problem } from '../problem.js'
 import { setup } from '../remedies.js'
 import type { Probe } from './probe.js'
 

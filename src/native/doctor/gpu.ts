@@ -1,4 +1,4 @@
-import type { Problem } from '../problem.js'
+import type { Problem } from '../../check/index.js'
 import type { Binaries } from './binaries.js'
 import type { Probe } from './probe.js'
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Problem } from '../../check/index.js'
 import { isCheckout, packageRoot } from '../../provision/index.js'
-import type { Problem } from '../problem.js'
 
 /** Who arranged the folder that the package lies in. */
 export type Layout = 'checkout' | 'npm' | 'pnpm' | 'yarn node_modules' | 'yarn PnP' | 'bun' | 'unknown'

@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from 'node:fs'
-import { processLibc } from '../loaded.js'
+import { processLibc } from '../../provision/index.js'
 import { type Cpu, cpuOf } from '../machine.js'
 
 /** What the machine is asked; tests answer in its stead. */

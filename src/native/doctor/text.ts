@@ -1,6 +1,6 @@
+import type { Problem } from '../../check/index.js'
 import type { DoctorReport } from '../doctor.js'
 import type { Cpu } from '../machine.js'
-import type { Problem } from '../problem.js'
 import type { TrialResult } from '../trial.js'
 import { megabytes } from './cache.js'
 

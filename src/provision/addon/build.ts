@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { refuseMusl } from '../libc.js'
 import { cacheFolder, type Libtorch } from '../libtorch/find.js'
 import { baseVersion } from '../libtorch/release.js'
 import { withLock } from '../lock.js'
@@ -59,6 +60,7 @@ export const lacksCodecs = ({ codecs = [] }: BuildStamp): boolean => codecAdvice
 
 /** Throws, in one message, when something to compile with is missing. To be asked before anything is fetched. */
 export function checkTools(): void {
+  refuseMusl()
   const missing = [missingTools(), missingPackages()].filter(text => text !== null)
   if (missing.length > 0) throw new Error(missing.join('. '))
 }

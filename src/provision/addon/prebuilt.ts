@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../../check/index.js'
+import { processLibc } from '../libc.js'
 import { packageRoot } from '../root.js'
 import { type BuildStamp, stampIn } from './stamp.js'
 
@@ -21,7 +22,7 @@ export interface Prebuilt {
  */
 export function prebuiltAddon(sources?: string): Prebuilt | null {
   // prebuilt against glibc: musl has neither its symbols nor its loader
-  if (process.platform === 'linux' && !usesGlibc()) return null
+  if (processLibc() === 'musl') return null
   const folders = [join(packageRoot(), 'prebuilds', `${process.platform}-${process.arch}`), packageFolder()]
   for (const folder of folders) {
     const stamp = folder === null ? null : stampIn(folder)
@@ -38,10 +39,4 @@ function packageFolder(): string | null {
     if (codeOf(error)?.endsWith('MODULE_NOT_FOUND')) return null
     throw error
   }
-}
-
-/** Whether this Node runs on glibc and not on musl. */
-export function usesGlibc(): boolean {
-  const report: { header?: { glibcVersionRuntime?: string } } = process.report.getReport()
-  return report.header?.glibcVersionRuntime !== undefined
 }

@@ -5,6 +5,7 @@ import { messageOf } from '../../check/index.js'
 import { setupCommand } from '../commands.js'
 import { verify } from '../fetch/hash.js'
 import { checkRoom, isFull } from '../fetch/room.js'
+import { refuseMusl } from '../libc.js'
 import { type Owner, withLock } from '../lock.js'
 import { cachedLibtorch, cacheFolder, findLibtorch, inspect, type Libtorch, type Step } from './find.js'
 import { pipDownload } from './pip.js'
@@ -28,6 +29,7 @@ export interface Need {
 
 /** Makes sure that there is a libtorch. */
 export async function provision(need: Need = {}): Promise<Libtorch> {
+  refuseMusl()
   const found = findLibtorch(need)
   if (found.libtorch) return supported(found.libtorch, found.explicit)
   const { steps } = found

@@ -1,4 +1,4 @@
-import { type ErrorCode, messageOf, TorchLearnerError } from '../check/index.js'
+import { type ErrorCode, messageOf, TorchLearnerError } from './errors.js'
 
 /** Something that is wrong with what is installed, and what to do about it. */
 export interface Problem {
