@@ -1,6 +1,6 @@
 // @ts-check
 // Empty folders in which the packages are installed, and programs run as a user's.
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CHECKOUT } from '../pack/manifests.mjs'
@@ -8,6 +8,14 @@ import { start, writeProject } from './managers.mjs'
 import { cleanEnv, DRILL, mustRun, pathWith, run } from './shell.mjs'
 
 const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url))
+
+/** Removes what a drill that was interrupted has left: each project is 370 MB. */
+export function removeLeftovers() {
+  if (!existsSync(DRILL)) return
+  for (const name of readdirSync(DRILL).filter(entry => /^(project|home)-/.test(entry))) {
+    rmSync(join(DRILL, name), { recursive: true, force: true })
+  }
+}
 
 /** What every project depends on. @returns {Record<string, string>} */
 export const ours = () => ({ [CHECKOUT.name]: CHECKOUT.version })

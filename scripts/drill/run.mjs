@@ -7,6 +7,7 @@ import { fail } from '../report.mjs'
 import { managers, ways } from './cases.mjs'
 import { debian } from './debian.mjs'
 import { exits } from './exits.mjs'
+import { removeLeftovers } from './projects.mjs'
 import { startRegistry } from './registry.mjs'
 import { compareLosses, table } from './table.mjs'
 import { toolbox } from './tools.mjs'
@@ -37,6 +38,7 @@ function skip(name, why) {
 }
 
 try {
+  removeLeftovers()
   const registry = await startRegistry()
   const only = new RegExp(values.only, 'i')
   const drill = { registry: registry.url, tools: toolbox(registry.url), quick: values.quick, report, skip }
