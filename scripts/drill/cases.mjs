@@ -12,7 +12,7 @@ const NODES = ['20', '22', '24', '26']
 
 /** Every package manager, its tree used by every Node. @param {Drill} drill @param {RegExp} only */
 export async function managers(drill, only) {
-  for (const manager of MANAGERS.filter(({ name }) => only.test(name))) {
+  for (const manager of MANAGERS.filter(({ name, quick }) => only.test(name) && (quick || !drill.quick))) {
     const nodes = drill.quick ? [manager.node] : NODES
     const used = withProject(drill, manager, {}, async ({ installed, train }) => {
       for (const node of nodes) {

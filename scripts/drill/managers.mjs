@@ -11,16 +11,29 @@ import { writeJson } from '../pack/files.mjs'
  * @property {string} node the oldest of our Nodes that it runs on
  * @property {string} [yarnrc] its .yarnrc.yml
  * @property {string[]} install its arguments
+ * @property {boolean} [quick] `--quick` tries it, too
  * @property {Record<string, string>} [env] in which programs run
  */
 
 /** @type {Manager[]} */
 export const MANAGERS = [
-  { name: 'npm 11', tool: ['npm', '11', 'npm'], node: '20', install: ['install'] },
-  { name: 'npm 12 strict', tool: ['npm', '12', 'npm'], node: '22', install: ['install', '--strict-allow-scripts'] },
+  { name: 'npm 11', tool: ['npm', '11', 'npm'], node: '20', install: ['install'], quick: true },
+  {
+    name: 'npm 12 strict',
+    tool: ['npm', '12', 'npm'],
+    node: '22',
+    install: ['install', '--strict-allow-scripts'],
+    quick: true,
+  },
   { name: 'pnpm 9', tool: ['pnpm', '9', 'pnpm'], node: '20', install: ['install', '--no-frozen-lockfile'] },
   { name: 'pnpm 10', tool: ['pnpm', '10', 'pnpm'], node: '20', install: ['install', '--no-frozen-lockfile'] },
-  { name: 'pnpm 12', tool: ['pnpm', '12', 'pnpm'], node: '20', install: ['install', '--no-frozen-lockfile'] },
+  {
+    name: 'pnpm 12',
+    tool: ['pnpm', '12', 'pnpm'],
+    node: '20',
+    install: ['install', '--no-frozen-lockfile'],
+    quick: true,
+  },
   {
     name: 'yarn 4 modules',
     tool: ['@yarnpkg/cli-dist', '4', 'yarn'],
@@ -34,6 +47,7 @@ export const MANAGERS = [
     node: '20',
     yarnrc: 'nodeLinker: pnp\n',
     install: ['install'],
+    quick: true,
     env: { NODE_OPTIONS: '--require ./.pnp.cjs --experimental-loader ./.pnp.loader.mjs --no-warnings' },
   },
 ]

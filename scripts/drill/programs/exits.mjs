@@ -1,14 +1,15 @@
 // Ends in the middle of a training, in the way that the first argument says.
-import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import * as torch from 'torch-learner'
 
-const [way, delay] = isMainThread ? process.argv.slice(2) : [workerData.way, 0]
+const [way, delay] = isMainThread ? process.argv.slice(2) : [workerData.way, workerData.delay]
 const end = {
   exit: () => process.exit(0),
   uncaught: () => {
     throw new Error('drill: uncaught')
   },
   signal: () => console.log('READY'),
+  worker: () => parentPort.postMessage('training'),
 }
 
 async function fitForever() {
@@ -20,9 +21,9 @@ async function fitForever() {
 }
 
 if (way === 'terminate') {
-  const worker = new Worker(new URL(import.meta.url), { workerData: { way: 'train' }, stdout: true })
-  worker.once('online', () => setTimeout(() => worker.terminate().then(() => process.exit(0)), 900 + Number(delay)))
+  const worker = new Worker(new URL(import.meta.url), { workerData: { way: 'worker', delay }, stdout: true })
+  worker.once('message', () => worker.terminate().then(() => process.exit(0)))
 } else {
-  if (way !== 'train') setTimeout(end[way], 200 + Number(delay))
+  setTimeout(end[way], 200 + Number(delay))
   await fitForever()
 }
