@@ -286,6 +286,7 @@ export {
   onUnreadError,
   operator,
   ops,
+  outsideRuns,
   type RandomOptions,
   rand,
   randint,

@@ -174,3 +174,43 @@ test('a few calls of each public operator leave the process alive', async t => {
   t.is(code, 0, `${stdout}\n${stderr}`)
   t.regex(stdout, /no call ended the process/)
 })
+
+test('numbers with which LAPACK or a loop ended the process, or never ended, are errors', async t => {
+  const wrong = tensor([
+    [Number.NaN, 1],
+    [2, 3],
+  ])
+  await t.throwsAsync(ops.aten.linalgEigvals(wrong).data(), failed(/finite numbers for linalg_eigvals/))
+  await t.throwsAsync(
+    ops.aten
+      .linalgEigvals(
+        tensor([
+          [1, Number.POSITIVE_INFINITY],
+          [2, 3],
+        ]),
+      )
+      .data(),
+    failed(/finite numbers/),
+  )
+  t.deepEqual(
+    await ops.aten
+      .linalgEigvals(
+        tensor([
+          [2, 0],
+          [0, 3],
+        ]),
+      )
+      .abs()
+      .toArray(),
+    [2, 3],
+  )
+  const most = 2n ** 63n - 1n
+  const half = () => zeros([2], { dtype: 'float16' })
+  for (const to of [null, 3n]) {
+    await t.throwsAsync((call('random', [half(), most, to]) as Tensor).data(), failed(/from below the largest int64/))
+    await t.throwsAsync((call('random_', [half(), most, to]) as Tensor).data(), failed(/from below the largest int64/))
+  }
+  for (const bounds of [[most], [-(2n ** 63n), 3n], [0, null]]) {
+    await t.notThrowsAsync((call('random', [zeros([2], { dtype: 'int64' }), ...bounds]) as Tensor).data())
+  }
+})

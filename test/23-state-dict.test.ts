@@ -1,5 +1,6 @@
 import test from 'ava'
-import { cat, nn, randn, type Tensor, tensor, zeros } from 'torch-learner'
+import { Adam, cat, nn, ones, randn, type Tensor, tensor, zeros } from 'torch-learner'
+import { native } from '../dist/native/index.js'
 import { loadInTurns } from '../dist/nn/index.js'
 
 const { StateDictError } = nn
@@ -95,7 +96,7 @@ class Many extends nn.Module<[Tensor], Tensor> {
 }
 
 test('a long state dict is taken over in turns with other work, or not at all', async t => {
-  const [model, other] = [new Many(8000, 0), new Many(8000, 1)]
+  const [model, other] = [new Many(40_000, 0), new Many(40_000, 1)]
   let turns = 0
   const loading = loadInTurns(model, other.stateDict())
   const watch = setInterval(() => turns++, 0)
@@ -107,15 +108,15 @@ test('a long state dict is taken over in turns with other work, or not at all', 
     await cat([...model.buffers()])
       .sum()
       .item(),
-    8000,
+    40_000,
   )
-  const wrong = new Map(new Many(8000, 2).stateDict()).set('b7999', zeros([2]))
+  const wrong = new Map(new Many(40_000, 2).stateDict()).set('b39999', zeros([2]))
   await t.throwsAsync(loadInTurns(model, wrong), { code: 'ERR_STATE_DICT' })
   t.is(
     await cat([...model.buffers()])
       .sum()
       .item(),
-    8000,
+    40_000,
   )
 })
 
@@ -126,4 +127,49 @@ test('a module that loads by itself is left to it', async t => {
     }
   }
   t.deepEqual((await loadInTurns(new Own(1, 1), {})).missingKeys, ['mine'])
+})
+
+/** How many calls of the addon that record or look at something `body` makes. */
+function nativeCalls(body: () => unknown): number {
+  const { call, describe, outlines, readSync } = native
+  let calls = 0
+  const counting = <F extends (...args: never[]) => unknown>(fn: F): F =>
+    ((...args: Parameters<F>) => {
+      calls++
+      return fn(...args)
+    }) as F
+  Object.assign(native, {
+    call: counting(call),
+    describe: counting(describe),
+    outlines: counting(outlines),
+    readSync: counting(readSync),
+  })
+  try {
+    body()
+  } finally {
+    Object.assign(native, { call, describe, outlines, readSync })
+  }
+  return calls
+}
+
+test.serial('many names take a few native calls, not some for each', async t => {
+  const [model, other] = [new Many(5000, 0), new Many(5000, 1)]
+  const state = other.stateDict()
+  const calls = nativeCalls(() => model.loadStateDict(state))
+  t.true(calls > 0 && calls < 50, `${calls}`)
+  const parameters = Array.from({ length: 3000 }, () => ones([2], { requiresGrad: true }))
+  const opt = new Adam(parameters, { lr: 0.1 })
+  for (const parameter of parameters) parameter.grad = ones([2])
+  opt.step()
+  let saved = opt.stateDict()
+  const saving = nativeCalls(() => {
+    saved = opt.stateDict()
+  })
+  t.true(saving > 0 && saving < 50, `${saving}`)
+  const loading = nativeCalls(() => opt.loadStateDict(saved))
+  t.true(loading > 0 && loading < 50, `${loading}`)
+  t.deepEqual(
+    await opt.stateDict().state[2999].tensors.gradAvg.toArray(),
+    await saved.state[2999].tensors.gradAvg.toArray(),
+  )
 })

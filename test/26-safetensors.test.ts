@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { type DType, loadSafetensors, nn, readSafetensors, saveSafetensors, tensor, zeros } from 'torch-learner'
+import { stretches } from './helpers/turns.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'torch-learner-safetensors-'))
 let files = 0
@@ -257,4 +258,13 @@ test('names and keys longer than any module’s are refused at once, in files an
   const longest = long.slice(1)
   await saveSafetensors(file, { [longest]: zeros([1]) }, { metadata: { [longest]: 'a' } })
   t.deepEqual([...(await loadSafetensors(file)).keys()], [longest])
+})
+
+test.serial('a long string of the metadata is taken in turns with other work, and comes back as it was', async t => {
+  const file = newFile()
+  const text = 'a"\\\n\u0001\u00e9\ud83d\ude00'.repeat(400_000)
+  await saveSafetensors(file, { x: zeros([1]) }, { metadata: { text } })
+  const { result, longest, total } = await stretches(() => readSafetensors(file))
+  t.is(result.metadata.text, text)
+  t.true(longest < 0.6 * total, `${longest} of ${total} ms at a stretch`)
 })

@@ -35,6 +35,8 @@ async function told({ state, slowWeights = [], ...others }: OptimizerState) {
 const damages: Record<string, (saved: OptimizerState) => object> = {
   'hypers that are null': saved => ({ ...saved, hypers: [null] }),
   'hypers that are a string': saved => ({ ...saved, hypers: ['lr'] }),
+  'hypers without any': saved => ({ ...saved, hypers: [{}] }),
+  'hypers without wd': saved => ({ ...saved, hypers: [without(saved.hypers[0], 'wd')] }),
   'hypers with a hole': saved => ({ ...saved, hypers: new Array(1) }),
   'a hyper-parameter that is a symbol': saved => ({ ...saved, hypers: [{ ...saved.hypers[0], lr: Symbol('s') }] }),
   'state that is null': saved => ({ ...saved, state: [saved.state[0], null] }),
@@ -55,6 +57,10 @@ const damages: Record<string, (saved: OptimizerState) => object> = {
         throw new RangeError('boom')
       },
     }),
+}
+
+function without(hypers: Record<string, number>, name: string): object {
+  return Object.fromEntries(Object.entries(hypers).filter(([key]) => key !== name))
 }
 
 function second(saved: OptimizerState, changes: object): object {

@@ -4,6 +4,7 @@
 
 #include <ATen/core/stack.h>
 
+#include <map>
 #include <string>
 
 #include "common.h"
@@ -12,6 +13,12 @@ namespace torch_learner {
 
 // Throws for arguments with which the kernel would crash. They are as the schema orders them, defaults filled in.
 using Check = void (*)(const torch::jit::Stack& arguments);
+
+// By the operator's full name.
+using CheckTable = std::map<std::string, Check>;
+const CheckTable& norm_checks();
+const CheckTable& index_checks();
+const CheckTable& size_checks();
 
 // The check for all overloads of the operator, or null.
 Check find_check(const std::string& name);

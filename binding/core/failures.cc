@@ -208,20 +208,22 @@ ErrorPtr Failures::derived(const std::shared_ptr<Run>& run, std::initializer_lis
   return error;
 }
 
-void Failures::in_place(const ErrorPtr& error) {
-  Session session(*this);
+// With the lock held.
+void Failures::hold_in_place(const ErrorPtr& error, Origin origin, Session& session) {
   error->in_place = true;
   // outside of runs that end, the poisoned memory alone holds it
-  if (!error->run->silent && error->run != program_) {
-    add(*error->run, {error->what->origin, error, {}, true}, session);
-  }
+  if (!error->run->silent && error->run != program_) add(*error->run, {origin, error, {}, true}, session);
+}
+
+void Failures::in_place(const ErrorPtr& error) {
+  Session session(*this);
+  hold_in_place(error, error->what->origin, session);
 }
 
 ErrorPtr Failures::in_place(const ErrorPtr& cause, Origin origin) {
   Session session(*this);
   ErrorPtr error = derived(run_at(origin), {cause});
-  error->in_place = true;
-  if (!error->run->silent && error->run != program_) add(*error->run, {origin, error, {}, true}, session);
+  hold_in_place(error, origin, session);
   return error;
 }
 

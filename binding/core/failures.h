@@ -94,6 +94,7 @@ class Failures : public std::enable_shared_from_this<Failures> {
   std::shared_ptr<Run> run_at(Origin origin) const;
   void note(const OpError& error, Session& session);
   void add(Run& run, Run::Entry entry, Session& session);
+  void hold_in_place(const ErrorPtr& error, Origin origin, Session& session);
 
   std::function<void()> announce_;
   std::mutex mutex_;

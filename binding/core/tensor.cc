@@ -88,11 +88,14 @@ const char* memory_format(const at::Tensor& tensor) {
 
 // The tensor of a handle, for what is read of it while the stream runs on: it waits for the last task that may have
 // changed that through whichever handle.
-const at::Tensor& settled(Environment& environment, napi_env env, const Args<2>& args, uint64_t seq) {
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  environment.await_slot(slot, read_origin(env, args[1]));
+const at::Tensor& settled(Environment& environment, double handle, Origin origin, uint64_t seq) {
+  Slot* slot = environment.get(handle);
+  environment.await_slot(slot, origin);
   if (!environment.stream.reached(seq)) environment.stream.wait(seq);
   return slot->value;
+}
+const at::Tensor& settled(Environment& environment, napi_env env, const Args<2>& args, uint64_t seq) {
+  return settled(environment, read_number(env, args[0], "handle"), read_origin(env, args[1]), seq);
 }
 
 // describe(handle, origin) -> {shape, strides, dtype, device, memoryFormat}
@@ -107,6 +110,26 @@ napi_value describe(Environment& environment, napi_env env, napi_callback_info i
   set("dtype", to_js(env, dtype_name(value.scalar_type())));
   set("device", to_js(env, value.device().str()));
   set("memoryFormat", to_js(env, std::string(memory_format(value))));
+  return result;
+}
+
+// outlines(handles, origin) -> for each whether it is floating, the number of its dimensions, and their sizes: all in
+// one array
+napi_value outlines(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const Origin origin = read_origin(env, args[1]);
+  std::vector<double> numbers;
+  for (const double handle : read_handles(env, args[0])) {
+    const at::Tensor& value = settled(environment, handle, origin, environment.reshaped_seq);
+    numbers.push_back(value.is_floating_point() ? 1 : 0);
+    numbers.push_back(static_cast<double>(value.dim()));
+    for (const int64_t size : value.sizes()) numbers.push_back(static_cast<double>(size));
+  }
+  void* data;
+  napi_value buffer, result;
+  check(napi_create_arraybuffer(env, numbers.size() * sizeof(double), &data, &buffer));
+  std::copy(numbers.begin(), numbers.end(), static_cast<double*>(data));
+  check(napi_create_typedarray(env, napi_float64_array, numbers.size(), buffer, 0, &result));
   return result;
 }
 
@@ -239,6 +262,7 @@ void init_tensor(napi_env env, napi_value exports) {
   define<share>(env, exports, "share");
   share_counter(env, exports);
   define<describe>(env, exports, "describe");
+  define<outlines>(env, exports, "outlines");
   define<history>(env, exports, "history");
   define<read>(env, exports, "read");
   define<read_sync>(env, exports, "readSync");

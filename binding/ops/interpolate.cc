@@ -27,12 +27,15 @@ at::Tensor interpolate(const at::Tensor& input, at::OptionalIntArrayRef size, Fa
                        bool align_corners) {
   const int64_t dims = input.dim() - 2;
   const bool is_nearest = mode == "nearest" || mode == "nearest-exact";
+  TORCH_CHECK(is_nearest || mode == "linear" || mode == "bilinear" || mode == "bicubic" || mode == "trilinear",
+              "Expected nearest, nearest-exact, linear, bilinear, bicubic or trilinear for mode but received ", mode);
   const int64_t wanted = mode == "linear" ? 1 : mode == "trilinear" ? 3 : 2;
   TORCH_CHECK(is_nearest ? dims >= 1 && dims <= 3 : dims == wanted, "Expected an input of ",
               is_nearest ? std::string("3 to 5") : std::to_string(wanted + 2), " dimensions for mode ", mode,
               " but received shape ", input.sizes());
   std::vector<int64_t> sizes;
   std::vector<double> scales;
+  TORCH_CHECK(size || factors, "Expected a size or a scale_factor for interpolate but received neither");
   const size_t given = size ? size->size() : factors->size();
   TORCH_CHECK(given == 1 || static_cast<int64_t>(given) == dims, "Expected one number or ", dims,
               " for the size of an input of shape ", input.sizes(), " but received ", given);

@@ -178,7 +178,7 @@ export class CSVLogger extends Callback {
         if (this.#resumed && epoch !== null && rest.toString().startsWith(`${epoch},`)) await file.truncate(same)
         return
       }
-      // whole lines that somebody else has added stay; half a line is written again
+      // whole lines that someone else has added stay; half a line is written again
       const isForeign = rest.includes(NEWLINE) && content[same - 1] === NEWLINE
       if (!isForeign) await file.truncate(same)
       await file.appendFile(content.subarray(same))

@@ -109,7 +109,7 @@ export class TorchLearnerError extends Error {
   }
 }
 
-/** Longer words, such as a path that somebody made up, lose their middle. */
+/** Longer words, such as a path that someone made up, lose their middle. */
 const WORD_LIMIT = 600
 const MESSAGE_LIMIT = 8000
 
@@ -247,7 +247,7 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * Looks at a value that is somebody else's: what its getters throw, or a revoked proxy does, comes out as a coded error with
+ * Looks at a value that is someone else's: what its getters throw, or a revoked proxy does, comes out as a coded error with
  * the original as `cause`.
  */
 export function inspected<T>(name: string, value: unknown, look: () => T): T {

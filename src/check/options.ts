@@ -7,7 +7,7 @@ import { type Field, type ObjectField, type Shape, type Values, Wrong } from './
  * errors. Call it once a construction or run, never in the step path.
  *
  * @param schema a strict object of the fields of `check/`, made once a module: `strictObject({ bs: count.default(64) })`
- * @param given what somebody passed; undefined is no options
+ * @param given what someone passed; undefined is no options
  * @param where whose options they are: `DataLoader`
  * @returns the options with the schema's defaults; each was read once
  * @throws TorchLearnerError `ERR_INVALID_ARG` for the first option that is wrong or unknown

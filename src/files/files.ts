@@ -51,7 +51,7 @@ export async function writing<T>(file: string, write: () => Promise<T>, what = '
   try {
     return await write()
   } catch (error) {
-    // what has been told of already, by somebody who knew less of the file
+    // what has been reported already, by someone who knew less of the file
     const known = error instanceof TorchLearnerError && error.code === 'ERR_WRITE' && error.cause !== undefined
     const cause = known ? error.cause : error
     const code = systemCode(cause)
@@ -75,7 +75,7 @@ export async function reading<T>(file: string, read: () => Promise<T>): Promise<
 
 /**
  * Refuses what can't be written as a file is: a folder; a device, which a file would replace; a pipe, which would wait for
- * somebody to read it.
+ * someone to read it.
  *
  * @returns whether there is a file already
  */

@@ -34,6 +34,8 @@ function decodeText(bytes: ArrayBuffer): string {
 
 const QUOTE = 34
 const BACKSLASH = 92
+/** Characters of a long string that are looked at in one go: about a millisecond. */
+const PIECE = 256 * 1024
 
 /**
  * Takes just the JSON that a header may be: an object of objects with a dtype, a shape and offsets, besides strings. What
@@ -83,7 +85,7 @@ class HeaderParser {
     for (const key of this.#keys(new Set())) {
       this.#blanks()
       if (this.#text.charCodeAt(this.#at) !== QUOTE) throw new HeaderError('its metadata are not strings')
-      pairs.push([key, this.#string()])
+      pairs.push([key, await this.#longString(turn)])
       const wait = turn()
       if (wait) await wait
     }
@@ -132,8 +134,8 @@ class HeaderParser {
     return numbers
   }
 
-  /** @param most characters it may have, as it is written; default any number */
-  #string(most = Number.POSITIVE_INFINITY): string {
+  /** @param most characters it may have, as it is written */
+  #string(most: number): string {
     this.#expect('"')
     const start = this.#at - 1
     for (;;) {
@@ -148,6 +150,37 @@ class HeaderParser {
     } catch (error) {
       throw notJson(error)
     }
+  }
+
+  /** A string of any length, piece by piece. */
+  async #longString(turn: () => Promise<void> | undefined): Promise<string> {
+    this.#expect('"')
+    const pieces: string[] = []
+    for (;;) {
+      const start = this.#at
+      const isEnd = this.#skipPiece(start + PIECE)
+      const text = this.#text.slice(start, isEnd ? this.#at - 1 : this.#at)
+      try {
+        pieces.push(String(JSON.parse(`"${text}"`)))
+      } catch (error) {
+        throw notJson(error)
+      }
+      if (isEnd) return pieces.join('')
+      const wait = turn()
+      if (wait) await wait
+    }
+  }
+
+  /** Goes on to `until`, but not into the middle of an escape, or behind the quote. @returns whether that came */
+  #skipPiece(until: number): boolean {
+    while (this.#at < until) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (Number.isNaN(code)) throw notJson()
+      if (code === BACKSLASH) this.#at += this.#text[this.#at + 1] === 'u' ? 6 : 2
+      else this.#at++
+      if (code === QUOTE) return true
+    }
+    return false
   }
 
   #blanks(): void {

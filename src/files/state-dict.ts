@@ -1,5 +1,5 @@
 import { invalidArgument, isMap, TorchLearnerError } from '../check/index.js'
-import { noGrad, Tensor } from '../tensor/index.js'
+import { copyAll, outlinesOf, Tensor } from '../tensor/index.js'
 import { each, type Steps } from './turns.js'
 
 /** Tensors by dotted name. */
@@ -54,7 +54,7 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** So many are looked at, or copied, between two pauses: about a millisecond. */
-const TENSORS = 64
+const TENSORS = 1024
 
 /**
  * Checks everything first and copies then, so that a module is never left half loaded: by an error; while it is loaded in
@@ -70,19 +70,32 @@ export function* loadSteps(
   const names = new Set(targets.map(([name]) => name))
   const missingKeys = [...names].filter(name => !source.has(name))
   const unexpectedKeys = [...source.keys()].filter(name => !names.has(name))
-  const copies: [Tensor, Tensor][] = []
-  const mismatched: string[] = []
-  const check = ([name, target]: readonly [string, Tensor]) => {
+  const found: [string, Tensor, Tensor][] = []
+  for (const [name, target] of targets) {
     const value = source.get(name)
-    if (value === undefined) return
-    if (sameShape(value.shape, target.shape)) copies.push([target, value])
-    else mismatched.push(`${name} [${value.shape.join(', ')}] where the module has [${target.shape.join(', ')}]`)
+    if (value !== undefined) found.push([name, target, value])
   }
-  yield* each(targets.length, i => check(targets[i]), TENSORS)
+  const chunks = Array.from({ length: Math.ceil(found.length / TENSORS) }, (_, i) => {
+    const chunk = found.slice(i * TENSORS, (i + 1) * TENSORS)
+    return { names: chunk.map(([name]) => name), into: chunk.map(([, to]) => to), from: chunk.map(([, , by]) => by) }
+  })
+  const mismatched: string[] = []
+  yield* each(
+    chunks.length,
+    k => {
+      const { names: known, into, from } = chunks[k]
+      const [wanted, given] = [outlinesOf(into), outlinesOf(from)]
+      for (const [i, name] of known.entries()) {
+        const [have, want] = [given[i].shape, wanted[i].shape]
+        if (sameShape(have, want)) continue
+        mismatched.push(`${name} [${have.join(', ')}] where the module has [${want.join(', ')}]`)
+      }
+    },
+    1,
+  )
   if (mismatched.length > 0 || (strict && missingKeys.length + unexpectedKeys.length > 0)) {
     throw new StateDictError(where, missingKeys, unexpectedKeys, mismatched)
   }
-  const copy = ([target, value]: [Tensor, Tensor]) => void noGrad(() => target.copy_(value))
-  yield* each(copies.length, i => copy(copies[i]), TENSORS)
+  yield* each(chunks.length, k => copyAll(chunks[k].into, chunks[k].from), 1)
   return { missingKeys, unexpectedKeys }
 }

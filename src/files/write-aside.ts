@@ -129,7 +129,7 @@ async function modifiedAt(path: string): Promise<number | null> {
   )
 }
 
-/** Whether somebody may still be writing it: in containers a new process often has the number of the one before. */
+/** Whether someone may still be writing it: in containers a new process often has the number of the one before. */
 async function isWritten(path: string, pid: number): Promise<boolean> {
   if (underWay.has(path)) return true
   if (pid !== process.pid && !isAlive(pid)) return false
@@ -169,7 +169,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // somebody else's process can't be signalled and is alive all the same
+    // someone else's process can't be signalled and is alive all the same
     return hasCode(error, 'EPERM')
   }
 }

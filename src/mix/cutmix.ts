@@ -49,7 +49,7 @@ const schema = strictObject({ out: outField, inPlace: flag.default(false) })
  * included). Differentiable. Segmentation masks are cut by the same call; for class numbers take {@link partnersOf} and
  * {@link mixedLoss} with the share of the picture that stayed, {@link drawCutmix}'s `lam`.
  *
- * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices alike) or, masks, `(N, H, W)`; any dtype
+ * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices in the same way) or, masks, `(N, H, W)`; any dtype
  * @param perm `(N)` partner of each sample
  * @param boxes `[x1, y1, x2, y2]` with 0 <= x1 <= x2 <= W and 0 <= y1 <= y2 <= H, or one for each sample
  * @param options `out`: write there instead of into a new tensor; `inPlace`: change `x` itself
@@ -94,7 +94,7 @@ const drawSchema = strictObject({ ...drawFields, minmax: minMaxField.optional(),
  * @param n number of samples
  * @param W width in pixels
  * @param H height in pixels
- * @param alpha above 0: near 0 boxes are tiny or everything, 1 draws all shares alike, large values half the picture
+ * @param alpha above 0: near 0 boxes are tiny or everything, 1 draws all shares equally often, large values half the picture
  * @param options see {@link CutmixDrawOptions}; `mode` is `batch` by default, one box for all
  * @returns null when, by `prob`, nothing is to be mixed
  */

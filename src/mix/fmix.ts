@@ -20,7 +20,7 @@ import {
  *
  * `x` stays as it is. Differentiable.
  *
- * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices alike) or `(N, H, W)`; any dtype
+ * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices in the same way) or `(N, H, W)`; any dtype
  * @param perm `(N)` partner of each sample
  * @param mask bool, `(H, W)` for all samples or `(N, H, W)`
  * @example

@@ -18,7 +18,7 @@ type Fusable = {
   weight: Tensor | null
   ignoreIndex: number
   labelSmoothing: number
-  /** Smoothing counts every class and sample alike, without weights and ignored classes: fastai's own smoothing. */
+  /** Smoothing counts every class and sample equally, without weights and ignored classes: fastai's own smoothing. */
   plainSmoothing: boolean
 }
 
@@ -87,7 +87,7 @@ function targetList(name: string, targets: Tensor | readonly Tensor[]): readonly
  * @param lossFunc the loss, a plain function included
  * @param pred predictions, first dimension N; an array of them, all given to the loss, for a model of several outputs
  * @param yb the samples' own targets, or a list of them for a loss of several targets
- * @param yb1 the partners' targets, alike
+ * @param yb1 the partners' targets, in the same form
  * @param lam `(N)`, `(1)` or a number: the weight of the samples' own targets
  * @param options see {@link MixedLossOptions}
  * @example const loss = mixedLoss(new CrossEntropyLossFlat(), pred, y, partnersOf(y, perm), lam)

@@ -37,7 +37,7 @@ export const defaultRandom: MixRandom = hostRandom
 const alphaField = between(Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0')
 
 /**
- * The parameter of Beta(alpha, alpha), checked. `1` and `1.0` are alike here, unlike in fastai.
+ * The parameter of Beta(alpha, alpha), checked. `1` and `1.0` are the same here, unlike in fastai.
  *
  * @throws TorchLearnerError `ERR_INVALID_ARG` unless it is a finite number above 0
  */
@@ -173,7 +173,7 @@ export function drawMix(n: number, alpha: number, options: DrawOptions = {}): Mi
 
 /**
  * Draws how MixUp mixes a batch, in fastai's order: the weights `b` of Beta(alpha, alpha), then the permutation. Weights
- * become `max(b, 1 - b)`, so that a sample always outweighs its partner and no pair is mixed twice alike.
+ * become `max(b, 1 - b)`, so that a sample always outweighs its partner and no pair is mixed twice in the same way.
  *
  * @param n number of samples
  * @param alpha above 0: near 0 hardly anything is mixed, 1 mixes evenly, large values mix half and half

@@ -39,7 +39,7 @@ function resized(x: Tensor, [x1, y1, x2, y2]: Box, method: ResizeMethod): Tensor
  *
  * `x` stays as it is. Differentiable.
  *
- * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices alike) or `(N, H, W)`; floating or uint8 (bilinear), or any
+ * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices in the same way) or `(N, H, W)`; floating or uint8 (bilinear), or any
  * dtype (nearest)
  * @param perm `(N)` partner of each sample
  * @param boxes as for {@link cutmix}, or one for each sample
@@ -96,7 +96,7 @@ const drawSchema = strictObject({ ...drawFields, scale: minMaxField.default([0.1
 
 /**
  * Draws how ResizeMix mixes a batch: the scale, uniform over `scale`, the permutation, then the position, any of them
- * alike. `lam` is the share of the picture that stays, 1 - area / (W H).
+ * equally often. `lam` is the share of the picture that stays, 1 - area / (W H).
  *
  * @param n number of samples
  * @param W width in pixels

@@ -57,6 +57,8 @@ export interface NativeAddon extends ImageAddon {
    */
   readonly reshaped: Uint32Array
   describe(handle: Handle, origin: number): TensorInfo
+  /** For each handle whether the dtype is floating, the number of dimensions, and their sizes. */
+  outlines(handles: Float64Array, origin: number): Float64Array
   history(handle: Handle, origin: number): { requiresGrad: boolean; isLeaf: boolean }
   read(handle: Handle, copy: boolean, origin: number): Promise<ReadResult>
   readSync(handle: Handle, copy: boolean, origin: number): ReadResult
@@ -64,16 +66,16 @@ export interface NativeAddon extends ImageAddon {
   stats(): { tensors: number; bytes: number; slots: number }
 
   // waiting, and what has failed (binding/core/synchronise.cc); `origin`: where a call comes from, run * 2^24 + place
-  /** Rejects with what the origin's run must be told; `whole`: also with what somebody could still read. */
+  /** Rejects with what the origin's run must be told; `whole`: also with what someone could still read. */
   mark(origin: number, whole: boolean): Promise<void>
   sync(origin: number): void
   /** The new run's number, at most 2^28. */
   beginRun(): number
-  /** What has been recorded so far still belongs to it; `excused`: what is untold needn't be told. */
+  /** What has been recorded so far still belongs to it; `excused`: errors that nobody has read need not be reported. */
   endRun(run: number, excused: boolean): void
   /** Called with errors that nobody can read any more. */
   onUnread(handler: (errors: UnreadError[]) => void): void
-  /** All errors that nobody has been told of. */
+  /** All errors that nobody has received. */
   unread(): UnreadError[]
   /** Whether nothing is queued. */
   quiet(): boolean

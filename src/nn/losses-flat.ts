@@ -27,7 +27,7 @@ const regressionSchema = strictObject({ axis, floatify, reduction })
 
 /** Options of every flattening loss. */
 export interface FlatOptions extends LossOptions {
-  /** The dimension of classes; it is swapped with the last, in predictions and targets alike. Default -1. */
+  /** The dimension of classes; it is swapped with the last, in predictions and targets. Default -1. */
   axis?: number
 }
 

@@ -7,7 +7,7 @@ import {
   isCollection,
   strictObject,
 } from '../check/index.js'
-import { empty, listOf, noGrad, own, Tensor, zeros } from '../tensor/index.js'
+import { cloneAll, empty, listOf, noGrad, outlinesOf, own, scope, stack, Tensor, zeros } from '../tensor/index.js'
 import { type HyperValue, rangeOf, spread } from './hyper.js'
 import { checkState } from './saved-state.js'
 
@@ -196,13 +196,15 @@ export abstract class Optimizer {
    * that never had a gradient have no state. Waits for the steps that are queued.
    */
   stateDict(): OptimizerState {
-    const state = this.paramGroups.flatMap((group, g) =>
-      group.params.map((param, i) => {
+    const state = this.paramGroups.flatMap((group, g) => {
+      const lists = Object.entries(this.#state?.[g] ?? {})
+      const started = startedOf(Object.fromEntries(lists), group.params.length)
+      return group.params.map((param, i) => {
         const tensors: Record<string, Tensor> = {}
-        for (const [name, list] of Object.entries(this.#state?.[g] ?? {})) tensors[name] = list[i].written()
-        return { ...this.flags(param), tensors: isStarted(tensors) ? tensors : {} }
-      }),
-    )
+        for (const [name, list] of lists) if (started[i]) tensors[name] = list[i].written()
+        return { ...this.flags(param), tensors }
+      })
+    })
     return { state, hypers: this.hypers }
   }
 
@@ -223,27 +225,33 @@ export abstract class Optimizer {
     hypers.forEach((group, i) => {
       for (const [name, value] of Object.entries(group)) this.paramGroups[i][name] = value
     })
-    const fresh = this.paramGroups.map(group => this.#emptyState(group))
-    let next = 0
-    this.paramGroups.forEach((group, g) => {
-      group.params.forEach((param, i) => {
+    const copies = cloneAll(params.flatMap(({ tensors }) => tensors.map(([, tensor]) => tensor)))
+    let [next, copied] = [0, 0]
+    const fresh = this.paramGroups.map(group => {
+      const lists: Record<string, Tensor[]> = Object.fromEntries(Object.keys(this.stateNames).map(name => [name, []]))
+      for (const param of group.params) {
         const { tensors, flags } = params[next++]
         Object.assign(this.flags(param), flags)
-        for (const [name, tensor] of tensors) {
-          fresh[g][name][i].dispose()
-          fresh[g][name][i] = noGrad(() => tensor.clone()).keep()
-        }
-      })
+        for (const [name] of tensors) lists[name].push(copies[copied++])
+        if (tensors.length > 0) continue
+        for (const [name, start] of Object.entries(this.stateNames)) lists[name].push(start().keep())
+      }
+      return lists
     })
     this.clearState()
     this.#state = fresh
   }
 }
 
-function isStarted(tensors: Record<string, Tensor>): boolean {
-  const { step, ...others } = tensors
-  if (step !== undefined) return step.itemSync() > 0
-  return Object.values(others).some(tensor => tensor.numel > 0)
+/** For each of the `count` parameters of a group, whether its state has begun. */
+function startedOf({ step: steps, ...others }: Record<string, Tensor[]>, count: number): boolean[] {
+  if (count === 0) return []
+  if (steps !== undefined) {
+    const taken = scope(() => noGrad(() => stack(steps.map(step => step.written()))).dataSync())
+    return Array.from({ length: count }, (_, i) => Number(taken[i]) > 0)
+  }
+  const lists = Object.values(others).map(outlinesOf)
+  return Array.from({ length: count }, (_, i) => lists.some(outlines => outlines[i].shape.every(size => size > 0)))
 }
 
 /** State in the parameter's shape, filled in natively on its first step. */

@@ -1,5 +1,5 @@
 import { describe, type Field, inspected, isPlainObject, TorchLearnerError } from '../check/index.js'
-import { isFloat, Tensor } from '../tensor/index.js'
+import { type Outline, outlinesOf, Tensor } from '../tensor/index.js'
 import type { Optimizer, OptimizerState, ParamFlags } from './optimizer.js'
 
 /** Refuses a saved state, saying what is wrong with it. */
@@ -45,13 +45,15 @@ export function checkState(saved: OptimizerState, form: StateForm): CheckedState
     if (state.length !== params.length) {
       refuseState(opt, `of ${state.length} parameters where there are ${params.length}`)
     }
-    return {
+    const checked = {
       hypers: Array.from(hypers, (group, i) => checkHypers(group, i, form)),
       params: Array.from(state, (item, i) => ({
         flags: checkFlags(item, i, form),
         tensors: checkTensors(item.tensors, i, form),
       })),
     }
+    checkOutlines(checked, form)
+    return checked
   })
 }
 
@@ -64,6 +66,8 @@ function checkHypers(group: unknown, i: number, { opt, hypers, rangeOf }: StateF
     }
     return [name, value]
   })
+  const lacking = hypers.find(name => !Object.hasOwn(group, name))
+  if (lacking !== undefined) refuseState(opt, `whose hypers[${i}] has no ${lacking}`)
   return Object.fromEntries(entries)
 }
 
@@ -81,16 +85,12 @@ function checkFlags(item: unknown, i: number, { opt }: StateForm): Partial<Param
 }
 
 function checkTensors(tensors: unknown, i: number, form: StateForm): [string, Tensor][] {
-  const { opt, params } = form
+  const { opt } = form
   if (!isPlainObject(tensors)) refuseState(opt, `whose state[${i}].tensors is ${describe(tensors)}`)
   const entries = Object.entries(tensors).map(([name, tensor]): [string, Tensor] => {
     const where = `state[${i}].tensors.${name}`
     if (!form.tensors.includes(name)) refuseState(opt, `with ${where}, which it doesn't have`)
     if (!(tensor instanceof Tensor)) refuseState(opt, `whose ${where} is ${describe(tensor)}`)
-    if (!fits(name, tensor.shape, params[i].shape) || !isFloat(tensor.dtype)) {
-      const shape = (one: Tensor) => `${one.dtype} [${one.shape.join(', ')}]`
-      refuseState(opt, `whose ${where} is ${shape(tensor)} where the parameter is ${shape(params[i])}`)
-    }
     return [name, tensor]
   })
   const lacking = form.tensors.find(name => !Object.hasOwn(tensors, name))
@@ -100,11 +100,30 @@ function checkTensors(tensors: unknown, i: number, form: StateForm): [string, Te
   return entries
 }
 
+/** Shapes and dtypes of all tensors, which are asked for at once. */
+function checkOutlines(checked: CheckedState, { opt, params }: StateForm): void {
+  const of = outlinesOf(params)
+  const outlines = outlinesOf(checked.params.flatMap(({ tensors }) => tensors.map(([, tensor]) => tensor)))
+  let at = 0
+  for (const [i, { tensors }] of checked.params.entries()) {
+    for (const [name, tensor] of tensors) {
+      const outline = outlines[at++]
+      if (outline.isFloat && fits(name, outline, of[i])) continue
+      const shape = (one: Tensor) => `${one.dtype} [${one.shape.join(', ')}]`
+      refuseState(
+        opt,
+        `whose state[${i}].tensors.${name} is ${shape(tensor)} where the parameter is ${shape(params[i])}`,
+      )
+    }
+  }
+}
+
 /** One number for each parameter. */
 const SCALARS = ['step', 'localLr']
 
 /** Averages have their parameter's shape. Whatever hasn't begun is empty: see `momentState`. */
-function fits(name: string, shape: readonly number[], parameter: readonly number[]): boolean {
+function fits(name: string, { shape }: Outline, parameter: Outline): boolean {
   if (shape.length === 1 && shape[0] === 0 && name !== 'step') return true
-  return `${shape}` === (SCALARS.includes(name) ? '' : `${parameter}`)
+  const wanted = SCALARS.includes(name) ? [] : parameter.shape
+  return shape.length === wanted.length && shape.every((size, i) => size === wanted[i])
 }

@@ -21,7 +21,7 @@ export interface Owner {
  * Does some work while nobody else does any under the same lock.
  *
  * @param path of the lock, a folder: making one is atomic on every file system
- * @param options `onWait` is called once if somebody else has it
+ * @param options `onWait` is called once if someone else has it
  */
 export async function withLock<T>(
   path: string,
@@ -45,7 +45,7 @@ export async function withLock<T>(
     return await work()
   } finally {
     clearInterval(heartbeat)
-    // somebody who thought us dead may have it by now
+    // someone who thought us dead may have it by now
     if (ownerOf(path)?.token === token) rmSync(path, { recursive: true, force: true })
   }
 }

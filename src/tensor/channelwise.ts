@@ -17,7 +17,7 @@ export function channelwise(x: Tensor, { mean = [], std = [], divisor }: Channel
   return normalize(x, mean, std, { divisor })
 }
 
-/** @internal A batch as the loader has it, and what is still to be done to it when somebody wants to see it. */
+/** @internal A batch as the loader has it, and what is still to be done to it when someone wants to see it. */
 export class PendingChannels implements Deferral {
   readonly #x: Tensor
   readonly #arithmetic: ChannelArithmetic

@@ -49,13 +49,15 @@ export class ScopeRecord {
   }
 }
 
-/** Everything that is in force at a place in the program: it travels along calls and awaits alike. */
+/** Everything that is in force at a place in the program: it travels along calls as well as awaits. */
 export interface Context {
   grad: boolean
   autocast: DType | null
   /** Which outermost call of `autocast` it is in, 0 for none: casts of weights are shared within it. */
   block: number
   scope: ScopeRecord | null
+  /** How many named scopes are around it. */
+  depth: number
   /** Which run this is a part of: operators that fail are told to it. */
   run: Run | null
   /** The place in that run, `null` outside of its places. */
@@ -80,6 +82,7 @@ const ROOT: Context = {
   autocast: null,
   block: 0,
   scope: null,
+  depth: 0,
   run: null,
   place: null,
   origin: 0,
@@ -98,6 +101,20 @@ export function within<T>(change: Partial<Omit<Context, 'flags'>>, fn: () => T):
   const next = { ...context(), ...change }
   next.flags = flagsOf(next)
   return storage.run(next, fn)
+}
+
+/**
+ * Runs `fn` as at the top of the program: outside of runs, named scopes, `scope`, `noGrad` and `autocast`, and so is all that
+ * it starts. For work in a callback that is to outlive the run and answers for its own errors, such as a server: otherwise
+ * it belongs to the run for ever, which receives its errors.
+ *
+ * @returns what `fn` returns
+ * @throws TorchLearnerError `ERR_INVALID_ARG` when `fn` is no function
+ * @example new Callback({ beforeFit: () => outsideRuns(() => createServer(predict).listen(8080)) })
+ */
+export function outsideRuns<T>(fn: () => T): T {
+  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
+  return storage.exit(fn)
 }
 
 /** `fn`, to be called later with what is in force now. */

@@ -2,7 +2,7 @@
 export { grad } from './autograd.js'
 export type { OpArgument } from './call.js'
 export { type ChannelArithmetic, channelwise, PendingChannels } from './channelwise.js'
-export { autocast, context, enableGrad, isGradEnabled, noGrad } from './context.js'
+export { autocast, context, enableGrad, isGradEnabled, noGrad, outsideRuns } from './context.js'
 export {
   arange,
   asTensor,
@@ -27,6 +27,7 @@ export {
 } from './create.js'
 export type { DataOptions, Device, DType, MemoryFormat, TypedArray, TypedInput } from './dtype.js'
 export { isDType, isFloat } from './dtype.js'
+export { cloneAll, copyAll, type Outline, outlinesOf } from './lists.js'
 export { listOf, unnest } from './nested.js'
 export { aten, type Operator, operator, ops, own, tensorOperator } from './ops.js'
 export { Generator, hostRandom, manualSeed } from './random.js'

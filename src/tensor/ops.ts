@@ -73,7 +73,7 @@ export const ops = {
 /** @internal `ops.aten` with the typings of the schemas alone: what doesn't fit them doesn't compile. */
 export const aten: AtenFunctions = ops.aten
 
-/** @internal `ops.torch_learner`, alike. */
+/** @internal `ops.torch_learner`, in the same way. */
 export const own: OwnFunctions = ops.torch_learner
 
 /** @internal An operator with one tensor as result, for those that have no typings: private ones. */

@@ -1,4 +1,4 @@
-import { type ErrorOrigin, isThenable, TorchLearnerError } from '../check/index.js'
+import { type ErrorOrigin, invalidArgument, isThenable, TorchLearnerError } from '../check/index.js'
 import { native } from '../native/index.js'
 import { context, within } from './context.js'
 
@@ -27,7 +27,7 @@ export class Run {
   #over = false
   #abandoned = false
 
-  /** @param outer the run that this one is a part of: errors in it are that one's too, though another is told of them */
+  /** @param outer the run that this one is a part of: errors in it are that one's too, though another receives them */
   constructor(
     readonly name: string,
     readonly outer: Run | null = null,
@@ -75,7 +75,7 @@ export class Run {
 
   /**
    * Runs `fn` as the whole of this run, and ends it. If `fn` ends well, rejects with what has failed in the run and nobody
-   * was told of.
+   * received.
    */
   async whole<T>(fn: () => T | Promise<T>): Promise<T> {
     let failed = true
@@ -89,7 +89,7 @@ export class Run {
     }
   }
 
-  /** @param excused untold errors needn't be told: the run's own failure says enough */
+  /** @param excused errors that nobody has read need not be reported: the run's own failure says enough */
   end(excused: boolean): void {
     if (this.#over) return
     this.#over = true
@@ -138,9 +138,25 @@ export function refuseAbandoned(what: string): void {
     throw new TorchLearnerError('ERR_STATE', `${what}: this goes on in a run that was aborted and has ended without it`)
 }
 
-/** Runs `fn` as a run of this name; within another run, as a place of that one. */
-export function named<T>(name: string, fn: () => T): T {
-  const { run: outer } = context()
+/** So many named scopes may be within each other: more would overflow the stack, of which each takes a dozen frames. */
+const DEEPEST = 256
+
+/**
+ * Runs `fn` as a run of this name; within another run, as a place of that one.
+ *
+ * @throws TorchLearnerError `ERR_INVALID_ARG` in {@link DEEPEST} others
+ */
+export function named<T>(name: string, body: () => T): T {
+  const { run: outer, depth } = context()
+  if (depth >= DEEPEST) {
+    throw invalidArgument(
+      'named scopes within each other',
+      `at most ${DEEPEST}`,
+      depth + 1,
+      'Leave out the names of the inner ones',
+    )
+  }
+  const fn = () => within({ depth: depth + 1 }, body)
   // what goes on in an abandoned run stays in it, so that its operators are refused
   if (outer !== null && (!outer.isOver || outer.isAbandoned)) return outer.at({ part: name }, fn)
   const run = new Run(name)

@@ -6,7 +6,7 @@ process.on('exit', () => native.atExit())
 
 /**
  * Resolves when everything queued so far has run. Inside a run (a Learner's fit, a named {@link scope}) it rejects with the
- * first error of the run that it hasn't been told of: of an in-place operator, or of one whose result nobody can read any
+ * first error of the run that it hasn't been given: of an in-place operator, or of one whose result nobody can read any
  * more. Each is told once so; reading the target of an in-place operator still rejects. Other code's errors are told to those
  * who read what they spoiled, and never here.
  */

@@ -8,7 +8,7 @@ import { Tensor } from './tensor.js'
 export interface ScopeOptions {
   /**
    * Makes it a run of this name: errors of its operators say where they come from, `mark()` in it rejects with those of
-   * in-place operators, and what fails unread is warned of at its end.
+   * in-place operators, and what fails unread is warned of at its end. At most 256 named scopes may be within each other.
    */
   name?: string
 }

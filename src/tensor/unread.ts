@@ -4,7 +4,7 @@ import { native, type UnreadError } from '../native/index.js'
 import { belongs, originOf } from './run.js'
 
 /**
- * Told of an error that nobody has read: an operator failed, and its result (and everything computed from it) was given
+ * Called with an error that nobody has read: an operator failed, and its result (and everything computed from it) was given
  * up without anyone having awaited it.
  *
  * @param error with `code`, `operator` and, if the operator was recorded in a run, `origin`
@@ -43,7 +43,7 @@ export function onUnreadError(handler: UnreadErrorHandler): () => void {
 const QUIET_MS = 10_000
 const KINDS = 100
 
-/** The first error that nobody was told of but by a warning: the program ends with it. */
+/** The first error that was reported by nothing but a warning: the program ends with it. */
 let warned: TorchLearnerError | null = null
 
 /** What has been said lately, and how often more it would have been. */
@@ -61,7 +61,7 @@ function report(errors: UnreadError[]): void {
   if (others > 0) wakeLater()
 }
 
-/** @internal Reports an operator's error that nobody could be told of, as one that nobody has read. */
+/** @internal Reports an operator's or a callback's error that could not be reported to anyone, as one that nobody has read. */
 export function reportUnread(error: TorchLearnerError): void {
   tell(error.message, error, 1)
 }
@@ -121,8 +121,8 @@ function flush(): void {
   if (said.size > 0) wakeLater()
 }
 
-const warningText = ({ message }: TorchLearnerError, times: string) =>
-  `An operator failed and nobody read its result${times}: ${message}`
+const warningText = ({ code, message }: TorchLearnerError, times: string) =>
+  `${code === 'ERR_CALLBACK' ? 'A callback failed and nobody was told' : 'An operator failed and nobody read its result'}${times}: ${message}`
 
 function warn(error: TorchLearnerError, times: string): void {
   const { code, operator, origin } = error

@@ -1,24 +1,9 @@
 // Random arguments for operators and public functions, reproducible from a number.
 import * as tl from '../../dist/index.js'
+import { chance, integer, many, pick, random, seed } from './fuzz-random.mjs'
+import { noteOf, variant } from './fuzz-variants.mjs'
 
-let state = 0
-
-/** Starts the sequence anew: equal numbers give equal arguments. */
-export function seed(number) {
-  state = number | 0
-}
-
-/** mulberry32: uniform in [0, 1) */
-function random() {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-}
-export const chance = p => random() < p
-export const integer = n => Math.floor(random() * n)
-export const pick = list => list[integer(list.length)]
-export const many = (max, make) => Array.from({ length: integer(max + 1) }, make)
+export { chance, many, pick, seed }
 
 const DTYPES = ['float32', 'float64', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool']
 const WORDS = [
@@ -49,11 +34,22 @@ const WORDS = [
   '',
   'nonsense',
 ]
+const LAYOUTS = ['sparse_coo', 'sparse_csr', 'sparse_csc', 'sparse_bsr', 'sparse_bsc', 'mkldnn', 'jagged']
 const FORMATS = ['contiguous_format', 'channels_last', 'channels_last_3d', 'preserve_format']
 
+/** The ends of the ranges of whole numbers, and what lies beside them. */
+const HUGE = [
+  ...[2 ** 45, -(2 ** 31), -(2 ** 45), 2 ** 53, 2 ** 31, 2 ** 31 - 1, -(2 ** 31) - 1, 2 ** 32, 2 ** 62, -(2 ** 62)],
+  ...[Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 63n, 255, -128, 65536],
+]
+
+/** In a quarter of the calls huge numbers, NaN and infinities are frequent, in tensors too. */
+let wild = false
+
 /** Small, so that nothing needs terabytes, or so large that no machine has them. */
-const whole = () => (chance(0.03) ? pick([2 ** 45, -(2 ** 31), -(2 ** 45), 2 ** 53]) : integer(9) - 2)
-const number = () => (chance(0.5) ? whole() : pick([0.5, -0.5, 1.5, 1e-3, 1e30, -0, Number.NaN, Infinity, -Infinity]))
+const whole = () => (chance(wild ? 0.2 : 0.03) ? pick(HUGE) : integer(9) - 2)
+const number = () =>
+  chance(0.5) ? whole() : pick([0.5, -0.5, 1.5, 1e-3, 1e30, 1e308, 5e-324, -1e308, -0, Number.NaN, Infinity, -Infinity])
 
 /**
  * In half of the calls arguments fit each other, so that more than the checks of arguments is reached: most tensors are
@@ -72,9 +68,10 @@ function rankOf(operator) {
   return integer(5)
 }
 
-/** Decides whether the arguments of the next call fit each other. */
+/** Decides whether the arguments of the next call fit each other, and how wild they are. */
 export function chooseLikeness(operator = '') {
   alike = null
+  wild = chance(0.25)
   if (chance(0.5)) return
   const rank = rankOf(operator)
   const side = 1 + integer(4)
@@ -93,13 +90,15 @@ export function smallTensor() {
   const { shape, dtype } = alike !== null && chance(0.9) ? alike : fresh
   const size = shape.reduce((a, b) => a * b, 1)
   const low = dtype === 'uint8' || dtype === 'bool' ? 0 : -2
-  const values = Array.from({ length: size }, () =>
-    dtype.includes('float') && chance(0.7) ? random() * 4 - 2 : low + integer(5),
-  )
+  const values = Array.from({ length: size }, () => {
+    if (wild && chance(0.2)) return Number(number())
+    return dtype.includes('float') && chance(0.7) ? random() * 4 - 2 : low + integer(5)
+  })
   let x = tl.tensor(Float64Array.from(values), { shape, dtype: 'float64' }).to({ dtype })
   if (shape.length === 4 && chance(0.3)) x = x.contiguous({ memoryFormat: 'channels_last' })
   if (shape.length > 1 && chance(0.2)) x = x.transpose(0, 1)
   if (dtype.includes('float') && (alike?.gradients ?? true) && chance(0.3)) x.requiresGrad = true
+  if (chance(0.25)) x = variant(x)
   if (chance(0.02)) x = x.to({ device: 'meta' })
   return x
 }
@@ -200,7 +199,7 @@ function ofType(type, name, operator) {
     case 'Generator':
       return new tl.Generator(integer(5))
     case 'Layout':
-      return 'strided'
+      return chance(0.8) ? 'strided' : pick(LAYOUTS)
     case 'str':
       return pick(WORDS)
     default:
@@ -234,10 +233,11 @@ export function schemaArguments(schema) {
 /** Arguments for a person to read. */
 export const show = value => {
   if (value instanceof tl.Tensor) {
+    const note = noteOf(value)
     try {
-      return `${value.dtype}[${value.shape}]${value.requiresGrad ? '*' : ''}${value.device === 'cpu' ? '' : value.device}`
+      return `${value.dtype}[${value.shape}]${value.requiresGrad ? '*' : ''}${value.device === 'cpu' ? '' : value.device}${note}`
     } catch {
-      return 'Tensor?'
+      return `Tensor?${note}`
     }
   }
   if (Array.isArray(value)) return `[${value.map(show)}]`

@@ -147,6 +147,47 @@ const CALLS = new Map([
   ...methodsOf('DataLoaders', loaders, tl.DataLoaders.prototype),
 ])
 
+/** What public functions give back, and users call: schedules, splitters, labellers, losses, transforms, metrics. */
+const RETURNED = {
+  'RandomSplitter()': () => tl.RandomSplitter(0.5),
+  'GrandparentSplitter()': () => tl.GrandparentSplitter(),
+  'RegexLabeller()': () => tl.RegexLabeller('a'),
+  'schedCos()': () => tl.schedCos(0, 1),
+  'schedExp()': () => tl.schedExp(0.1, 1),
+  'schedLin()': () => tl.schedLin(0, 1),
+  'schedNo()': () => tl.schedNo(0, 1),
+  'operator()': () => tl.operator('aten::add'),
+  'CrossEntropyLossFlat()': () => new tl.CrossEntropyLossFlat(),
+  'BCEWithLogitsLossFlat()': () => new tl.BCEWithLogitsLossFlat(),
+  'MSELossFlat()': () => new tl.MSELossFlat(),
+  'L1LossFlat()': () => new tl.L1LossFlat(),
+  'FocalLossFlat()': () => new tl.FocalLossFlat(),
+  'LabelSmoothingCrossEntropyFlat()': () => new tl.LabelSmoothingCrossEntropyFlat(),
+  'BaseLoss()': () => new tl.BaseLoss((pred, y) => pred.sub(y)),
+  'Normalize()': () => new tl.Normalize([0.5], [0.5]),
+  'IntToFloatTensor()': () => new tl.IntToFloatTensor(),
+  'RandomErasing()': () => new tl.RandomErasing({ p: 1 }),
+  'AffineAugment()': () => tl.augTransforms()[0],
+  'BatchResizedCrop()': () => new tl.BatchResizedCrop(4),
+  'Resize()': () => new tl.Resize(4),
+  'CropPad()': () => new tl.CropPad(4),
+  'RandomCrop()': () => new tl.RandomCrop(4),
+  'RandomResizedCrop()': () => new tl.RandomResizedCrop(4),
+  'CategoryBlock()': () => new tl.CategoryBlock(),
+  'MultiCategoryBlock()': () => new tl.MultiCategoryBlock(),
+  'RegressionBlock()': () => new tl.RegressionBlock(),
+}
+for (const [name, make] of Object.entries(RETURNED)) {
+  const made = make()
+  if (typeof made === 'function') CALLS.set(name, args => make()(...args))
+  const isLoss = /Loss/.test(name)
+  const own = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(made))
+  for (const [method, { value }] of Object.entries(typeof made === 'object' || isLoss ? own : {})) {
+    if (typeof value !== 'function' || INTERNAL.has(method)) continue
+    CALLS.set(`${name}.${method}`, args => make()[method](...args))
+  }
+}
+
 /** Arguments with the hostile value in one place: what is before it is right, as far as one may guess. */
 function* argumentLists(hostile) {
   yield [hostile()]

@@ -69,7 +69,7 @@ function absent(error: unknown): BigIntStats | null {
   throw error
 }
 
-/** Complains if somebody else has written the file since it had this stamp. */
+/** Complains if someone else has written the file since it had this stamp. */
 export async function checkStamp(file: string, stamp: string | null): Promise<void> {
   const now = await stampOf(file)
   if (now === null || now === stamp) return

@@ -19,7 +19,7 @@ const fields = { minmax: minMaxField.optional(), correctLam: flag.optional() }
  * Makes a model look at more than the most telling detail. Not for tasks where position or the whole picture decides, and
  * of little use for small models or few epochs. The pure function is {@link cutmix}.
  *
- * The loader's tensors stay as they are. Of several inputs, the pictures are cut, all alike.
+ * The loader's tensors stay as they are. Of several inputs, the pictures are cut, all in the same way.
  *
  * @example await learn.fitOneCycle(5, { cbs: new CutMix(1) })
  */

@@ -13,7 +13,7 @@ export interface FMixOptions extends RegionMixOptions {
  * memorise and more different masks. Slower (a Fourier transform a batch), and not better for few epochs or small models.
  * The pure function is {@link fmix}.
  *
- * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all alike.
+ * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all in the same way.
  *
  * @example await learn.fitOneCycle(5, { cbs: new FMix(1) })
  */

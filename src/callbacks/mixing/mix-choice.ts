@@ -24,7 +24,7 @@ import { WhileTraining } from './while-training.js'
 export interface MixChoiceOptions {
   /** Of two callbacks: how probable the second one is, 0 to 1. Default 0.5. */
   switchProb?: number
-  /** How probable each callback is; their sum is 1. Default: all alike. */
+  /** How probable each callback is; their sum is 1. Default: all equally. */
   probs?: readonly number[]
   /** Default: libtorch's CPU generator. */
   random?: MixRandom

@@ -27,7 +27,7 @@ const pictureLike = (dims: number) => dims === 4 || dims === 5
 
 /**
  * Base of the callbacks that give a region of each picture to its partner. Of several inputs, all pictures are mixed
- * alike: those of 4 or 5 dimensions, which have to be of one height and width; the others stay as they are.
+ * in the same way: those of 4 or 5 dimensions, which have to be of one height and width; the others stay as they are.
  */
 export abstract class RegionMix extends MixHandler {
   readonly masks: boolean

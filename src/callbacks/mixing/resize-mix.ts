@@ -16,7 +16,7 @@ export interface ResizeMixOptions extends Omit<RegionMixOptions, 'alpha'> {
  * partner's object. Not for tasks where the size of things decides, nor for pictures of a few pixels. The pure function is
  * {@link resizeMix}.
  *
- * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all alike; masks by nearest pixels.
+ * The loader's tensors stay as they are. Of several inputs, the pictures are mixed, all in the same way; masks by nearest pixels.
  *
  * @example await learn.fitOneCycle(5, { cbs: new ResizeMix() })
  */

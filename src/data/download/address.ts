@@ -28,7 +28,7 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
 )
 
 /**
- * Binds folders to addresses. The folder has the archive's name, where that is free; addresses that end alike get folders of their own,
+ * Binds folders to addresses. The folder has the archive's name, where that is free; addresses with the same ending get folders of their own,
  * with the first digits of the address's SHA-256 behind the name. A hidden file beside the folder says whose it is.
  */
 export class Places {

@@ -49,7 +49,7 @@ export interface UntarDataOptions {
   maxBytes?: number
   /** How many files and folders it may hold. Default: 100,000, or one for 20 bytes of the archive if that is more. */
   maxEntries?: number
-  /** Told of the bytes so far and of all bytes (null when the server doesn't say). Default: lines on stderr. */
+  /** Called with the bytes so far and of all bytes (null when the server doesn't say). Default: lines on stderr. */
   onProgress?: (bytes: number, total: number | null) => void
 }
 

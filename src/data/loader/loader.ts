@@ -136,7 +136,7 @@ export class DataLoader implements AsyncIterable<Tensor[]> {
   }
 
   /**
-   * Goes on from what {@link getState} gave, also that of another process's loader made alike.
+   * Goes on from what {@link getState} gave, also that of another process's loader made in the same way.
    * @throws TorchLearnerError `ERR_INVALID_ARG` unless both have a `seed`, or neither
    */
   setState(state: unknown): void {

@@ -23,7 +23,7 @@ export type Loader = (AsyncIterable<readonly Tensor[]> | Iterable<readonly Tenso
   setState?(state: unknown): void
   /** Undoes the batch transforms, for showing. */
   decode?(batch: readonly Tensor[]): Tensor[]
-  /** Batches of other items, prepared alike: see {@link DataLoaders.testDl}. */
+  /** Batches of other items, prepared in the same way: see {@link DataLoaders.testDl}. */
   forItems?(items: readonly unknown[], options?: TestDlOptions): Loader
   /** The same data with other options. */
   new?(options: DataLoaderOptions): Loader

@@ -10,7 +10,7 @@ export type SplitIdx = 0 | 1
 export abstract class BatchTransform {
   /** Transforms run from the lowest order to the highest: 10 to float, 30 affine, 40 lighting, 99 normalise. */
   readonly order: number = 0
-  /** Default: on training and validation batches alike. */
+  /** Default: on both training and validation batches. */
   readonly splitIdx?: SplitIdx
 
   /**

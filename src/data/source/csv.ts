@@ -5,7 +5,7 @@ const LF = 10
 const CR = 13
 const QUOTE = 34
 
-/** Told of each row of a table, and of the line, from 1, that it begins in. */
+/** Called with each row of a table, and of the line, from 1, that it begins in. */
 export type OnRow = (fields: string[], line: number) => void
 
 /**

@@ -77,7 +77,7 @@ export class IterableDataset implements BatchSource {
     return new IterableDataset(source, { ...options, n: await opener.count() })
   }
 
-  /** Single samples are copied into their batch; of whole batches the memory may be somebody's. */
+  /** Single samples are copied into their batch; of whole batches the memory may be someone's. */
   get writable(): boolean {
     return !this.batched
   }

@@ -42,7 +42,7 @@ export interface BatchSource {
   /** Its batches lie in memory of their own, not in that of stored data: CutMix then works in place. Default false. */
   readonly writable?: boolean
   /**
-   * Other items, prepared alike: for predictions. Default: items are inputs as they are.
+   * Other items, prepared in the same way: for predictions. Default: items are inputs as they are.
    *
    * @param withLabels with targets too: `true` for those that the items have or that can be found out, else one label an item
    */

@@ -92,7 +92,7 @@ function readerOf(source: SampleIterable): SampleReader {
   return {
     next: async () => await iterator.next(),
     close: async () => {
-      // a Node stream that waits for data hears of return() only when they have come
+      // a Node stream that waits for data learns of return() only when they have come
       if (isNodeStream(source)) source.destroy()
       await iterator.return?.()
     },

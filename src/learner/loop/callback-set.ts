@@ -28,7 +28,7 @@ export class CallbackSet implements Iterable<Callback> {
 
   /**
    * Sorted by `order`; ties keep the order of insertion. Never changed afterwards: callbacks may add and remove callbacks,
-   * and change their order, while somebody goes through it.
+   * and change their order, while someone goes through it.
    */
   ordered(): readonly Callback[] {
     const { of, callbacks, orders } = this.#sorted

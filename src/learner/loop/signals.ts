@@ -22,7 +22,7 @@ export abstract class CancelSignal extends Error {
 
 const sources = new WeakMap<CancelSignal, string>()
 
-/** @internal Notes where a signal was thrown: the first time that somebody asks. */
+/** @internal Notes where a signal was thrown: the first time that someone asks. */
 export function noteSource(signal: CancelSignal, source: string): void {
   if (!sources.has(signal)) sources.set(signal, source)
 }

@@ -2,7 +2,7 @@ import { Learner } from '../learner.js'
 import type { Callback } from './callback.js'
 import type { EventName } from './events.js'
 
-/** A line of the loop: an event, or what the Learner itself does; `always: false` is shown only if somebody acts there. */
+/** A line of the loop: an event, or what the Learner itself does; `always: false` is shown only if someone acts there. */
 type Line = readonly [depth: number, what: EventName | string, always?: boolean]
 
 const batch = (depth: number): Line[] => [

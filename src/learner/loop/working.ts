@@ -12,11 +12,11 @@ import { explained } from './signals.js'
  * - `fit`: it trains, and validates after each epoch (`learn.training` tells which): `fit`, `fitOneCycle`, `fineTune`...
  * - `find`: it trains in order to look for a learning rate, and everything is put back afterwards: `lrFind`
  * - `validate`: it measures the model: `validate`
- * - `predict`: somebody wants the model's predictions: `getPreds`, `predict`, `tta`, `showResults`...
+ * - `predict`: someone wants the model's predictions: `getPreds`, `predict`, `tta`, `showResults`...
  */
 export type RunPurpose = 'fit' | 'find' | 'validate' | 'predict'
 
-/** What {@link Work.do} is told of a run. A session by hand is for what only its user knows: `purpose` is `null`. */
+/** What {@link Work.do} is told about a run. A session by hand is for what only its user knows: `purpose` is `null`. */
 export interface Task {
   what: string
   purpose: RunPurpose | null
@@ -104,7 +104,7 @@ export class Work {
     }
   }
 
-  /** Runs `fn` as a part of what is under way, also where somebody else calls: in a session that `await using` closes. */
+  /** Runs `fn` as a part of what is under way, also where someone else calls: in a session that `await using` closes. */
   within<T>(what: string, fn: () => T): T {
     refuseAbandoned(what)
     const { run } = context()

@@ -9,7 +9,7 @@ import { AccumMetric } from './set-metric.js'
  *
  * @param scores `(N)`, floating; other shapes are flattened, and so are those of the others
  * @param positive one for each score, anything but 0 is positive
- * @param weights one for each score, how much each sample counts; default: all alike
+ * @param weights one for each score, how much each sample counts; default: all equally
  */
 export function rocAuc(scores: Tensor, positive: Tensor, weights?: Tensor): Tensor {
   for (const [name, value] of Object.entries({ scores, positive, weights: weights ?? scores })) isTensor(name, value)
@@ -26,7 +26,7 @@ export function rocAuc(scores: Tensor, positive: Tensor, weights?: Tensor): Tens
 }
 
 /**
- * Sum of `positive[i] * negative[j]` over all pairs in which i scores higher (half of it where they score alike), as a
+ * Sum of `positive[i] * negative[j]` over all pairs in which i scores higher (half of it where they have equal scores), as a
  * share of all pairs. A sample may be both, in parts.
  */
 function area(scores: Tensor, positive: Tensor, negative: Tensor): Tensor {

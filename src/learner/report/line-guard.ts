@@ -18,7 +18,7 @@ export class LineGuard {
   readonly #guarded: Guarded[] = []
   readonly #write: (text: string) => unknown
   #open = false
-  /** Somebody wrote the beginning of a line. */
+  /** Someone wrote the beginning of a line. */
   #foreign = false
   #standing = true
 
@@ -49,7 +49,7 @@ export class LineGuard {
     this.clear()
     this.#standing = false
     for (const { stream, original, own, wrapper } of this.#guarded) {
-      if (stream.write !== wrapper) continue // somebody has wrapped it since; what stands below does nothing any more
+      if (stream.write !== wrapper) continue // someone has wrapped it since; what stands below does nothing any more
       if (own) stream.write = original
       else Reflect.deleteProperty(stream, 'write')
     }

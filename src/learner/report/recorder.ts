@@ -84,7 +84,7 @@ export class Recorder extends Callback {
   #cancelled = false
   #warned = false
   #started = 0
-  /** What has been told of batches without targets. */
+  /** What has been said about batches without targets. */
   #untargeted: { train?: boolean; valid?: boolean } = {}
 
   constructor(options: RecorderOptions = {}) {

@@ -5,7 +5,7 @@ import { Learner } from '../learner.js'
 import { learnerSchema, needed } from '../options.js'
 import { guard, kinds, readOnly } from './guard.js'
 
-// What a Learner's constructor takes may be set later too, and is checked alike.
+// What a Learner's constructor takes may be set later too, and is checked in the same way.
 const { lr, wd, moms, path, modelDir } = learnerSchema.shape
 
 guard(Learner, 'learn', {

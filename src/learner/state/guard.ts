@@ -24,7 +24,7 @@ export const kinds = {
 
 /**
  * Has fields of a class refuse what they can't hold, at the moment it is assigned: later on it would fail somewhere in the
- * loop, as somebody else's error. The class declares them (`declare bs: number`) and sets them in its constructor.
+ * loop, as someone else's error. The class declares them (`declare bs: number`) and sets them in its constructor.
  *
  * @param owner how messages call the object
  */

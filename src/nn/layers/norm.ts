@@ -27,7 +27,7 @@ const schema = strictObject({
 /** What {@link BatchNorm1d} and {@link BatchNorm2d} share. */
 export abstract class BatchNorm extends Module<[Tensor], Tensor> implements BatchNormArguments {
   readonly eps: number
-  /** Share of a batch in the running statistics; `null` weighs all batches alike. */
+  /** Share of a batch in the running statistics; `null` weighs all batches equally. */
   momentum: number | null
   readonly affine: boolean
   readonly trackRunningStats: boolean

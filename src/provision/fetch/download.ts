@@ -10,11 +10,11 @@ import { progress } from './progress.js'
 import { get, type RequestOptions } from './request.js'
 import { checkRoom, isFull, ranFull } from './room.js'
 
-/** What is told of a download, and how long it waits. */
+/** What a download reports, and how long it waits. */
 export interface DownloadOptions extends RequestOptions {
   /** What the progress line calls it. Default: the address. */
   readonly title?: string
-  /** Told of the bytes so far and of all bytes (null when the server doesn't say), instead of stderr. */
+  /** Called with the bytes so far and of all bytes (null when the server doesn't say), instead of stderr. */
   readonly onProgress?: (bytes: number, total: number | null) => void
   /** The environment variable that puts the file elsewhere, for the message that there is no room for it. */
   readonly variable?: string

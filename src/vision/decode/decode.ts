@@ -23,7 +23,7 @@ export interface DecodeOptions {
   readonly threads?: number
   /** Aborts when the pictures aren't wanted any more: what hasn't begun is left out. */
   readonly signal?: AbortSignal
-  /** Told of each file that can't be used, instead of throwing. */
+  /** Called with each file that can't be used, instead of throwing. */
   readonly onBad?: (index: number, error: TorchLearnerError) => void
 }
 

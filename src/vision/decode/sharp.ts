@@ -112,7 +112,7 @@ const sizeOf = ({ width, height, autoOrient }: Metadata, isUpright?: boolean) =>
 
 type Limit = 'maxPixels' | 'maxOutside'
 
-/** PNG and JPEG are limited alike, whoever decodes them. */
+/** PNG and JPEG have the same limits, whoever decodes them. */
 const limitOf = ({ format }: Metadata): Limit => (format === 'png' || format === 'jpeg' ? 'maxPixels' : 'maxOutside')
 
 async function pixels({ path, fail }: Opened, raw: Sharp, channels: number, toRgb: (data: Buffer) => Uint8Array) {

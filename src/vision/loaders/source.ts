@@ -78,7 +78,7 @@ export class ImageSource implements BatchSource {
     return this.targets?.classes
   }
 
-  /** Other pictures, prepared alike. */
+  /** Other pictures, prepared in the same way. */
   forItems(items: readonly unknown[], withLabels: boolean | readonly Label[] = false): ImageSource {
     const files = items.map(item => {
       if (typeof item === 'string') return item
