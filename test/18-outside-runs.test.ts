@@ -66,12 +66,12 @@ test('named scopes within each other: some hundreds, then an error with a code',
 
 test('afterCreate that rejects in a Learner which never runs is warned of, with its origin', async t => {
   const program = (rest: string) => `
-    import { Callback, Learner, MSELossFlat, nn } from 'torch-learner'
+    const { Callback, Learner, MSELossFlat, nn } = tl
     process.on('warning', ({ code, message, origin }) => console.log(JSON.stringify({ code, message, origin })))
     class Late extends Callback {
       async afterCreate() { await null; throw new Error('too late') }
     }
-    const learn = new Learner({ train: [], valid: [] }, new nn.Linear(1, 1), { lossFunc: new MSELossFlat(), cbs: new Late() })
+    const learn = new Learner({ train: [], valid: [[tl.ones([1, 1]), tl.ones([1, 1])]] }, new nn.Linear(1, 1), { lossFunc: new MSELossFlat(), cbs: new Late() })
     ${rest}`
   const { stdout, code } = await runProgram(program(''))
   const said = JSON.parse(stdout.trim().split('\n')[0]) as {

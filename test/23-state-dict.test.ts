@@ -168,8 +168,6 @@ test.serial('many names take a few native calls, not some for each', async t => 
   t.true(saving > 0 && saving < 50, `${saving}`)
   const loading = nativeCalls(() => opt.loadStateDict(saved))
   t.true(loading > 0 && loading < 50, `${loading}`)
-  t.deepEqual(
-    await opt.stateDict().state[2999].tensors.gradAvg.toArray(),
-    await saved.state[2999].tensors.gradAvg.toArray(),
-  )
+  const { gradAvg, step } = opt.stateDict().state[2999].tensors
+  t.deepEqual([await gradAvg.toArray(), await step.item()], [[Math.fround(0.1), Math.fround(0.1)], 1])
 })

@@ -163,7 +163,6 @@ const RETURNED = {
   'L1LossFlat()': () => new tl.L1LossFlat(),
   'FocalLossFlat()': () => new tl.FocalLossFlat(),
   'LabelSmoothingCrossEntropyFlat()': () => new tl.LabelSmoothingCrossEntropyFlat(),
-  'BaseLoss()': () => new tl.BaseLoss((pred, y) => pred.sub(y)),
   'Normalize()': () => new tl.Normalize([0.5], [0.5]),
   'IntToFloatTensor()': () => new tl.IntToFloatTensor(),
   'RandomErasing()': () => new tl.RandomErasing({ p: 1 }),

@@ -34,6 +34,11 @@ export interface TargetEncoder {
 
 type Where = (index: number) => string
 
+function checkSetup(labels: unknown, where: unknown): void {
+  if (!Array.isArray(labels)) throw invalidArgument('labels', 'an array of labels', labels)
+  if (typeof where !== 'function') throw invalidArgument('where', "a function that names each label's sample", where)
+}
+
 /** A kind of target: how labels become tensors, how many outputs a model needs and which loss suits. */
 export abstract class TargetBlock {
   /**
@@ -81,6 +86,7 @@ export class CategoryBlock extends TargetBlock {
   }
 
   *#learn(labels: readonly Label[], where: Where): Steps<TargetEncoder> {
+    checkSetup(labels, where)
     const names = new Set<string | number>()
     if (!this.vocab) yield* each(labels.length, i => names.add(className(labels[i], i, where)))
     const vocab = this.vocab ? new Vocab(this.vocab, { sort: false }) : vocabOf(names)
@@ -157,6 +163,7 @@ export class MultiCategoryBlock extends TargetBlock {
   }
 
   *#learn(labels: readonly Label[], where: Where): Steps<TargetEncoder> {
+    checkSetup(labels, where)
     const names = new Set<string | number>()
     const note = (i: number) => {
       for (const name of this.#classes(labels[i], i, where)) names.add(name)

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../check/index.js'
 import { BatchTransform } from '../../data/index.js'
-import { type ChannelArithmetic, channelwise, type Tensor, tensor } from '../../tensor/index.js'
+import { type ChannelArithmetic, channelwise, Tensor, tensor } from '../../tensor/index.js'
 
 /** Means and standard deviations of the channels, of pixels in 0 to 1. */
 export type ChannelStats = readonly [mean: readonly number[], std: readonly number[]]
@@ -76,6 +76,7 @@ export class Normalize extends BatchTransform {
   }
 
   override decodes(x: Tensor, device: string): Tensor {
+    if (!(x instanceof Tensor)) throw invalidArgument('x', 'a tensor', x)
     const { mean, std } = this.#on(device)
     return x.mul(std).add_(mean)
   }

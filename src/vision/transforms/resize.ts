@@ -1,4 +1,4 @@
-import { checkOptions, oneOf, strictObject } from '../../check/index.js'
+import { checkOptions, checkValue, count, invalidArgument, oneOf, strictObject } from '../../check/index.js'
 import { native, type PictureStep } from '../../native/index.js'
 import { ItemTransform, sidesOf } from './item-transform.js'
 
@@ -69,6 +69,10 @@ export interface PictureBox {
 
 /** The box that a step takes of a picture of this size. */
 export function boxOf(step: PictureStep, width: number, height: number, draws: readonly number[]): PictureBox {
+  checkValue(count, width, 'width')
+  checkValue(count, height, 'height')
+  if (!Array.isArray(draws) || !draws.every(draw => typeof draw === 'number'))
+    throw invalidArgument('the draws of a box', 'an array of numbers from 0 to 1', draws)
   const [left, top, boxWidth, boxHeight] = native.stepBox(step, width, height, Float64Array.from(draws))
   return { left, top, width: boxWidth, height: boxHeight }
 }
