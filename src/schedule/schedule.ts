@@ -19,7 +19,7 @@ function between(curve: Curve): (start: Values, end: Values) => Schedule {
   return (start, end = start) => {
     checkEnds(start, end)
     return pos => {
-      if (!isNumber(pos)) throw invalidArgument('pos', 'a position from 0 to 1', pos)
+      if (typeof pos !== 'number') throw invalidArgument('pos', 'a position from 0 to 1', pos)
       if (typeof start === 'number' && typeof end === 'number') return curve(start, end, pos)
       const length = typeof start === 'number' ? (typeof end === 'number' ? 1 : end.length) : start.length
       return Array.from({ length }, (_, i) => curve(at(start, i), at(end, i), pos))

@@ -113,7 +113,7 @@ export function within<T>(change: Partial<Omit<Context, 'flags'>>, fn: () => T):
  * @example new Callback({ beforeFit: () => outsideRuns(() => createServer(predict).listen(8080)) })
  */
 export function outsideRuns<T>(fn: () => T): T {
-  if (typeof fn !== 'function') throw invalidArgument('fn', 'a function', fn)
+  checkValue(fnField, fn, 'fn')
   return storage.exit(fn)
 }
 
