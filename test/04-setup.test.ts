@@ -1,4 +1,5 @@
 // The command line that provides: setup, build and cache, as a package that was installed has them.
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -186,6 +187,58 @@ test('cache lists, measures and removes what was fetched and compiled, and nothi
   t.deepEqual(readdirSync(cache), ['mine.txt'])
   t.regex((await run(['cache', 'rm', 'libtorch'])).stdout, /there is nothing of it/)
 })
+
+test('on a terminal setup asks first; --yes is the answer', async t => {
+  const { folder, cache, home } = installed(t)
+  await using server = await serveArchive(archive)
+  const cli = join(folder, 'dist', 'cli', 'main.js')
+  const typed = (answer: string, ...args: string[]) => {
+    const command = [process.execPath, cli, 'setup', '--from', server.url, '--sha256', sha256(archive), ...args]
+    return onTerminal(command, answer, { TORCH_LEARNER_CACHE: cache, HOME: home })
+  }
+  const refused = await typed('n\n')
+  if (refused === undefined) {
+    t.log('skipped: there is no `script` to make a terminal with')
+    t.pass()
+    return
+  }
+  t.regex(
+    refused,
+    /Fetch libtorch 2\.13\.0 \(about 190\.0 MB, 440\.0 MB unpacked\) from 127\.0\.0\.1:\d+ into .*\? \[Y\/n\]/,
+  )
+  t.regex(refused, /nothing was fetched/)
+  t.is(server.seen.length, 0)
+  t.regex((await typed('', '--yes')) ?? '', /ready: libtorch 2\.13\.0/)
+  await runBare([cli, 'cache', 'rm', 'libtorch'], { TORCH_LEARNER_CACHE: cache, HOME: home })
+  t.regex((await typed('y\n')) ?? '', /ready: libtorch 2\.13\.0/)
+  t.is(server.seen.length, 2)
+})
+
+/** What a command shows on a terminal of its own, where something is typed; undefined where none can be made. */
+function onTerminal(
+  command: readonly string[],
+  input: string,
+  env: Record<string, string>,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const line = command.map(word => `'${word}'`).join(' ')
+    const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+      env: { ...env, PATH: process.env.PATH ?? '', SHELL: '/bin/sh' },
+    })
+    let text = ''
+    let asked = false
+    child.stdout.setEncoding('utf8').on('data', chunk => {
+      text += chunk
+      if (asked || !text.includes('[Y/n]')) return
+      asked = true
+      child.stdin.write(input)
+    })
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? resolve(undefined) : reject(error),
+    )
+    child.once('close', () => resolve(text))
+  })
+}
 
 const IMPORT = `import(process.argv[1]).then(
   () => console.log('loaded'),

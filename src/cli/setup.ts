@@ -97,7 +97,10 @@ interface Wanted {
 async function libtorchFor(need: Wanted, source: Source | undefined, yes: boolean): Promise<Libtorch | null> {
   const found = findLibtorch(need)
   if (found.libtorch) return found.libtorch
-  if (!found.explicit && !yes && !(await isAllowed(source ?? sourceOf(), need.headers))) return null
+  if (!found.explicit && !yes && !(await isAllowed(source ?? sourceOf(), need.headers))) {
+    say('nothing was fetched')
+    return null
+  }
   return await provision({ ...need, source })
 }
 
