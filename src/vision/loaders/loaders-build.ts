@@ -7,6 +7,9 @@ import {
   DataLoader,
   type DataLoadersOptions,
   type ItemSplitter,
+  listImages,
+  PassedOver,
+  parentLabel,
   RandomSplitter,
 } from '../../data/index.js'
 import { inTurns, mapped, stepsOf } from '../../files/index.js'
@@ -20,7 +23,7 @@ import { ImageSource } from './source.js'
 import type { Item } from './table.js'
 
 /** Items for training and for validation. */
-export interface Parts {
+interface Parts {
   readonly train: readonly Item[]
   readonly valid: readonly Item[]
   /** A picture's label by its path, where that is how the items got theirs. */
@@ -61,11 +64,7 @@ export function checkPath(path: unknown): asserts path is string {
 const MOST_INDICES = 2 ** 27
 
 /** A random share for validation, or what the splitter says. */
-export async function splitItems(
-  path: string,
-  items: readonly Item[],
-  { validPct, splitter, seed }: Checked,
-): Promise<Parts> {
+async function splitItems(path: string, items: readonly Item[], { validPct, splitter, seed }: Checked): Promise<Parts> {
   if (items.length === 0) throw noPictures(path)
   if (splitter && validPct !== undefined) {
     throw invalidArgument('validPct', 'nothing together with splitter', validPct)
@@ -102,6 +101,38 @@ function itemAt(items: readonly Item[], index: number): Item {
   const item = items[index]
   if (item) return item
   throw invalidArgument("the splitter's indices", `whole numbers below ${items.length}`, index)
+}
+
+/** From items that are still to be split. */
+export async function buildItems(
+  path: string,
+  items: readonly Item[],
+  checked: Checked,
+  label?: LabelFunction,
+): Promise<Built> {
+  return await build(path, { ...(await splitItems(path, items, checked)), label }, checked)
+}
+
+/** From a folder for training and one for validation, with a subfolder for each class. */
+export async function buildSubfolders(
+  path: string,
+  trainName: string,
+  validName: string,
+  checked: Checked,
+): Promise<Built> {
+  await checkSubfolders(path, trainName, validName)
+  const passedOver = new PassedOver()
+  const items = async (name: string) => {
+    const folder = join(path, name)
+    const here = new PassedOver()
+    const files = await listImages(folder, here)
+    if (files.length === 0) throw here.noPictures(folder)
+    passedOver.add(here)
+    return await labelled(files, parentLabel)
+  }
+  const parts = { train: await items(trainName), valid: await items(validName), label: parentLabel }
+  passedOver.warn(path)
+  return await build(path, parts, checked)
 }
 
 /** Learns the targets from the training items and makes both loaders. */
@@ -174,7 +205,7 @@ async function picturePlan(items: readonly Item[], checked: Checked): Promise<Pi
 }
 
 /** Says what is wrong when the folders for training and validation aren't there. */
-export async function checkSubfolders(path: string, train: string, valid: string): Promise<void> {
+async function checkSubfolders(path: string, train: string, valid: string): Promise<void> {
   if (path === '') throw invalidArgument('path', "a folder's path", path)
   const isFolder = async (folder: string) =>
     await stat(folder).then(
@@ -195,6 +226,6 @@ export async function checkSubfolders(path: string, train: string, valid: string
   }
 }
 
-export function noPictures(path: string): TorchLearnerError {
+function noPictures(path: string): TorchLearnerError {
   return new TorchLearnerError('ERR_NO_DATA', `There are no pictures in ${path}`)
 }

@@ -14,17 +14,16 @@ import {
   RegexLabeller,
 } from '../../data/index.js'
 import { inTurns, mapped } from '../../files/index.js'
-import { build, checkFiles, checkPath, checkSubfolders, labelled, type Parts, splitItems } from './loaders-build.js'
+import { type Built, build, buildItems, buildSubfolders, checkFiles, checkPath, labelled } from './loaders-build.js'
 import {
   blockOf,
-  type Checked,
   FolderOptions,
   type ImageDataLoadersOptions,
   type ImageFolderOptions,
   type LabelFunction,
   Options,
 } from './loaders-options.js'
-import { CsvOptions, type CsvTableOptions, type Item, readTable } from './table.js'
+import { CsvOptions, type CsvTableOptions, readTable } from './table.js'
 
 /**
  * Training and validation batches from picture files: for one class a picture, several, or numbers (see
@@ -68,9 +67,9 @@ export class ImageDataLoaders extends DataLoaders {
       const files = await listImages(path, passedOver)
       if (files.length === 0) throw passedOver.noPictures(path)
       passedOver.warn(path)
-      return await fromItems(path, await labelled(files, parentLabel), checked, parentLabel)
+      return of(await buildItems(path, await labelled(files, parentLabel), checked, parentLabel))
     }
-    return await fromSubfolders(path, train ?? 'train', valid ?? 'valid', checked)
+    return of(await buildSubfolders(path, train ?? 'train', valid ?? 'valid', checked))
   }
 
   /**
@@ -122,7 +121,7 @@ export class ImageDataLoaders extends DataLoaders {
   ): Promise<ImageDataLoaders> {
     const checked = checkOptions(Options, options, 'ImageDataLoaders')
     checkPath(path)
-    return await fromItems(path, await labelled(files, label), checked, label)
+    return of(await buildItems(path, await labelled(files, label), checked, label))
   }
 
   /**
@@ -163,7 +162,7 @@ export class ImageDataLoaders extends DataLoaders {
     const given: readonly Label[] = labels.slice()
     const item = (file: string, i: number) => ({ file: isAbsolute(file) ? file : join(path, file), label: given[i] })
     const items = await inTurns(mapped(files.slice(), item))
-    return await fromItems(path, items, checked)
+    return of(await buildItems(path, items, checked))
   }
 
   /**
@@ -191,7 +190,7 @@ export class ImageDataLoaders extends DataLoaders {
     const vocab = isMulti || block instanceof CategoryBlock ? block.vocab : undefined
     const items = await readTable(path, table, { vocab, none: several && isMulti && !block.encoded })
     const typed = { ...checked, yBlock: block, vocab: undefined }
-    if (table.validCol === undefined) return await fromItems(path, items, typed)
+    if (table.validCol === undefined) return of(await buildItems(path, items, typed))
     const { splitter, validPct } = checked
     if (splitter || validPct !== undefined) {
       throw invalidArgument(splitter ? 'splitter' : 'validPct', 'nothing together with validCol', splitter ?? validPct)
@@ -202,31 +201,11 @@ export class ImageDataLoaders extends DataLoaders {
       const missing = train.length === 0 ? 'training' : 'validation'
       throw new TorchLearnerError('ERR_NO_DATA', `${join(path, table.csvFname)} has no pictures for ${missing}`)
     }
-    return await fromParts(path, { train, valid }, typed)
+    return of(await build(path, { train, valid }, typed))
   }
 }
 
-async function fromSubfolders(path: string, trainName: string, validName: string, checked: Checked) {
-  await checkSubfolders(path, trainName, validName)
-  const passedOver = new PassedOver()
-  const items = async (name: string) => {
-    const folder = join(path, name)
-    const here = new PassedOver()
-    const files = await listImages(folder, here)
-    if (files.length === 0) throw here.noPictures(folder)
-    passedOver.add(here)
-    return await labelled(files, parentLabel)
-  }
-  const parts = { train: await items(trainName), valid: await items(validName), label: parentLabel }
-  passedOver.warn(path)
-  return await fromParts(path, parts, checked)
-}
-
-async function fromItems(path: string, items: readonly Item[], checked: Checked, label?: LabelFunction) {
-  return await fromParts(path, { ...(await splitItems(path, items, checked)), label }, checked)
-}
-
-async function fromParts(path: string, parts: Parts, checked: Checked): Promise<ImageDataLoaders> {
-  const { train, valid, about, badFiles } = await build(path, parts, checked)
+/** The last step of every road: `loaders-build.ts` makes the parts, and calls nothing here. */
+function of({ train, valid, about, badFiles }: Built): ImageDataLoaders {
   return new ImageDataLoaders(train, valid, about, badFiles)
 }
