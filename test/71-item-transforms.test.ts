@@ -270,7 +270,7 @@ test('wrong options', async t => {
   }
   await expect(make(CropPad, 8, { padMode: 'wrap' }), /zeros, border or reflection for CropPad's padMode/)
   await expect(make(CropPad, 8, { mode: 'zeros' }), /only padMode for CropPad's options/)
-  const scale = /above 0 and at most 1 for RandomResizedCrop's m..Scale/
+  const scale = /above 0, and at most 1 for RandomResizedCrop's m..Scale/
   for (const minScale of [0, -1, 1.5, Number.NaN]) await expect(make(RandomResizedCrop, 8, { minScale }), scale)
   await expect(make(RandomResizedCrop, 8, { maxScale: 2 }), scale)
   await expect(
