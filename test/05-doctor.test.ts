@@ -327,3 +327,24 @@ test.serial('an installed package names its own commands, and the package that w
       : /npx torch-learner build/,
   )
 })
+
+test.serial('what is not what it should be at all is told, too', async t => {
+  const file = join(folderFor(t), 'file')
+  writeFileSync(file, '')
+  const { root } = libtorchCopy(t, 'libc10.so')
+  writeFileSync(join(root, 'torch-learner.json'), '{"version":7}')
+  writeFileSync(join(root, 'build-version'), libtorch.version)
+  const strange = await doctor(t, { LIBTORCH: root, TORCH_LEARNER_CACHE: file })
+  t.is(strange.code, 0)
+  t.deepEqual(
+    strange.warnings.map(({ code }) => code),
+    ['cache-unreadable'],
+  )
+  t.regex(strange.warnings[0]?.message ?? '', /is not a folder$/)
+
+  const copy = addonCopy(t)
+  rmSync(copy.addon)
+  mkdirSync(copy.addon)
+  const report = await doctor(t, { LIBTORCH: libtorch.root, TORCH_LEARNER_PREBUILD: copy.root })
+  assertProblem(t, report, 'ERR_ADDON_MISSING', /there is no addon in/, /^Set it to/)
+})

@@ -101,8 +101,10 @@ function addonBelow(folder: string): string | null {
 
 function addonIn(folder: string): string | null {
   try {
-    const name = readdirSync(folder).find(file => file.endsWith('.node'))
-    return name === undefined ? null : join(folder, name)
+    const found = readdirSync(folder, { withFileTypes: true }).find(
+      entry => entry.name.endsWith('.node') && !entry.isDirectory(),
+    )
+    return found === undefined ? null : join(folder, found.name)
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return null
     throw unreadable(folder, error)

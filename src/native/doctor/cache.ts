@@ -24,7 +24,7 @@ export interface CacheFacts {
 
 export function cacheFacts(probe: Probe): CacheFacts {
   const folder = cacheFolder()
-  const reading = obstacle(folder)
+  const reading = obstacle(folder) ?? (statSync(folder).isDirectory() ? null : 'is not a folder')
   const there = nearest(folder)
   const names = reading === null ? readdirSync(folder) : []
   const parts = names

@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from 'node:fs'
-import { processLibc } from '../../provision/index.js'
+import { packageRoot, processLibc } from '../../provision/index.js'
 import { type Cpu, cpuOf } from '../machine.js'
 
 /** What the machine is asked; tests answer in its stead. */
@@ -42,5 +42,11 @@ export const machine: Probe = {
       return null
     }
   },
-  cwd: () => process.cwd(),
+  cwd: () => {
+    try {
+      return process.cwd()
+    } catch {
+      return packageRoot() // the folder has been removed
+    }
+  },
 }

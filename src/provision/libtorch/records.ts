@@ -21,7 +21,13 @@ export interface Stamp {
 }
 
 /** Null without one, or when it is damaged. */
-export const readStamp = (root: string): Stamp | null => readJson(join(root, STAMP))
+export function readStamp(root: string): Stamp | null {
+  const stamp = readJson<Partial<Stamp>>(join(root, STAMP))
+  const { version, files } = stamp ?? {}
+  return typeof version === 'string' && typeof files === 'object' && files !== null
+    ? { ...stamp, version, files }
+    : null
+}
 
 /** Of the libraries; null where nothing is recorded. */
 export function libtorchRecords(root: string): FileRecords | null {
