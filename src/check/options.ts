@@ -25,6 +25,8 @@ export function checkArguments<S extends Shape>(schema: ObjectField<S>, given: u
 }
 
 function checked<S extends Shape>(schema: ObjectField<S>, given: unknown, whose: string, prefix: string): Values<S> {
+  // tensors are made at every step, most of them without options
+  if (given === undefined && !(schema.none instanceof Wrong)) return { ...schema.none }
   return inspected(whose, given, () => {
     const options = given === undefined ? {} : given
     if (!isOptions(options)) throw invalidArgument(whose, schema.what, options)

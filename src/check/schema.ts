@@ -124,6 +124,8 @@ export type Values<S extends Shape> = { [K in Exclude<keyof S, MayLack<S>>]: Out
 
 /** An object of fields. Each is read once, whatever their getters do. */
 export class ObjectField<S extends Shape = Shape> extends Field<Values<S>> {
+  #none: Values<S> | Wrong | undefined
+
   /** @param strict whether other names are wrong; else they are passed over */
   constructor(
     readonly shape: S,
@@ -137,6 +139,12 @@ export class ObjectField<S extends Shape = Shape> extends Field<Values<S>> {
       const made: unknown = strict ? z.strictObject(fields, { error }) : z.object(fields, { error })
       return made as Zod.ZodMiniType<Values<S>>
     })
+  }
+
+  /** What it gives where nothing is given: the defaults. */
+  get none(): Values<S> | Wrong {
+    this.#none ??= this.read({})
+    return this.#none
   }
 
   /**

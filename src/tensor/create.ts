@@ -77,10 +77,7 @@ function finish(made: Tensor, { requiresGrad }: TensorOptions): Tensor {
  * @example tensor([[1, 2], [3, 4]])
  * @example tensor(new Float32Array(6), { shape: [2, 3] })
  */
-export function tensor(
-  data: NestedArray | TypedInput | bigint[],
-  given: TensorOptions & { shape?: Shape } = {},
-): Tensor {
+export function tensor(data: NestedArray | TypedInput | bigint[], given?: TensorOptions & { shape?: Shape }): Tensor {
   const options = checkArguments(shaped, given, 'tensor')
   if (isTypedArray(data)) return fromTyped(data, options, copied)
   const { items, shape: found } = flatten(data)
@@ -151,7 +148,7 @@ function fromTyped(data: TypedInput, options: TensorOptions & { shape?: Shape },
  *
  * @param given `shape` (default: one dimension) and `dtype` (only to name the bits of a `Uint16Array`)
  */
-export function asTensor(data: TypedInput, given: { shape?: Shape; dtype?: DType } = {}): Tensor {
+export function asTensor(data: TypedInput, given?: { shape?: Shape; dtype?: DType }): Tensor {
   const options = checkArguments(shaped, given, 'asTensor')
   if (!isTypedArray(data))
     throw invalidArgument('data', 'a typed array', data, 'Use tensor(data) for arrays of numbers')
@@ -169,7 +166,12 @@ export function ownTensor(data: TypedInput, options: { shape?: Shape; dtype?: DT
 }
 
 /** Has `make` make a tensor of checked options. */
-function made(where: string, given: TensorOptions, make: (options: Made) => Tensor, dtype: DType = 'float32'): Tensor {
+function made(
+  where: string,
+  given: TensorOptions | undefined,
+  make: (options: Made) => Tensor,
+  dtype: DType = 'float32',
+): Tensor {
   const options = checkArguments(plain, given, where)
   return finish(make({ dtype: options.dtype ?? dtype, device: options.device }), options)
 }
@@ -180,28 +182,33 @@ interface Made {
 }
 
 /** A tensor of zeros. */
-export function zeros(shape: Shape, given: TensorOptions = {}): Tensor {
+export function zeros(shape: Shape, given?: TensorOptions): Tensor {
   return made('zeros', given, options => ops.aten.zeros(checkShape(shape), options))
 }
 
 /** A tensor of ones. */
-export function ones(shape: Shape, given: TensorOptions = {}): Tensor {
+export function ones(shape: Shape, given?: TensorOptions): Tensor {
   return made('ones', given, options => ops.aten.ones(checkShape(shape), options))
 }
 
 /** A tensor with every element `value`. */
-export function full(shape: Shape, value: number, given: TensorOptions = {}): Tensor {
+export function full(shape: Shape, value: number, given?: TensorOptions): Tensor {
   return made('full', given, options => ops.aten.full(checkShape(shape), value, options))
 }
 
 /** A tensor whose elements are whatever was in memory. */
-export function empty(shape: Shape, given: TensorOptions & { memoryFormat?: MemoryFormat } = {}): Tensor {
+export function empty(shape: Shape, given?: TensorOptions & { memoryFormat?: MemoryFormat }): Tensor {
   const { dtype = 'float32', device, requiresGrad, memoryFormat } = checkArguments(laidOut, given, 'empty')
   return finish(ops.aten.empty(checkShape(shape), { dtype, device, memoryFormat }), { requiresGrad })
 }
 
 /** Has `draw` draw a tensor of checked options. */
-function random(where: string, given: RandomOptions, draw: (options: Drawn) => Tensor, byDefault: DType = 'float32') {
+function random(
+  where: string,
+  given: RandomOptions | undefined,
+  draw: (options: Drawn) => Tensor,
+  byDefault: DType = 'float32',
+) {
   const { dtype = byDefault, device, requiresGrad, generator } = checkArguments(drawn, given, where)
   return finish(draw({ dtype, device, ...(generator !== undefined && { generator }) }), { requiresGrad })
 }
@@ -211,29 +218,29 @@ interface Drawn extends Made {
 }
 
 /** Uniform random numbers in [0, 1). */
-export function rand(shape: Shape, given: RandomOptions = {}): Tensor {
+export function rand(shape: Shape, given?: RandomOptions): Tensor {
   return random('rand', given, options => ops.aten.rand(checkShape(shape), options))
 }
 
 /** Random numbers of the standard normal distribution. */
-export function randn(shape: Shape, given: RandomOptions = {}): Tensor {
+export function randn(shape: Shape, given?: RandomOptions): Tensor {
   return random('randn', given, options => ops.aten.randn(checkShape(shape), options))
 }
 
 /** Random integers from `low` to `high` - 1, int64 by default. */
-export function randint(low: number, high: number, shape: Shape, given: RandomOptions = {}): Tensor {
+export function randint(low: number, high: number, shape: Shape, given?: RandomOptions): Tensor {
   return random('randint', given, options => ops.aten.randint(low, high, checkShape(shape), options), 'int64')
 }
 
 /** The numbers 0..n-1 in random order, int64 by default. */
-export function randperm(n: number, given: RandomOptions = {}): Tensor {
+export function randperm(n: number, given?: RandomOptions): Tensor {
   return random('randperm', given, options => ops.aten.randperm(n, options), 'int64')
 }
 
 /** Numbers from `start` (default 0) to before `end` in steps of `step` (default 1); int64 when all are integers. */
 export function arange(end: number, given?: TensorOptions): Tensor
 export function arange(start: number, end: number, step?: number, given?: TensorOptions): Tensor
-export function arange(a: number, b?: number | TensorOptions, step = 1, last: TensorOptions = {}): Tensor {
+export function arange(a: number, b?: number | TensorOptions, step = 1, last?: TensorOptions): Tensor {
   const given = typeof b === 'object' ? b : last
   const [start, end] = typeof b === 'number' ? [a, b] : [0, a]
   const whole = [start, end, step].every(Number.isInteger)
@@ -241,12 +248,12 @@ export function arange(a: number, b?: number | TensorOptions, step = 1, last: Te
 }
 
 /** `steps` numbers from `start` to `end`, both included, at equal distances. */
-export function linspace(start: number, end: number, steps: number, given: TensorOptions = {}): Tensor {
+export function linspace(start: number, end: number, steps: number, given?: TensorOptions): Tensor {
   return made('linspace', given, options => ops.aten.linspace(start, end, steps, options))
 }
 
 /** The identity matrix of size n x m (default n x n). */
-export function eye(n: number, m: number = n, given: TensorOptions = {}): Tensor {
+export function eye(n: number, m: number = n, given?: TensorOptions): Tensor {
   return made('eye', given, options => ops.aten.eye(n, m, options))
 }
 

@@ -112,7 +112,7 @@ export interface DataOptions {
 const dataSchema = strictObject({ copy: flag.default(true), float16Array: flag.default(false) })
 
 /** @internal */
-export function checkDataOptions(given: DataOptions): Required<DataOptions> {
+export function checkDataOptions(given?: DataOptions): Required<DataOptions> {
   const options = checkArguments(dataSchema, given, 'data')
   if (options.float16Array) halfArray()
   return options

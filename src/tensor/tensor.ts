@@ -248,7 +248,7 @@ export class Tensor implements Scoped {
    */
   data(options: DataOptions & { float16Array: true }): Promise<TypedInput>
   data(options?: DataOptions): Promise<TypedArray>
-  async data(options: DataOptions = {}): Promise<TypedInput> {
+  async data(options?: DataOptions): Promise<TypedInput> {
     const { copy, float16Array } = checkDataOptions(options)
     const { buffer, dtype } = await native.read(this.handle, copy, context().origin)
     return viewOf(buffer, dtype, float16Array)
@@ -257,7 +257,7 @@ export class Tensor implements Scoped {
   /** {@link Tensor.data}, blocking. */
   dataSync(options: DataOptions & { float16Array: true }): TypedInput
   dataSync(options?: DataOptions): TypedArray
-  dataSync(options: DataOptions = {}): TypedInput {
+  dataSync(options?: DataOptions): TypedInput {
     const { copy, float16Array } = checkDataOptions(options)
     const { buffer, dtype } = native.readSync(this.handle, copy, context().origin)
     return viewOf(buffer, dtype, float16Array)
