@@ -9,14 +9,17 @@ const matrix = ones([2, 3])
 test.serial('JavaScript does not wait for arithmetic', async t => {
   const a = randn([700, 700]).div(30)
   await a.data()
-  const started = performance.now()
-  let x = a
-  for (let i = 0; i < 60; i++) x = x.mm(a)
-  const queued = performance.now() - started
-  await x.data()
-  const done = performance.now() - started
-  // had it waited, the two would be the same; a neighbour may hold up this thread
-  t.true(queued < done / 2, `queued in ${queued} ms, done in ${done} ms`)
+  const shares: number[] = []
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const started = performance.now()
+    let x = a
+    for (let i = 0; i < 60; i++) x = x.mm(a)
+    const queued = performance.now() - started
+    await x.data()
+    shares.push(queued / (performance.now() - started))
+  }
+  // had it waited, it would be 1 each time; a neighbour may hold up this thread now and then
+  t.true(Math.min(...shares) < 0.5, `queuing took these shares of the time: ${shares.join(', ')}`)
 })
 
 test.serial('the event loop ticks while the stream computes', async t => {

@@ -70,15 +70,19 @@ test.serial('program order: host draws come after the draws that are still queue
 
 test.serial('ready() resolves at once when no draw is queued', async t => {
   await rng.ready()
-  let busy = ones([500, 500])
-  for (let i = 0; i < 30; i++) busy = busy.mm(busy).tanh()
-  const started = performance.now()
-  await rng.ready()
-  hostRandom.integer(5)
-  const ready = performance.now() - started
-  await busy.data()
-  const done = performance.now() - started
-  t.true(ready < done / 2, `${ready} of ${done} ms`) // waiting for the products would make them the same
+  const shares: number[] = []
+  for (let attempt = 0; attempt < 5; attempt++) {
+    let busy = ones([500, 500])
+    for (let i = 0; i < 30; i++) busy = busy.mm(busy).tanh()
+    const started = performance.now()
+    await rng.ready()
+    hostRandom.integer(5)
+    const ready = performance.now() - started
+    await busy.data()
+    shares.push(ready / (performance.now() - started))
+  }
+  // waiting for the products would make it 1 each time; a neighbour may hold up this thread now and then
+  t.true(Math.min(...shares) < 0.5, String(shares))
 })
 
 test.serial('the state goes in and out', async t => {
