@@ -1,6 +1,6 @@
 import { between, checkArguments, checkValue, invalidArgument, isTyped, strictObject, whole } from '../check/index.js'
 import { ones, randn, stack, Tensor, tensor, where, zeros } from '../tensor/index.js'
-import { type Partners, partnersTensor } from './mixup.js'
+import { type Partners, partnersFor } from './mixup.js'
 import {
   checkAlpha,
   type DrawOptions,
@@ -23,6 +23,7 @@ import {
  * @param x `(N, C, H, W)`, `(N, C, D, H, W)` (all D slices in the same way) or `(N, H, W)`; any dtype
  * @param perm `(N)` partner of each sample
  * @param mask bool, `(H, W)` for all samples or `(N, H, W)`
+ * @throws TorchLearnerError for arguments that don't fit: at once, or (of `perm`, when it is a tensor) when the result is read
  * @example
  * const { mask, lam, perm } = drawFmix(n, W, H, 1)
  * const mixed = fmix(x, perm, mask)
@@ -45,7 +46,7 @@ export function fmix(x: Tensor, perm: Partners, mask: Tensor): Tensor {
   }
   const between = shape.slice(1, -2).map(() => 1)
   const aligned = own.length === 2 ? mask : mask.view([n, ...between, height, width])
-  return where(aligned, x, x.indexSelect(0, partnersTensor(perm)))
+  return where(aligned, x, x.indexSelect(0, partnersFor(n, perm)))
 }
 
 /** What FMix draws for a batch. */

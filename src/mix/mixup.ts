@@ -32,6 +32,18 @@ export function partnersTensor(perm: Partners): Tensor {
   return tensor(Int32Array.from(perm))
 }
 
+/**
+ * {@link Partners} for libtorch's operators, which take any number of them: there must be `n`. Of a tensor that is found out on
+ * the stream, since its shape may not be there yet.
+ */
+export function partnersFor(n: number, perm: Partners): Tensor {
+  if (perm instanceof Tensor) return perm.view([n])
+  const partners = partnersTensor(perm)
+  if (perm.length === n) return partners
+  partners.dispose()
+  throw invalidArgument('perm', `${n} sample numbers, one for each sample`, perm)
+}
+
 /** {@link MixWeights} as the native operators take them. */
 export function weightsTensor(lam: MixWeights): Tensor {
   if (lam instanceof Tensor) return lam

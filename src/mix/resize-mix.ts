@@ -2,7 +2,7 @@ import { checkArguments, checkValue, invalidArgument, oneOfQuoted, strictObject,
 import { type DType, Tensor, tensorOperator } from '../tensor/index.js'
 import { type Box, keptShare, type MinMax, minMaxField, NO_BOX, randomlyPlaced } from './bbox.js'
 import { type Boxes, boxList, type CutmixDraw } from './cutmix.js'
-import { type Partners, partnersTensor } from './mixup.js'
+import { type Partners, partnersFor, partnersTensor } from './mixup.js'
 import { type DrawOptions, defaultRandom, drawBeta, drawFields, drawShares, spread } from './random.js'
 
 const upsample = tensorOperator('aten::_upsample_bilinear2d_aa')
@@ -44,6 +44,7 @@ function resized(x: Tensor, [x1, y1, x2, y2]: Box, method: ResizeMethod): Tensor
  * @param perm `(N)` partner of each sample
  * @param boxes as for {@link cutmix}, or one for each sample
  * @param options `method`: default `bilinear`, antialiased
+ * @throws TorchLearnerError for arguments that don't fit: at once, or (of `perm`, when it is a tensor) when the result is read
  * @example
  * const { boxes, lam, perm } = drawResizeMix(n, W, H)
  * const mixed = resizeMix(x, perm, boxes)
@@ -59,7 +60,7 @@ export function resizeMix(x: Tensor, perm: Partners, boxes: Boxes, options: { me
   const list = boxList(boxes)
   if (list.length !== 1 && list.length !== n) throw invalidArgument('boxes', `one box, or ${n} of them,`, list)
   for (const box of list) checkInside(box, width, height)
-  const partners = partnersTensor(perm)
+  const partners = partnersFor(n, perm)
   const planes = shape.slice(1, -2).reduce((product, size) => product * size, 1)
   const flat = x.reshape([n, planes, height, width])
   const out = flat.clone()
