@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type * as Zod from 'zod/mini'
 import { invalidArgument } from './errors.js'
+import { isPlainObject } from './kinds.js'
 
 /*
  * What a value may be, and what is made of it. A field says what it takes in words, and how zod checks it. To load zod and to make its
@@ -153,6 +154,7 @@ export class ObjectField<S extends Shape = Shape> extends Field<Values<S>> {
    * @throws TorchLearnerError `ERR_INVALID_ARG` for what is no {@link Field}
    */
   extend<More extends Shape>(more: More): ObjectField<Omit<S, keyof More> & More> {
+    if (!isPlainObject(more)) throw invalidArgument('the fields', 'an object of what field(what, fits) makes', more)
     for (const [name, one] of Object.entries<unknown>(more)) {
       if (!(one instanceof Field)) throw invalidArgument(`the field ${name}`, 'what field(what, fits) makes', one)
     }

@@ -40,6 +40,7 @@ const CUDA_LIBRARIES = ['libc10_cuda.so', 'libtorch_cuda.so']
  */
 export function loadAddon(): NativeAddon {
   refuseMusl()
+  refuseRemovedFolder()
   const own = locateAddon()
   refuseDamagedAddon(own)
   const loaded = addonInProcess(own)
@@ -86,6 +87,17 @@ function openPreload(files: AddonFiles): PreloadModule & Claims {
     throw failure('ERR_ADDON_LOAD', `${files.preload} would not load: ${messageOf(cause)}`, again(files), { cause })
   }
   return module.exports
+}
+
+/** MKL ends the process, without a word to JavaScript, where it is loaded without a working directory. */
+function refuseRemovedFolder(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    const message =
+      "The working directory of this process isn't there any more, and libtorch can't be loaded without one"
+    throw failure('ERR_ADDON_LOAD', message, 'Start the process in a folder that exists', { cause })
+  }
 }
 
 function openLibtorch(preload: PreloadModule, located: LocatedLibtorch, plan: TrialPlan): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { threadId } from 'node:worker_threads'
@@ -81,8 +81,17 @@ function verdictKey(plan: TrialPlan): string {
   return hash.digest('hex').slice(0, 32)
 }
 
+/** Those that are there and somebody else's, as one under a known name in /tmp may be, are left alone: nothing is believed or removed. */
 function verdictFolders(): string[] {
-  return [join(cacheFolder(), 'tried'), join(tmpdir(), `torch-learner-${process.getuid?.() ?? 'user'}`)]
+  const user = process.getuid?.()
+  return [join(cacheFolder(), 'tried'), join(tmpdir(), `torch-learner-${user ?? 'user'}`)].filter(folder => {
+    try {
+      const stat = lstatSync(folder, { throwIfNoEntry: false })
+      return stat === undefined || (stat.isDirectory() && (user === undefined || stat.uid === user))
+    } catch {
+      return false // a folder above is a file, or may not be looked into
+    }
+  })
 }
 
 /** Writes the verdict under another name, so that it is known beforehand that one can be written; null when none can. */
@@ -91,7 +100,7 @@ function reserve(key: string, plan: TrialPlan): { end(works: boolean): void } | 
   for (const folder of verdictFolders()) {
     const aside = join(folder, `${key}.${process.pid}-${threadId}.tmp`)
     try {
-      mkdirSync(folder, { recursive: true })
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
       removeOutdated(folder)
       writeFileSync(aside, text)
     } catch {
@@ -108,10 +117,13 @@ function reserve(key: string, plan: TrialPlan): { end(works: boolean): void } | 
   return null
 }
 
+const OWN_NAME = /^[\da-f]{32}\.(json|\d+-\d+\.tmp)$/
+
 function removeOutdated(folder: string): void {
   for (const name of readdirSync(folder)) {
+    if (!OWN_NAME.test(name)) continue
     const path = join(folder, name)
-    const stat = statSync(path, { throwIfNoEntry: false })
-    if (stat && Date.now() - stat.mtimeMs > OUTDATED) rmSync(path, { force: true })
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat?.isFile() && Date.now() - stat.mtimeMs > OUTDATED) rmSync(path, { force: true })
   }
 }

@@ -34,11 +34,15 @@ function ownEntries(folder: string): CacheEntry[] {
   })
 }
 
+/** The names that this package gives, whole: whoever sets TORCH_LEARNER_CACHE may keep other things in that folder. */
+const NAMES: readonly (readonly [CacheKind, RegExp])[] = [
+  ['libtorch', /^libtorch-\d+\.\d+\.\d+-[a-z]+\d*-[a-z\d]+-[a-z\d]+$/],
+  ['addons', /^(addon|build)-\d+\.\d+\.\d+(-[\w.]+)?-[\da-f]{16}$|^new-addon-\d+$|^tried$/],
+  ['downloads', /^[\da-f]{16}\.part(\.etag)?$|^libtorch-[\w.-]+\.unpacking-\d+$|^torch-learner-pip-\w{6}$/],
+]
+
 function kindOf(name: string): CacheKind | null {
-  if (name.endsWith('.lock')) return null
-  if (/\.part(\.etag)?$|\.unpacking-\d+$|^pip-/.test(name)) return 'downloads'
-  if (name.startsWith('libtorch-')) return 'libtorch'
-  return /^(new-)?(addon|build)-|^tried$/.test(name) ? 'addons' : null
+  return NAMES.find(([, pattern]) => pattern.test(name))?.[0] ?? null
 }
 
 /** As torchvision names the files of the networks that there are here. */
@@ -60,7 +64,8 @@ function datasets(home: string): CacheEntry[] {
   const archives = namesIn(join(home, 'archive'))
   return namesIn(data).flatMap(note => {
     const stem = NOTE.exec(note)?.[1]
-    if (stem === undefined) return []
+    // a file of such a name is not ours; what it seems to stand for is a folder above
+    if (stem === undefined || stem === '.' || stem === '..') return []
     const own = archives.filter(name => name.startsWith(stem) && ARCHIVE.test(name.slice(stem.length)))
     return [
       entry('datasets', stem, [join(data, stem), ...own.map(name => join(home, 'archive', name)), join(data, note)]),

@@ -77,6 +77,24 @@ export async function buildAddon(libtorch: Libtorch, target?: string): Promise<v
 /** Compiles the addon into the cache, for a package that was installed. Gives its folder. */
 export async function buildIntoCache(libtorch: Libtorch): Promise<string> {
   const target = cachedAddon()
+  mkdirSync(cacheFolder(), { recursive: true })
+  let waited = false
+  const onWait = () => {
+    waited = true
+    console.error('torch-learner: waiting for another process that builds the addon')
+  }
+  // beside the folder, which goes at the end; whoever waited takes what the other one has built
+  return await withLock(
+    `${target}.lock`,
+    async () => {
+      const isBuilt = waited && stampIn(target)?.build === buildHash(libtorch, cmakeDefines(libtorch))
+      return isBuilt ? target : await buildAside(target, libtorch)
+    },
+    { onWait },
+  )
+}
+
+async function buildAside(target: string, libtorch: Libtorch): Promise<string> {
   const out = join(cacheFolder(), `build-${suffix()}`)
   await buildIn(out, libtorch)
   const aside = join(cacheFolder(), `new-addon-${process.pid}`)

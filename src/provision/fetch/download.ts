@@ -9,6 +9,7 @@ import { fits, sha256, verify } from './hash.js'
 import { progress } from './progress.js'
 import { get, type RequestOptions } from './request.js'
 import { checkRoom, isFull, ranFull } from './room.js'
+import { shown } from './shown.js'
 
 /** What a download reports, and how long it waits. */
 export interface DownloadOptions extends RequestOptions {
@@ -46,10 +47,10 @@ export async function download(
   await fill(url, part, options)
   if (sizeOf(part) === 0) {
     discard(part)
-    throw new Error(`${url.href} is empty: the server sent no bytes`)
+    throw new Error(`${shown(url)} is empty: the server sent no bytes`)
   }
   try {
-    await (typeof expected === 'string' ? verify(part, expected, url.href) : expected(part))
+    await (typeof expected === 'string' ? verify(part, expected, shown(url)) : expected(part))
   } catch (error) {
     discard(part)
     // What was there before may have been the rest of another file: one attempt from the first byte
@@ -86,7 +87,7 @@ async function fill(url: URL, part: string, options: DownloadOptions): Promise<v
       const wasCut = hasCode(error, 'ECONNRESET')
       if (left === 1 || (fruitless > 0 && !(wasCut && fruitless < MAX_FRUITLESS))) throw error
     }
-    if (left === 1) throw new Error(`${url.href} did not arrive whole in ${MAX_ATTEMPTS} attempts`)
+    if (left === 1) throw new Error(`${shown(url)} did not arrive whole in ${MAX_ATTEMPTS} attempts`)
   }
 }
 
@@ -116,7 +117,7 @@ async function attempt(url: URL, part: string, from: number, options: DownloadOp
   else rmSync(tagFile(part), { force: true })
   const length = Number(headers['content-length'] ?? Number.NaN)
   const total = Number.isFinite(length) ? start + length : null
-  const what = options.title ?? url.href
+  const what = options.title ?? shown(url)
   try {
     if (total !== null) checkRoom(dirname(part), total - start, what, options.variable)
     await save(response, part, start, total, url, options)
@@ -136,7 +137,7 @@ async function save(
   start: number,
   total: number | null,
   url: URL,
-  { title = url.href, onProgress }: DownloadOptions,
+  { title = shown(url), onProgress }: DownloadOptions,
 ): Promise<void> {
   const bar = onProgress
     ? { update: (bytes: number) => onProgress(bytes, total), end: () => undefined }

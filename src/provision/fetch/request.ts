@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { isError } from '../../check/index.js'
 import { proxyAuthorization, proxyFor } from './proxy.js'
+import { shown } from './shown.js'
 
 const MAX_REDIRECTS = 5
 
@@ -30,15 +31,15 @@ export async function get(url: URL, options: RequestOptions = {}): Promise<http.
     if ([200, 206, 416].includes(statusCode)) return response
     response.resume()
     if (statusCode < 300 || statusCode >= 400 || !headers.location) {
-      throw new Error(`${target.href} answered ${statusCode} ${response.statusMessage ?? ''}`.trim())
+      throw new Error(`${shown(target)} answered ${statusCode} ${response.statusMessage ?? ''}`.trim())
     }
     const next = new URL(headers.location, target)
     if (target.protocol === 'https:' && next.protocol !== 'https:') {
-      throw new Error(`${target.href} redirects to ${next.protocol}//, which is not safe`)
+      throw new Error(`${shown(target)} redirects to ${next.protocol}//, which is not safe`)
     }
     target = next
   }
-  throw new Error(`${url.href} redirects more than ${MAX_REDIRECTS} times`)
+  throw new Error(`${shown(url)} redirects more than ${MAX_REDIRECTS} times`)
 }
 
 async function getOnce(

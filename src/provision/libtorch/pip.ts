@@ -18,7 +18,7 @@ const LIMIT = 30 * 60_000
 export async function pipDownload(nearby: string): Promise<{ archive: string; remove: () => void }> {
   const python = which('python3') ?? which('python')
   if (!python) throw new Error('python3 is not on PATH')
-  const folder = mkdtempSync(join(dirname(nearby), 'pip-'))
+  const folder = mkdtempSync(join(dirname(nearby), 'torch-learner-pip-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   try {
     await run(python, [...ARGUMENTS, '--dest', folder, `torch==${VERSION}+cpu`])

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { verify } from '../fetch/hash.js'
 import { checkRoom, isFull } from '../fetch/room.js'
+import { shown } from '../fetch/shown.js'
 import { cacheFolder, inspect } from './find.js'
 import { PLATFORM, SIZES, VERSION, WHEEL } from './release.js'
 import { copy, unpack } from './unpack.js'
@@ -85,7 +86,7 @@ async function fromUrl(
     }
     console.error(`torch-learner: downloading libtorch ${VERSION} from ${url.host}`)
     await download(url, part, expected, { title: 'libtorch', variable })
-    await unpack(part, { target, source: url.href, headers })
+    await unpack(part, { target, source: shown(url), headers })
   } catch (error) {
     if (isFull(error)) discard(part)
     throw error
