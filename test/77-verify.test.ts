@@ -27,7 +27,8 @@ test('names what is bad and why, in the given order', async t => {
   await symlink(join(folder, 'nowhere'), join(folder, 'link.jpg'))
   const expected: [string, RegExp | null][] = [
     ['good.png', null],
-    ['cut.jpg', /cut\.jpg: .*premature end/i],
+    // sharp's own words may be missing: libvips keeps one list of complaints for all pictures under way
+    ['cut.jpg', /cut\.jpg: .*(damaged or cut off|premature end)/i],
     ['cut.png', /cut\.png: ./],
     ['png-named.jpg', null],
     ['cut.webp', /cut\.webp: ./],
