@@ -61,6 +61,10 @@ test('setup takes the archive from a file, from a folder with the wheel, or an u
     readFileSync(join(libtorch, 'lib', 'libtorch_cpu.so')),
   )
   t.false(hasHeaders(join(other, FOLDER)))
+  // what isn't read is said
+  const again = await run(['setup', '--from', libtorch], { TORCH_LEARNER_CACHE: other })
+  t.is(again.code, 0, again.stderr)
+  t.regex(again.stdout, /libtorch 2\.13\.0\S* is here already, so that --from was not read: .*cache rm libtorch/)
   const empty = await run(['setup', '--from', folder], { TORCH_LEARNER_CACHE: folderFor(t) })
   t.is(empty.code, 1)
   t.regex(

@@ -96,7 +96,12 @@ interface Wanted {
 /** The libtorch that is here, or that is fetched if the user lets us; null if not. */
 async function libtorchFor(need: Wanted, source: Source | undefined, yes: boolean): Promise<Libtorch | null> {
   const found = findLibtorch(need)
-  if (found.libtorch) return found.libtorch
+  if (found.libtorch) {
+    const remedy =
+      'to take another one, remove it first (`npx torch-learner cache rm libtorch`, when it lies in the cache)'
+    if (source) say(`libtorch ${found.libtorch.version} is here already, so that --from was not read: ${remedy}`)
+    return found.libtorch
+  }
   if (!found.explicit && !yes && !(await isAllowed(source ?? sourceOf(), need.headers))) {
     say('nothing was fetched')
     return null
