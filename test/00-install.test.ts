@@ -10,6 +10,8 @@ import { get } from '../src/provision/fetch/request.js'
 import { targetOf } from '../src/provision/libtorch/unpack.js'
 import { fakeArchive, serveArchive, serveArchiveSecurely, serveProxy, sha256 } from './helpers/archive-server.js'
 import { certificate } from './helpers/certificate.js'
+import type { Outcome } from './helpers/child.js'
+import { runBare } from './helpers/package-copy.js'
 
 const script = fileURLToPath(new URL('../scripts/fetch-libtorch.mjs', import.meta.url))
 const FOLDER = 'libtorch-2.13.0-cpu-linux-x64'
@@ -22,27 +24,8 @@ function cacheFor(t: ExecutionContext): string {
   return cache
 }
 
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
-/** Runs the provisioning in an environment with nothing in it but `env`: no python, no proxies, no LIBTORCH. */
-function fetchLibtorch(env: Record<string, string>): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script], { env: { PATH: '', ...env } })
-    const outcome: Outcome = { code: null, stdout: '', stderr: '' }
-    child.stdout.setEncoding('utf8').on('data', text => {
-      outcome.stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', text => {
-      outcome.stderr += text
-    })
-    child.once('error', reject)
-    child.once('close', code => resolve({ ...outcome, code }))
-  })
-}
+/** Runs the provisioning: no python, no proxies, no LIBTORCH. */
+const fetchLibtorch = (env: Record<string, string>): Promise<Outcome> => runBare([script], env)
 
 const from = (url: string, cache: string, data = archive) => ({
   TORCH_LEARNER_CACHE: cache,

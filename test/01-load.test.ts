@@ -1,5 +1,4 @@
 // Loading: the right libtorch or a coded error at once, never a hang and never the wrong library.
-import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import { doctor, TorchLearnerError } from 'torch-learner'
 import { describe, invalidArgument, typeName } from '../dist/check/errors.js'
 import { locateAddon, locateLibtorch } from '../dist/native/locate.js'
+import { type Outcome, runNode } from './helpers/child.js'
 
 const index = new URL('../dist/native/index.js', import.meta.url).href
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
@@ -42,29 +42,8 @@ function addonCopy(t: ExecutionContext): { root: string; release: string } {
 }
 
 // One process after the other: each maps all of libtorch, and a dozen at once on a busy machine take minutes.
-/** Milliseconds after which a load is taken to hang; it takes a second or two. */
-const LIMIT = 120_000
-
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
-function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '', ...env }, timeout: LIMIT })
-    const outcome: Outcome = { code: null, stdout: '', stderr: '' }
-    child.stdout.setEncoding('utf8').on('data', text => {
-      outcome.stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', text => {
-      outcome.stderr += text
-    })
-    child.once('error', reject)
-    child.once('close', code => resolve({ ...outcome, code }))
-  })
-}
+/** It takes a second or two; after so many it is taken to hang. */
+const run = (args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> => runNode(args, { env, seconds: 120 })
 
 const LOAD = `import(process.argv[1]).then(
   ({ native }) => console.log(JSON.stringify({ torch: native.version().torch, spin: process.env.GOMP_SPINCOUNT })),

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { fakeArchive, serveArchive, sha256 } from './helpers/archive-server.js'
-import { type Ended, fakeAddon, folderFor, packageCopy, runBare } from './helpers/package-copy.js'
+import type { Outcome } from './helpers/child.js'
+import { fakeAddon, folderFor, packageCopy, runBare } from './helpers/package-copy.js'
 
 const archive = fakeArchive()
 const FOLDER = 'libtorch-2.13.0-cpu-linux-x64'
@@ -18,7 +19,7 @@ function installed(t: ExecutionContext, { addon = true, real = false } = {}) {
   if (addon) fakeAddon(join(folder, 'prebuilds', PLATFORM), {}, real)
   const [cache, home] = [folderFor(t), folderFor(t)]
   const env = { TORCH_LEARNER_CACHE: cache, HOME: home }
-  const run = (args: readonly string[], more: Record<string, string> = {}): Promise<Ended> =>
+  const run = (args: readonly string[], more: Record<string, string> = {}): Promise<Outcome> =>
     runBare([join(folder, 'dist', 'cli', 'main.js'), ...args], { ...env, ...more })
   return { folder, cache, home, run, libtorch: join(cache, FOLDER) }
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { DoctorReport } from '../dist/native/doctor.js'
 import { addonCopy, libtorch, libtorchCopy } from './helpers/binaries.js'
+import { outcomeOf } from './helpers/child.js'
 import { folderFor } from './helpers/package-copy.js'
 import { smallDisk } from './helpers/small-disk.js'
 
@@ -23,15 +24,7 @@ async function strangerDoctor(t: ExecutionContext, env: Record<string, string>):
     stdio: ['ignore', 'pipe', 'pipe'],
     ...user,
   })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', text => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', text => {
-    stderr += text
-  })
-  const code = await new Promise(resolve => child.once('error', resolve).once('close', resolve))
+  const { code, stdout, stderr } = await outcomeOf(child, 120)
   if (!stdout.startsWith('{')) {
     t.log(`skipped: another user can't run this checkout: ${stderr.trim().split('\n').at(-1)}`)
     t.pass()

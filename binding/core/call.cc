@@ -206,10 +206,7 @@ napi_value call(Environment& environment, napi_env env, napi_callback_info info)
   if (environment.synchronous) settle(environment, *op, handles);
   if (handles.size() == 1) return to_js(env, handles[0]);
   if (handles.empty()) return nullptr;
-  napi_value result;
-  check(napi_create_array_with_length(env, handles.size(), &result));
-  for (size_t i = 0; i < handles.size(); i++) check(napi_set_element(env, result, i, to_js(env, handles[i])));
-  return result;
+  return to_list(env, handles, [env](double handle) { return to_js(env, handle); });
 }
 
 napi_value op(Environment&, napi_env env, napi_callback_info info) {
@@ -223,24 +220,15 @@ napi_value argument_name(Environment&, napi_env env, napi_callback_info info) {
 }
 
 napi_value operators(Environment&, napi_env env, napi_callback_info) {
-  auto names = op_names();
-  napi_value result;
-  check(napi_create_array_with_length(env, names.size(), &result));
-  for (size_t i = 0; i < names.size(); i++) check(napi_set_element(env, result, i, to_js(env, names[i])));
-  return result;
+  return to_list(env, op_names(), [env](const std::string& name) { return to_js(env, name); });
 }
 
 napi_value schemas(Environment&, napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
-  int64_t index = find_op(read_string(env, args[0]));
-  napi_value result;
-  check(napi_create_array(env, &result));
-  if (index < 0) return result;
-  const auto& family = op_family(static_cast<size_t>(index));
-  for (size_t i = 0; i < family.overloads.size(); i++) {
-    check(napi_set_element(env, result, i, to_js(env, family.overloads[i].schema)));
-  }
-  return result;
+  const int64_t index = find_op(read_string(env, args[0]));
+  if (index < 0) return to_js(env, at::IntArrayRef());
+  return to_list(env, op_family(static_cast<size_t>(index)).overloads,
+                 [env](const auto& overload) { return to_js(env, overload.schema); });
 }
 
 }  // namespace

@@ -317,12 +317,7 @@ napi_value to_js(napi_env env, bool value) {
 }
 
 napi_value to_js(napi_env env, at::IntArrayRef values) {
-  napi_value result;
-  check(napi_create_array_with_length(env, values.size(), &result));
-  for (size_t i = 0; i < values.size(); i++) {
-    check(napi_set_element(env, result, i, to_js(env, static_cast<double>(values[i]))));
-  }
-  return result;
+  return to_list(env, values, [env](int64_t value) { return to_js(env, static_cast<double>(value)); });
 }
 
 napi_value to_js(Environment& environment, const c10::IValue& value) {
@@ -349,9 +344,7 @@ napi_value to_js(Environment& environment, const c10::IValue& value) {
     } else {
       items = value.toListRef().vec();
     }
-    check(napi_create_array_with_length(env, items.size(), &result));
-    for (size_t i = 0; i < items.size(); i++) check(napi_set_element(env, result, i, to_js(environment, items[i])));
-    return result;
+    return to_list(env, items, [&environment](const c10::IValue& item) { return to_js(environment, item); });
   }
   throw Misuse("ERR_UNSUPPORTED", "An operator returned a " + value.tagKind() + ", which has no JavaScript form.");
 }

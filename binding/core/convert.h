@@ -63,6 +63,16 @@ napi_value to_js(napi_env env, const std::string& value);
 napi_value to_js(napi_env env, double value);
 napi_value to_js(napi_env env, bool value);
 napi_value to_js(napi_env env, at::IntArrayRef values);
+// An array of what `make` gives for each item.
+template <typename Items, typename Make>
+napi_value to_list(napi_env env, Items&& items, Make&& make) {
+  napi_value list;
+  check(napi_create_array_with_length(env, items.size(), &list));
+  uint32_t i = 0;
+  for (auto& item : items) check(napi_set_element(env, list, i++, make(item)));
+  return list;
+}
+
 // Numbers, booleans, strings, lists of them; tensors become handles of fresh slots, marked as {tensor: handle}.
 napi_value to_js(Environment& environment, const c10::IValue& value);
 

@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "convert.h"
@@ -73,18 +74,11 @@ void announce_unread(Environment& environment, napi_env env) {
 }  // namespace
 
 napi_value to_js(napi_env env, const std::vector<Unread>& unread) {
-  napi_value result;
-  check(napi_create_array_with_length(env, unread.size(), &result));
-  for (size_t i = 0; i < unread.size(); i++) {
-    const Unread& one = unread[i];
-    napi_value row;
-    check(napi_create_array_with_length(env, 5, &row));
-    napi_value fields[] = {to_js(env, one.code), to_js(env, one.message), to_js(env, one.op),
-                           to_js(env, static_cast<double>(one.origin)), to_js(env, static_cast<double>(one.count))};
-    for (uint32_t k = 0; k < 5; k++) check(napi_set_element(env, row, k, fields[k]));
-    check(napi_set_element(env, result, static_cast<uint32_t>(i), row));
-  }
-  return result;
+  return to_list(env, unread, [env](const Unread& one) {
+    const std::array fields{to_js(env, one.code), to_js(env, one.message), to_js(env, one.op),
+                            to_js(env, static_cast<double>(one.origin)), to_js(env, static_cast<double>(one.count))};
+    return to_list(env, fields, [](napi_value field) { return field; });
+  });
 }
 
 void Mailbox::open(napi_env env) {

@@ -199,49 +199,49 @@ at::Tensor readable(const at::Tensor& value, bool copy) {
   return dense;
 }
 
-// Records the reading of a slot; everything that computes, computes on the stream, which owns the threads for it.
-// Returns the slot that carries the error if there is one.
-Slot* record_reading(Environment& environment, Slot* slot, bool copy, Origin origin,
-                     const std::shared_ptr<at::Tensor>& reading) {
+// A reading under way.
+struct Reading {
+  bool copy;
+  Origin origin;
+  std::shared_ptr<at::Tensor> value;  // there when the stream has done it
+  Slot* holder;                       // carries the error if there is one
+};
+
+// Records what `handle, copy, origin` ask for; everything that computes, computes on the stream, which owns the threads
+// for it.
+Reading record_reading(Environment& environment, napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  Slot* slot = environment.get(read_number(env, args[0], "handle"));
+  const bool copy = read_bool(env, args[1], "copy");
   Task task;
-  task.origin = origin;
+  task.origin = read_origin(env, args[2]);
   Arg& arg = task.args.emplace_back();
   arg.kind = Arg::Kind::kTensor;
   arg.slot = slot;
   slot->refs.fetch_add(1, std::memory_order_relaxed);
-  Slot* holder = environment.fresh(task);
-  task.run = [reading, copy](Task& t) { *reading = readable(t.args[0].slot->value, copy); };
+  Reading reading{copy, task.origin, std::make_shared<at::Tensor>(), environment.fresh(task)};
+  task.run = [value = reading.value, copy](Task& t) { *value = readable(t.args[0].slot->value, copy); };
   environment.push(std::move(task));
-  return holder;
+  return reading;
 }
 
 // read(handle, copy, origin) -> Promise<{buffer, dtype, shape}>
 napi_value read(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<3> args(env, info);
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  bool copy = read_bool(env, args[1], "copy");
-  const Origin origin = read_origin(env, args[2]);
-  auto reading = std::make_shared<at::Tensor>();
-  Slot* holder = record_reading(environment, slot, copy, origin, reading);
+  const Reading reading = record_reading(environment, env, info);
   auto* completion = new Completion;
-  completion->build = [reading, copy](napi_env e) { return to_array(e, reading, copy); };
+  completion->build = [value = reading.value, copy = reading.copy](napi_env e) { return to_array(e, value, copy); };
   napi_value promise = environment.promise(completion);
-  deliver(environment, holder, completion, origin);
+  deliver(environment, reading.holder, completion, reading.origin);
   return promise;
 }
 
 napi_value read_sync(Environment& environment, napi_env env, napi_callback_info info) {
-  Args<3> args(env, info);
-  Slot* slot = environment.get(read_number(env, args[0], "handle"));
-  bool copy = read_bool(env, args[1], "copy");
-  const Origin origin = read_origin(env, args[2]);
-  auto reading = std::make_shared<at::Tensor>();
-  Slot* holder = record_reading(environment, slot, copy, origin, reading);
+  const Reading reading = record_reading(environment, env, info);
   environment.stream.wait(environment.stream.last());
-  ErrorPtr error = holder->error;
-  environment.stream.drop(holder);
-  if (error) environment.report(error, origin);
-  return to_array(env, reading, copy);
+  ErrorPtr error = reading.holder->error;
+  environment.stream.drop(reading.holder);
+  if (error) environment.report(error, reading.origin);
+  return to_array(env, reading.value, reading.copy);
 }
 
 napi_value stats(Environment& environment, napi_env env, napi_callback_info) {

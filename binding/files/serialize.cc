@@ -1,4 +1,6 @@
 // State dicts of PyTorch: loadPth(path, key) -> Promise<[name, handle][]>, read by a job (job.h), and loadPthSync.
+#include <array>
+
 #include "core/convert.h"
 #include "core/job.h"
 #include "pth.h"
@@ -17,16 +19,10 @@ NamedTensors read_file(const std::string& path, const std::string& key) {
 }
 
 napi_value to_handles(napi_env env, NamedTensors& tensors) {
-  napi_value result;
-  check(napi_create_array_with_length(env, tensors.size(), &result));
-  for (uint32_t i = 0; i < tensors.size(); ++i) {
-    napi_value pair;
-    check(napi_create_array_with_length(env, 2, &pair));
-    check(napi_set_element(env, pair, 0, to_js(env, tensors[i].first)));
-    check(napi_set_element(env, pair, 1, to_js(env, Environment::of(env).put(std::move(tensors[i].second)))));
-    check(napi_set_element(env, result, i, pair));
-  }
-  return result;
+  return to_list(env, tensors, [env](auto& named) {
+    const std::array pair{to_js(env, named.first), to_js(env, Environment::of(env).put(std::move(named.second)))};
+    return to_list(env, pair, [](napi_value part) { return part; });
+  });
 }
 
 class LoadPth : public Job {

@@ -84,12 +84,7 @@ class DecodeJob : public PictureJob {
 
   napi_value result(napi_env env) override {
     std::sort(failures_.begin(), failures_.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
-    napi_value list;
-    check(napi_create_array_with_length(env, failures_.size(), &list));
-    for (size_t i = 0; i < failures_.size(); i++) {
-      check(napi_set_element(env, list, static_cast<uint32_t>(i), make_failure(env, failures_[i])));
-    }
-    return list;
+    return to_list(env, failures_, [env](const Failure& failure) { return make_failure(env, failure); });
   }
 
  private:
@@ -240,13 +235,7 @@ napi_value image_threads(Environment& environment, napi_env env, napi_callback_i
 }
 
 napi_value image_codecs(Environment&, napi_env env, napi_callback_info) {
-  const std::vector<std::string> names = image::codecs();
-  napi_value list;
-  check(napi_create_array_with_length(env, names.size(), &list));
-  for (size_t i = 0; i < names.size(); i++) {
-    check(napi_set_element(env, list, static_cast<uint32_t>(i), to_js(env, names[i])));
-  }
-  return list;
+  return to_list(env, image::codecs(), [env](const std::string& name) { return to_js(env, name); });
 }
 
 }  // namespace

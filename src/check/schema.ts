@@ -163,14 +163,16 @@ export class ObjectField<S extends Shape = Shape> extends Field<Values<S>> {
 
   /** Of these fields only. */
   pick<K extends keyof S & string>(...names: readonly K[]): ObjectField<Pick<S, K>> {
-    const those = Object.fromEntries(names.map(name => [name, this.shape[name]])) as unknown as Pick<S, K>
-    return new ObjectField(those, this.strict)
+    const those: Partial<Pick<S, K>> = {}
+    for (const name of names) those[name] = this.shape[name]
+    return new ObjectField(those as Pick<S, K>, this.strict)
   }
 
   /** Without these fields. */
   omit<K extends keyof S & string>(...names: readonly K[]): ObjectField<Omit<S, K>> {
-    const left = Object.entries(this.shape).filter(([name]) => !names.some(other => other === name))
-    return new ObjectField(Object.fromEntries(left) as unknown as Omit<S, K>, this.strict)
+    const left: Partial<S> = { ...this.shape }
+    for (const name of names) delete left[name]
+    return new ObjectField(left as Omit<S, K>, this.strict)
   }
 }
 

@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readlink, realpath, rename, rm, 
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../check/index.js'
+import { isAlive } from '../provision/index.js'
 import { checkTarget, writing } from './files.js'
 
 /** Written in pieces of this size at most: one call of `write` takes less than 2 GiB. */
@@ -161,16 +162,6 @@ async function namesIn(folder: string): Promise<string[]> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []
     throw error
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // someone else's process can't be signalled and is alive all the same
-    return hasCode(error, 'EPERM')
   }
 }
 

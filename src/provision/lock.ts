@@ -78,7 +78,8 @@ function isStale(path: string, owner: Owner | null): boolean {
   return stat !== undefined && Date.now() - stat.mtimeMs > SILENCE
 }
 
-function isAlive(pid: number): boolean {
+/** Whether that process runs; somebody else's, which can't be signalled, too. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

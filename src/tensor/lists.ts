@@ -1,6 +1,6 @@
 import { native } from '../native/index.js'
 import { context, noGrad } from './context.js'
-import { tensorOperator } from './ops.js'
+import { listOperator } from './ops.js'
 import type { Tensor } from './tensor.js'
 
 // One native call for many tensors: a call for each costs a few microseconds, which state dicts have tens of thousands of.
@@ -8,8 +8,8 @@ import type { Tensor } from './tensor.js'
 /** No operator takes longer lists: see `call.ts`. */
 const MOST = 2 ** 16
 
-const cloneLists = tensorOperator('aten::_foreach_clone')
-const copyLists = tensorOperator('aten::_foreach_copy_')
+const cloneLists = listOperator('aten::_foreach_clone')
+const copyLists = listOperator('aten::_foreach_copy_')
 
 /** What a tensor in a list is like. */
 export interface Outline {
@@ -41,7 +41,7 @@ function handlesOf(tensors: readonly Tensor[]): Float64Array {
 export function cloneAll(tensors: readonly Tensor[]): Tensor[] {
   const clones: Tensor[] = []
   for (let at = 0; at < tensors.length; at += MOST) {
-    const made = noGrad(() => cloneLists(tensors.slice(at, at + MOST))) as unknown as Tensor[]
+    const made = noGrad(() => cloneLists(tensors.slice(at, at + MOST)))
     for (const clone of made) clones.push(clone.keep())
   }
   return clones

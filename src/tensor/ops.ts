@@ -81,6 +81,11 @@ export function tensorOperator(name: string): (...args: OpArgument[]) => Tensor 
   return anyOperator(name) as (...args: OpArgument[]) => Tensor
 }
 
+/** @internal One with a list of tensors as result. */
+export function listOperator(name: string): (...args: OpArgument[]) => Tensor[] {
+  return anyOperator(name) as (...args: OpArgument[]) => Tensor[]
+}
+
 function install(method: string, name: string): void {
   const full = `aten::${name}`
   const position = selfPositions[method] ?? 0

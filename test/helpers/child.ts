@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 /** What became of a program run in a process of its own. */
@@ -15,22 +16,20 @@ const packageUrl = new URL('../../dist/index.js', import.meta.url).href
 
 interface RunOptions {
   /** added to ours */
-  env?: Record<string, string>
+  env?: NodeJS.ProcessEnv
   /** killed after (default 60) */
   seconds?: number
   /** for Node itself, before the program */
   flags?: string[]
 }
 
-/** Runs `node` with these arguments in the package's folder. */
-export async function runNode(args: string[], options: RunOptions = {}): Promise<Outcome> {
+/** Node with `stdio: ['ignore', 'pipe', 'pipe']`. */
+type Child = ChildProcessByStdio<null, Readable, Readable>
+
+/** Waits for the end of a program, and kills it after so many seconds. */
+export async function outcomeOf(child: Child, seconds: number): Promise<Outcome> {
   const started = performance.now()
-  const child = spawn(process.execPath, args, {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
-    env: { ...process.env, NODE_OPTIONS: '', ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const timer = setTimeout(() => child.kill('SIGKILL'), (options.seconds ?? 60) * 1000)
+  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', text => {
@@ -45,6 +44,16 @@ export async function runNode(args: string[], options: RunOptions = {}): Promise
   })
   clearTimeout(timer)
   return { code, signal, stdout, stderr, ms: performance.now() - started }
+}
+
+/** Runs `node` with these arguments in the package's folder. */
+export async function runNode(args: string[], options: RunOptions = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, args, {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: { ...process.env, NODE_OPTIONS: '', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  return await outcomeOf(child, options.seconds ?? 60)
 }
 
 /** Runs `source` as an ES module in a fresh Node process, with `torch-learner` imported as `tl`. */

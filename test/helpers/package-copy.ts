@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { builtAddon } from '../../src/provision/index.js'
+import { type Outcome, outcomeOf } from './child.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -37,28 +38,12 @@ export function fakeAddon(folder: string, stamp: Record<string, unknown>, real =
   writeFileSync(join(folder, 'torch_learner.json'), JSON.stringify(facts))
 }
 
-export interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
 /** Runs Node in an environment with nothing in it but `env`: no compiler, no python, no LIBTORCH; and in a folder without packages. */
-export function runBare(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
-      cwd: tmpdir(),
-      env: { PATH: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const ended: Ended = { code: null, stdout: '', stderr: '' }
-    child.stdout.setEncoding('utf8').on('data', text => {
-      ended.stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', text => {
-      ended.stderr += text
-    })
-    child.once('error', reject)
-    child.once('close', code => resolve({ ...ended, code }))
+export async function runBare(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, args, {
+    cwd: tmpdir(),
+    env: { PATH: '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
+  return await outcomeOf(child, 300)
 }
