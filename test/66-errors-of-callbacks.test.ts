@@ -1,13 +1,13 @@
 // Errors of callbacks where nobody expects them: while the Learner is made, after an abort, and after the run has ended.
 import test from 'ava'
 import { Callback, type Learner, mark, type TorchLearnerError } from 'torch-learner'
-import { endOf, failing, quietLearner } from './helpers/failing.js'
+import { endOf, failing, failureLearner } from './helpers/failures.js'
 import { weightsOf } from './helpers/learning.js'
 
 test.serial('afterCreate that fails: an origin, told once, and the Learner is usable', async t => {
   const origin = { run: 'create', callback: 'Mine', event: 'afterCreate' }
   const make = (afterCreate: () => Promise<void> | void) =>
-    quietLearner({ cbs: new Callback({ name: 'Mine', afterCreate }) })
+    failureLearner({ cbs: new Callback({ name: 'Mine', afterCreate }) })
   const later = make(async () => void (await failing().data()))
   const told = await endOf(later.fit(1))
   t.like(told, { code: 'ERR_CALLBACK', operator: 'aten::mm', origin })
@@ -23,7 +23,7 @@ test.serial('afterCreate that fails: an origin, told once, and the Learner is us
   })
   t.like(await endOf(kept.data()), { code: 'ERR_OP_FAILED', origin })
   const two = () => new Callback({ afterCreate: () => Promise.reject(new Error('of the user')) })
-  const both = quietLearner({ cbs: [two(), two()] })
+  const both = failureLearner({ cbs: [two(), two()] })
   t.regex((await endOf(both.fit(1)))?.message ?? '', /of the user/)
   t.is(await endOf(both.fit(1)), null)
 })
@@ -40,7 +40,7 @@ test.serial('afterCreate that never settles: the signal ends the first run, and 
       late = await endOf(Promise.resolve().then(() => this.learn))
     }
   }
-  const learn = quietLearner({ cbs: new Hung() })
+  const learn = failureLearner({ cbs: new Hung() })
   const controller = new AbortController()
   setTimeout(() => controller.abort(new Error('enough')), 20)
   t.like(await endOf(learn.fit(1, { signal: controller.signal })), {
@@ -73,7 +73,7 @@ test.serial('after an abort the reason is told, whatever has failed', async t =>
           controller.abort(reason)
         },
       })
-      const learn = quietLearner({ cbs: abort })
+      const learn = failureLearner({ cbs: abort })
       t.is(await endOf(learn.fit(1, { signal: controller.signal })), reason as TorchLearnerError, event)
       learn.removeCb(abort)
       t.is(await endOf(learn.fit(1)), null, event)
@@ -90,7 +90,7 @@ test.serial('after an abort the reason is told, whatever has failed', async t =>
       },
     })
     t.is(
-      await endOf(quietLearner({ cbs: abort })[run]({ signal: controller.signal })),
+      await endOf(failureLearner({ cbs: abort })[run]({ signal: controller.signal })),
       reason as TorchLearnerError,
       run,
     )
@@ -124,7 +124,7 @@ test.serial('what a callback kept for itself changes nothing once its run has en
       }
     }
   }
-  const learn = quietLearner()
+  const learn = failureLearner()
   const controller = new AbortController()
   setTimeout(() => controller.abort(new Error('enough')), 20)
   t.like(await endOf(learn.fit(1, { cbs: new Hung(), signal: controller.signal })), { code: 'ERR_CALLBACK' })

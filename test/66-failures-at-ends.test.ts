@@ -19,8 +19,7 @@ import {
   type Tensor,
   type TorchLearnerError,
 } from 'torch-learner'
-import { endOf, failing, quietLearner, spoiling, spoilWeights } from './helpers/failing.js'
-import { shortly } from './helpers/failures.js'
+import { endOf, failing, failureLearner, shortly, spoiling, spoilWeights } from './helpers/failures.js'
 
 // One test after the other: they count what nobody has read.
 
@@ -58,7 +57,7 @@ for (const where of ['cleanup', 'detach'] as const) {
   for (const [what, run] of Object.entries(runs)) {
     test.serial(`an operator that fails in ${where} rejects its own ${what}, and no later one`, async t => {
       for (const [name, fail] of Object.entries(ways)) {
-        const learn = quietLearner()
+        const learn = failureLearner()
         const error = await endOf(run(learn, [new AtEnd(where, fail)]))
         t.is(error?.code, 'ERR_OP_FAILED', name)
         t.deepEqual(error?.origin, { run: what, callback: 'Mine', event: where }, name)
@@ -78,7 +77,7 @@ test.serial('an operator that fails in cleanup rejects a session, predict and lr
   }
   for (const [what, [run, name]] of Object.entries(others)) {
     for (const fail of Object.values(ways)) {
-      const learn = quietLearner({ cbs: new AtEnd('cleanup', fail) })
+      const learn = failureLearner({ cbs: new AtEnd('cleanup', fail) })
       const error = await endOf(run(learn))
       t.deepEqual(error?.origin, { run: name, callback: 'Mine', event: 'cleanup' } as ErrorOrigin, what)
       learn.removeCb(AtEnd)
@@ -111,7 +110,7 @@ test.serial('after an error that ended the run it is reported, once, with its or
     })
   for (const where of ['cleanup', 'detach'] as const) {
     for (const [name, fail] of Object.entries(ways)) {
-      const learn = quietLearner()
+      const learn = failureLearner()
       const { unread, warnings } = await told(async () => {
         const error = await endOf(learn.fit(1, { cbs: [new AtEnd(where, fail), broken()] }))
         t.regex(error?.message ?? '', /of the user/, name)
@@ -127,7 +126,7 @@ test.serial('after an error that ended the run it is reported, once, with its or
   }
   const awaited = new AtEnd('cleanup', () => undefined)
   awaited.cleanup = async () => void (await failing().data())
-  const { warnings } = await told(() => endOf(quietLearner().fit(1, { cbs: [awaited, broken()] })))
+  const { warnings } = await told(() => endOf(failureLearner().fit(1, { cbs: [awaited, broken()] })))
   t.is(warnings.length, 1)
   t.like(warnings[0], { code: 'ERR_CALLBACK', origin: { run: 'fit', callback: 'Mine', event: 'cleanup' } })
 })
@@ -139,7 +138,7 @@ test.serial('callbacks added or removed for a while: what fails in attach and de
       failing()
     }
   }
-  t.deepEqual((await endOf(quietLearner().fit(1, { cbs: new Attached('cleanup', () => undefined) })))?.origin, {
+  t.deepEqual((await endOf(failureLearner().fit(1, { cbs: new Attached('cleanup', () => undefined) })))?.origin, {
     run: 'fit',
     callback: 'Mine',
     event: 'attach',
@@ -148,7 +147,7 @@ test.serial('callbacks added or removed for a while: what fails in attach and de
     name: 'Outer',
     afterEpoch: ({ learn }) => learn.addedCbs(new AtEnd('detach', failing), () => undefined),
   })
-  t.deepEqual((await endOf(quietLearner({ cbs: within }).fit(1)))?.origin, {
+  t.deepEqual((await endOf(failureLearner({ cbs: within }).fit(1)))?.origin, {
     run: 'fit',
     callback: 'Mine',
     event: 'detach',
@@ -204,11 +203,11 @@ for (const [name, pass] of Object.entries(passes)) {
     const { unread, warnings } = await told(async () => {
       for (const event of ['beforeTrain', 'afterBatch', 'afterEpoch', 'afterFit'] as const) {
         const tries = new Callback({ runValid: false, [event]: ({ learn }: Callback) => attempt(learn) })
-        const learn = quietLearner({ cbs: tries })
+        const learn = failureLearner({ cbs: tries })
         t.is(await endOf(learn.fit(2)), null, event)
         t.is(learn.recorder.values.length, 2)
       }
-      t.is(await endOf(quietLearner().session(learn => attempt(learn))), null, 'session')
+      t.is(await endOf(failureLearner().session(learn => attempt(learn))), null, 'session')
     })
     t.false(caught.includes(null))
     t.deepEqual([unread, warnings], [[], []])
@@ -220,7 +219,7 @@ test.serial('an inner pass that is not caught says where; the outer one keeps it
     name: 'Outer',
     afterEpoch: async ({ learn }) => void (await learn.getPreds({ inner: true, cbs: Failing })),
   })
-  const error = await endOf(quietLearner({ cbs: uncaught }).fit(1))
+  const error = await endOf(failureLearner({ cbs: uncaught }).fit(1))
   t.like(error, { code: 'ERR_CALLBACK', operator: 'aten::mm', cause: { code: 'ERR_OP_FAILED' } })
   t.like(error?.origin, { run: 'fit', callback: 'Failing', event: 'afterPred', validation: true })
   const careful = new Callback({
@@ -230,12 +229,12 @@ test.serial('an inner pass that is not caught says where; the outer one keeps it
       t.is(await endOf(learn.getPreds({ inner: true })), null)
     },
   })
-  t.like((await endOf(quietLearner({ cbs: careful }).fit(1)))?.origin, { callback: 'Careful', event: 'afterEpoch' })
+  t.like((await endOf(failureLearner({ cbs: careful }).fit(1)))?.origin, { callback: 'Careful', event: 'afterEpoch' })
 })
 
 test.serial('an inner pass that its own signal ends is not an abort of the fit', async t => {
   const seen: unknown[] = []
-  const learn = quietLearner({
+  const learn = failureLearner({
     cbs: new Callback({
       async afterEpoch({ learn }) {
         const controller = new AbortController()
@@ -251,7 +250,7 @@ test.serial('an inner pass that its own signal ends is not an abort of the fit',
 
 test.serial('the error of a callback carries operator and origin, also when it is no operator’s', async t => {
   const mine = (afterBatch: () => unknown) =>
-    quietLearner({ cbs: new Callback({ name: 'Mine', afterBatch: async () => void (await afterBatch()) }) })
+    failureLearner({ cbs: new Callback({ name: 'Mine', afterBatch: async () => void (await afterBatch()) }) })
   const place = { run: 'fit', callback: 'Mine', event: 'afterBatch', epoch: 0, batch: 0 }
   const awaited = await endOf(mine(() => failing().data()).fit(1))
   t.like(awaited, { code: 'ERR_CALLBACK', operator: 'aten::mm' })
@@ -268,12 +267,12 @@ test.serial('a named scope in a callback adds a part to the place', async t => {
     'inner in outer': () => scope(() => scope(() => void failing(), { name: 'inner' }), { name: 'outer' }),
   }
   for (const [part, afterBatch] of Object.entries(nested)) {
-    const error = await endOf(quietLearner({ cbs: new Callback({ name: 'Mine', afterBatch }) }).fit(1))
+    const error = await endOf(failureLearner({ cbs: new Callback({ name: 'Mine', afterBatch }) }).fit(1))
     t.deepEqual(error?.origin, { ...place, part })
     t.regex(error?.message ?? '', new RegExp(`, in ${part}, Mine at afterBatch, batch 0 of epoch 0 \\(fit\\)$`))
   }
   const lossFunc = (pred: Tensor) => scope(() => pred.mm(failing()).sum(), { name: 'mine' })
-  const error = await endOf(quietLearner({ lossFunc }).fit(1))
+  const error = await endOf(failureLearner({ lossFunc }).fit(1))
   t.deepEqual(error?.origin, { run: 'fit', part: 'mine in the loss', epoch: 0, batch: 0 })
 })
 
@@ -296,7 +295,7 @@ test.serial('metrics that fail are named', async t => {
     wrong: () => 'much' as unknown as number,
   }
   for (const [name, metric] of Object.entries(cases)) {
-    const learn = quietLearner({ metrics: [accuracy, metric] })
+    const learn = failureLearner({ metrics: [accuracy, metric] })
     const error = await endOf(learn.fit(1))
     t.like(error?.origin, { run: 'fit', part: `the metric ${name}`, callback: 'Recorder' }, name)
     t.regex(error?.message ?? '', new RegExp(`the metric ${name}, Recorder at after(Batch|Validate|Epoch)`), name)
@@ -306,7 +305,7 @@ test.serial('metrics that fail are named', async t => {
 })
 
 test.serial('a session that await using closes answers for its events and batches, too', async t => {
-  const learn = quietLearner({ cbs: new Callback({ name: 'Mine', beforeTrain: () => void failing() }) })
+  const learn = failureLearner({ cbs: new Callback({ name: 'Mine', beforeTrain: () => void failing() }) })
   const session = await learn.session()
   await learn.emit('beforeTrain')
   const error = await endOf(Promise.resolve(session[Symbol.asyncDispose]()))
@@ -322,20 +321,20 @@ test.serial('what a callback hands over is its own; making the optimizer is a pl
     name: 'Mine',
     afterBatch: ({ learn }) => void (learn.loss && learn.observe(learn.loss.mean(), sink)),
   })
-  const error = await endOf(quietLearner({ cbs: observing }).fit(1))
+  const error = await endOf(failureLearner({ cbs: observing }).fit(1))
   t.like(error, { code: 'ERR_CALLBACK', message: 'Error in Mine at afterBatch: of the user' })
   t.deepEqual(error?.origin, { run: 'fit', callback: 'Mine', event: 'afterBatch', epoch: 0, batch: 0 })
   const splitter = (model: nn.Module) => {
     failing()
     return [model.parameters()]
   }
-  t.deepEqual((await endOf(quietLearner({ splitter }).fit(1)))?.origin, { run: 'fit', part: 'the optimizer' })
+  t.deepEqual((await endOf(failureLearner({ splitter }).fit(1)))?.origin, { run: 'fit', part: 'the optimizer' })
 })
 
 test.serial('files of predictions that fail after the pass hide neither its error nor their own', async t => {
   const savePreds = join(await mkdtemp(join(tmpdir(), 'preds-')), 'preds')
   const { warnings, unread } = await told(async () => {
-    const learn = quietLearner()
+    const learn = failureLearner()
     const bad = [[randn([4, 5]), randn([4])]]
     const error = await endOf(learn.getPreds({ dl: bad, savePreds }))
     t.like(error, { code: 'ERR_OP_FAILED', operator: 'aten::linear' })
@@ -350,7 +349,7 @@ test.serial('files of predictions that fail after the pass hide neither its erro
     },
   })
   const both = await told(async () => {
-    const error = await endOf(quietLearner().getPreds({ savePreds: nowhere, cbs: throwing }))
+    const error = await endOf(failureLearner().getPreds({ savePreds: nowhere, cbs: throwing }))
     t.regex(error?.message ?? '', /of the user/)
   })
   t.deepEqual(

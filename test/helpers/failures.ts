@@ -11,10 +11,14 @@ import {
   type Tensor,
   TensorDataset,
   type TorchLearnerError,
+  zeros,
 } from 'torch-learner'
 
 /** An operator that fails on the stream. */
 export const failing = (): Tensor => randn([2, 3]).mm(randn([2, 3]))
+
+/** An operator that fails in place, on a tensor that nobody keeps. */
+export const spoiling = (): void => void zeros([2]).add_(zeros([3]))
 
 export const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
@@ -56,4 +60,12 @@ export function failureLearner(options: LearnerOptions = {}, dls = failureData()
   learn.removeCb(ProgressCallback)
   learn.logger = () => undefined
   return learn
+}
+
+/** A Learner's first parameter, changed in place by an operator that fails: it stays poisoned until somebody has read it. */
+export function spoilWeights(learn: Learner): void {
+  learn.model
+    .parameters()[0]
+    .detach()
+    .add_(zeros([7, 7, 7]))
 }
